@@ -1,0 +1,3 @@
+"""Defer many trainees in the Register of trainee teachers, and prove what became of each."""
+
+__version__ = "0.1.0"

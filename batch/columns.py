@@ -1,0 +1,65 @@
+"""The columns' names and aliases, those that reports add, and the apostrophe guard both ways."""
+
+from __future__ import annotations
+
+import re
+
+TRAINEE_ID = "trainee_id"
+DEFER_DATE = "defer_date"
+DEFER_REASON = "defer_reason"
+
+REQUIRED = (TRAINEE_ID, DEFER_DATE)
+KNOWN = (TRAINEE_ID, DEFER_DATE, DEFER_REASON)
+
+ALIASES = {"register_id": TRAINEE_ID}
+"""Other names that the input may use: Register's own export says `register_id`."""
+
+REPORT_COLUMNS = (
+    "row",
+    "outcome",
+    "code",
+    "message",
+    "http_status",
+    "attempts",
+    "sent_date",
+    "register_date",
+    "settled_at",
+)
+"""What a report adds behind the input's own columns, in this order."""
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+_IGNORED_IN_NAMES = re.compile(r"[\s\-_\u00a0\u200b\u200c\u200d\u2060\ufeff]+")
+
+
+def matched_name(header: str) -> str:
+    """Give the header's name as it is compared: no case, spaces, hyphens or underscores."""
+    return _IGNORED_IN_NAMES.sub("", header).casefold()
+
+
+_BY_MATCHED_NAME = {matched_name(name): name for name in KNOWN} | {
+    matched_name(alias): name for alias, name in ALIASES.items()
+}
+
+
+def known_column(header: str) -> str | None:
+    """Give the column that a header names (`Trainee ID` → `trainee_id`), or None."""
+    return _BY_MATCHED_NAME.get(matched_name(header))
+
+
+def own_column_count(header: tuple[str, ...]) -> int:
+    """Give how many columns are the input's own: those that a report added are not."""
+    added = len(REPORT_COLUMNS)
+    tail = tuple(matched_name(name) for name in header[-added:])
+    is_report = tail == tuple(matched_name(name) for name in REPORT_COLUMNS)
+    return len(header) - added if is_report else len(header)
+
+
+def guarded(value: str) -> str:
+    """Give the value as a cell that no spreadsheet runs: one more apostrophe before a formula."""
+    return "'" + value if _FORMULA.match(value) else value
+
+
+def unguarded(value: str) -> str:
+    """Take back what `guarded` added: one apostrophe, where a formula follows the apostrophes."""
+    return value[1:] if _GUARDED.match(value) else value

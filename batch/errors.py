@@ -1,0 +1,78 @@
+"""Every exception that a user can cause, and the one place that says how each ends.
+
+    DeferBatchError                     a message, a hint, an exit code
+    ├── UsageProblem             (2)    a setting is missing or bad, a question was declined
+    ├── UnusableFile             (2)    the input file cannot be used
+    ├── JournalProblem           (2)    the journal is corrupt, foreign, newer, or not writable
+    │   └── UnfinishedRun        (2)    an unfinished run of this file is in the way
+    ├── UnknownRun               (2)    no run has that id
+    ├── StoppedEarly             (3)    the run ended before its rows did
+    │   └── JournalLost          (3)    the journal could not be written while rows were under way
+    ├── AlreadyRunning           (4)    another run holds the lock
+    └── SelfCheckFailed          (5)    the reports disagree with the journal
+"""
+
+from __future__ import annotations
+
+
+class DeferBatchError(Exception):
+    """A failure that ends the command with a message for people, and never a traceback.
+
+    `message` says what was the matter and where; `hint` says what to do next; `notes` are
+    further lines, such as what was found.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "", notes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.notes = notes
+
+    def __str__(self) -> str:
+        """Give the message, the notes and the hint, as the terminal shows them."""
+        lines = [f"error: {self.message}", *(f"  {note}" for note in self.notes)]
+        return "\n".join(lines + ([f"hint: {self.hint}"] if self.hint else []))
+
+
+class UsageProblem(DeferBatchError):
+    """A setting is missing or bad, or a question was declined: nothing was sent."""
+
+
+class UnusableFile(DeferBatchError):
+    """The input file cannot be used as it is: nothing was sent, no run was kept."""
+
+
+class JournalProblem(DeferBatchError):
+    """The journal cannot be used as it is: nothing was sent, the file was left as it was."""
+
+
+class UnfinishedRun(JournalProblem):
+    """An unfinished run of the same content, which has sent something, is in the way."""
+
+
+class UnknownRun(DeferBatchError):
+    """No run has that id or folder."""
+
+
+class StoppedEarly(DeferBatchError):
+    """The run ended before its rows did; `resume` carries on."""
+
+    exit_code = 3
+
+
+class JournalLost(StoppedEarly):
+    """The journal could not be written while rows were under way (a full disk, most often)."""
+
+
+class AlreadyRunning(DeferBatchError):
+    """Another run is submitting to this Register, or writing this journal."""
+
+    exit_code = 4
+
+
+class SelfCheckFailed(DeferBatchError):
+    """The run's reports and its journal disagree: a defect of this tool."""
+
+    exit_code = 5
