@@ -1,0 +1,1 @@
+"""What lasts: the journal, the locks, the reports and their proof."""

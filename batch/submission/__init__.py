@@ -1,0 +1,1 @@
+"""Rows become outcomes: pacing, lost answers, the run."""
