@@ -1,0 +1,154 @@
+"""Reading the journal: runs, rows and attempts as values, in the order of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from batch.errors import UnknownRun
+from batch.record import schema
+from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord
+from batch.record.times import iso
+from batch.rows import Outcome
+
+_ARRIVED = "a.kind='defer' AND (a.meaning IS NULL OR a.meaning NOT IN ('throttled', 'never_left'))"
+_SENT = "(a.meaning IS NULL OR a.meaning <> 'never_left')"
+_RUN = (
+    "SELECT run_id, rehearsal, input_sha256, input_rows, started_at, finished_at,"
+    " stopped_because, exit_code, stage, details FROM runs"
+)
+
+
+class Ledger:
+    """The journal as its readers see it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """Open read-only. Raises JournalProblem where the file is missing or not usable."""
+        return cls(schema.open_for_reading(path))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def run_number(self, run_id: str) -> int:
+        """Give the number of a run. Raises UnknownRun, naming the nearest."""
+        found = self._connection.execute("SELECT run_no FROM runs WHERE run_id=?", (run_id,))
+        row = found.fetchone()
+        if row is None:
+            raise UnknownRun(f"no run {run_id[:80]} in this journal", hint=self._nearest(run_id))
+        return int(row[0])
+
+    def run(self, run_id: str) -> RunRecord:
+        """Give one run. Raises UnknownRun."""
+        number = self.run_number(run_id)
+        return _run(self._connection.execute(f"{_RUN} WHERE run_no=?", (number,)).fetchone())
+
+    def runs(self) -> list[tuple[str, RunRecord]]:
+        """Give every run with its stage (`started`, `finished`, …), newest first."""
+        found = self._connection.execute(
+            f"{_RUN} WHERE stage<>'staged' ORDER BY started_at DESC, run_no DESC"
+        )
+        return [(row[8], _run(row)) for row in found]
+
+    def rows(self, run_id: str, outcome: Outcome | None = None) -> Iterator[RowRecord]:
+        """Stream a run's rows, or those of one outcome; rows without one count as unresolved."""
+        which = "" if outcome is None else " AND coalesce(r.outcome, 'unresolved')=?"
+        found = self._connection.cursor().execute(
+            "SELECT row_number, own_values, trainee_id, defer_date,"
+            " coalesce(outcome, 'unresolved'), coalesce(code, 'not_sent'), coalesce(message, ''),"
+            " (SELECT a.http_status FROM attempts a WHERE a.run_no=r.run_no"
+            f" AND a.row_number=r.row_number AND {_ARRIVED} ORDER BY a.attempt_id DESC LIMIT 1),"
+            " (SELECT count(*) FROM attempts a WHERE a.run_no=r.run_no"
+            f" AND a.row_number=r.row_number AND {_ARRIVED}), register_date, settled_at"
+            f" FROM rows r WHERE run_no=?{which} ORDER BY row_number",
+            (self.run_number(run_id), *([] if outcome is None else [outcome])),
+        )
+        for n, own, trainee_id, date, out, code, message, status, sent, register, at in found:
+            values = tuple(json.loads(own))
+            sent_date = date if sent else None
+            yield RowRecord(
+                n, values, trainee_id, date, out, code, message, status, sent, sent_date,
+                register, at,
+            )  # fmt: skip
+
+    def attempts(self, run_id: str) -> Iterator[AttemptRecord]:
+        """Stream a run's requests, in the order in which they were intended."""
+        found = self._connection.cursor().execute(
+            "SELECT attempt_id, row_number, kind, intended_at, answered_at, meaning, http_status,"
+            " request_id, state, register_date FROM attempts WHERE run_no=? ORDER BY attempt_id",
+            (self.run_number(run_id),),
+        )
+        for attempt_id, number, kind, intended, answered, *rest in found:
+            until = None if answered is None else iso(answered)
+            yield AttemptRecord(attempt_id, number, kind, iso(intended), until, *rest)
+
+    def counts(self, run_id: str) -> dict[str, int]:
+        """Count a run's rows by code."""
+        found = self._connection.execute(
+            "SELECT coalesce(code, 'not_sent'), count(*) FROM rows WHERE run_no=?"
+            " GROUP BY 1 ORDER BY 1",
+            (self.run_number(run_id),),
+        )
+        return dict(found.fetchall())
+
+    def requests(self, run_id: str) -> Requests:
+        """Count a run's requests, of every kind."""
+        found = self._connection.execute(
+            f"SELECT count(*) FILTER (WHERE {_SENT}), count(*) FILTER (WHERE meaning='throttled'),"
+            f" count(*) FILTER (WHERE kind='read' AND {_SENT}) FROM attempts a WHERE run_no=?",
+            (self.run_number(run_id),),
+        )
+        return Requests(*found.fetchone())
+
+    def sent_since(self, origin: str, unix_seconds: float) -> list[float]:
+        """Give when requests to a Register were intended, since then, in Unix seconds."""
+        found = self._connection.execute(
+            "SELECT intended_at FROM attempts a JOIN runs USING (run_no)"
+            f" WHERE origin=? AND intended_at>=? AND {_SENT} ORDER BY intended_at",
+            (origin, unix_seconds),
+        )
+        return [intended for (intended,) in found]
+
+    def digest(self, run_id: str) -> str:
+        """Give the SHA-256 over a run's rows and attempts, as the journal holds them."""
+        number = self.run_number(run_id)
+        digest = hashlib.sha256()
+        for table, key in (("rows", "row_number"), ("attempts", "attempt_id")):
+            found = self._connection.cursor().execute(
+                f"SELECT * FROM {table} WHERE run_no=? ORDER BY {key}", (number,)
+            )
+            for row in found:
+                digest.update(json.dumps(row[1:]).encode() + b"\n")
+        return digest.hexdigest()
+
+    def _nearest(self, run_id: str) -> str:
+        import difflib  # noqa: PLC0415 — for this one message only
+
+        known = [row[0] for row in self._connection.execute("SELECT run_id FROM runs")]
+        near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.3) or known[-3:]
+        return f"nearest: {', '.join(near)}" if near else "`defer-batch runs` lists them: none yet"
+
+
+def _run(row: tuple[object, ...]) -> RunRecord:
+    run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
+    more = json.loads(str(details))
+    for name in ("columns", "command", "notices"):
+        more[name] = tuple(more[name])
+    known = {
+        "run_id": run_id,
+        "rehearsal": bool(rehearsal),
+        "input_sha256": sha256,
+        "input_rows": rows,
+        "started_at": started,
+        "finished_at": finished,
+        "stopped_because": because,
+        "exit_code": exit_code,
+    }
+    return RunRecord(**(more | known))

@@ -1,0 +1,83 @@
+"""What the journal gives to those who read it: a run, its rows, its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run, as the journal knows it. Times are UTC in ISO 8601.
+
+    `columns` are the input's own; `ended` says why it can no longer be resumed, if so.
+    """
+
+    run_id: str
+    rehearsal: bool
+    input_name: str
+    input_sha256: str
+    input_size: int
+    input_rows: int
+    columns: tuple[str, ...]
+    separator: str
+    base_url: str
+    api_version: str
+    settings: Mapping[str, object]
+    token_fingerprint: str | None
+    operator: str
+    operator_name: str | None
+    host: str
+    tool_version: str
+    python_version: str
+    command: tuple[str, ...]
+    started_at: str
+    finished_at: str | None = None
+    stopped_because: str | None = None
+    exit_code: int | None = None
+    notices: tuple[str, ...] = ()
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowRecord:
+    """One row and what became of it; `attempts` are the defer requests that may have arrived."""
+
+    row_number: int
+    values: tuple[str, ...]
+    trainee_id: str
+    defer_date: str | None
+    outcome: str
+    code: str
+    message: str
+    http_status: int | None
+    attempts: int
+    sent_date: str | None
+    register_date: str | None
+    settled_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One request: `kind` is defer, read or info; no `meaning` where no answer was written."""
+
+    attempt_id: int
+    row_number: int | None
+    kind: str
+    intended_at: str
+    answered_at: str | None
+    meaning: str | None
+    http_status: int | None
+    request_id: str | None
+    state: str | None
+    register_date: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """How many requests a run sent, of every kind; were refused by the limit; read a trainee."""
+
+    sent: int
+    throttled: int
+    read_back: int

@@ -1,0 +1,151 @@
+"""The journal's tables, and opening the file: its own, whole, of a version that is understood."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from batch import files
+from batch.errors import JournalProblem
+
+APPLICATION_ID = 0x44464A31  # "DFJ1", so that a foreign database is told from ours
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        run_no INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
+        stage TEXT NOT NULL,            -- staged, started, finished, ended, purged
+        origin TEXT NOT NULL,           -- the Register, normalised
+        rehearsal INTEGER NOT NULL,
+        input_sha256 TEXT NOT NULL,
+        input_rows INTEGER NOT NULL,
+        started_at TEXT NOT NULL,
+        finished_at TEXT,
+        stopped_because TEXT,
+        exit_code INTEGER,
+        details TEXT NOT NULL           -- JSON: what only the reports ask for
+    );
+    CREATE TABLE rows (
+        run_no INTEGER NOT NULL,
+        row_number INTEGER NOT NULL,
+        own_values TEXT NOT NULL,       -- JSON: the input's own columns
+        trainee_id TEXT NOT NULL,
+        folded_id TEXT NOT NULL,
+        defer_date TEXT,                -- NULL: failed a check, never to be sent
+        defer_reason TEXT,
+        outcome TEXT,                   -- NULL: not settled
+        code TEXT,
+        message TEXT,
+        register_date TEXT,
+        settled_at TEXT,
+        PRIMARY KEY (run_no, row_number)
+    ) WITHOUT ROWID;
+    CREATE INDEX rows_by_trainee ON rows (folded_id) WHERE defer_date IS NOT NULL;
+    CREATE TABLE attempts (
+        attempt_id INTEGER PRIMARY KEY,
+        run_no INTEGER NOT NULL,
+        row_number INTEGER,             -- NULL: asked for the run as a whole
+        kind TEXT NOT NULL,             -- defer, read, info
+        intended_at REAL NOT NULL,      -- Unix seconds
+        answered_at REAL,
+        meaning TEXT,                   -- NULL: no answer was written down
+        http_status INTEGER,
+        request_id TEXT,
+        state TEXT,
+        register_date TEXT
+    );
+    CREATE INDEX attempts_by_row ON attempts (run_no, row_number);
+    CREATE TABLE forgotten (
+        digest TEXT PRIMARY KEY,        -- of Register, trainee and date
+        run_id TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+VERSION = len(MIGRATIONS)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the journal, made or migrated where needed: WAL, every commit on disk.
+
+    The caller holds the writer's lock. Raises JournalProblem, and then leaves the file as it was.
+    """
+    if path.exists() and path.stat().st_size:
+        _refuse_unusable(path)
+    else:
+        files.make_private_file(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        _make_durable(connection, path)
+        _migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the journal read-only. Raises JournalProblem where it is missing or not ours."""
+    if not path.is_file():
+        raise JournalProblem(
+            f"there is no journal at {path}", hint="name its folder with --reports-dir"
+        )
+    _refuse_unusable(path)
+    return _read_only(path)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    address = path.resolve().as_uri() + "?mode=ro"
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _refuse_unusable(path: Path) -> None:
+    try:
+        connection = _read_only(path)
+        try:
+            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise _unusable(path, str(error)) from error
+    if application_id != APPLICATION_ID:
+        raise _unusable(path, "it is a database of something else")
+    if version > VERSION:
+        raise JournalProblem(
+            f"cannot use {path}: a newer defer-batch wrote it (journal version {version})",
+            hint="install that version, or name another folder with --reports-dir",
+        )
+    if damage != "ok":
+        raise _unusable(path, "it is damaged")
+
+
+def _unusable(path: Path, why: str) -> JournalProblem:
+    return JournalProblem(
+        f"cannot use {path}: {why}",
+        hint="keep that file, it may be the only record of earlier runs; restore it from a backup, "
+        "or start a new journal with --reports-dir (which knows nothing of earlier deferrals)",
+    )
+
+
+def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode not in {"wal", "memory"}:
+        raise JournalProblem(
+            f"cannot keep a journal at {path}: this file system does not offer what that takes",
+            hint="name a folder on a local disk with --reports-dir",
+        )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(
+            f"BEGIN; {statements} PRAGMA user_version={number};"
+            f" PRAGMA application_id={APPLICATION_ID}; COMMIT;"
+        )
