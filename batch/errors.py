@@ -1,15 +1,15 @@
 """Every exception that a user can cause, and the one place that says how each ends.
 
-    DeferBatchError                     a message, a hint, an exit code
-    ├── UsageProblem             (2)    a setting is missing or bad, a question was declined
-    ├── UnusableFile             (2)    the input file cannot be used
-    ├── JournalProblem           (2)    the journal is corrupt, foreign, newer, or not writable
-    │   └── UnfinishedRun        (2)    an unfinished run of this file is in the way
-    ├── UnknownRun               (2)    no run has that id
-    ├── StoppedEarly             (3)    the run ended before its rows did
-    │   └── JournalLost          (3)    the journal could not be written while rows were under way
-    ├── AlreadyRunning           (4)    another run holds the lock
-    └── SelfCheckFailed          (5)    the reports disagree with the journal
+DeferBatchError                     a message, a hint, an exit code
+├── UsageProblem             (2)    a setting is missing or bad, a question was declined
+├── UnusableFile             (2)    the input file cannot be used
+├── JournalProblem           (2)    the journal is corrupt, foreign, newer, or not writable
+│   └── UnfinishedRun        (2)    an unfinished run of this file is in the way
+├── UnknownRun               (2)    no run has that id
+├── StoppedEarly             (3)    the run ended before its rows did
+│   └── JournalLost          (3)    the journal could not be written while rows were under way
+├── AlreadyRunning           (4)    another run holds the lock
+└── SelfCheckFailed          (5)    the reports disagree with the journal
 """
 
 from __future__ import annotations

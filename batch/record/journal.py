@@ -8,9 +8,9 @@ in its turn: the intent, on disk before the request leaves; the answer, on disk 
 counted. `intend` returns once its commit has been synced; `answer` and `settle` are queued and ride
 with the next commit, and what waits to be counted is told by a callback after that commit.
 
-Group commit: statements run on the event loop, where they cost microseconds; the commit alone, which
-waits for the disk, runs in a thread. While it runs, further statements queue in memory, for SQLite
-would make them wait. Everyone who asked meanwhile shares the next commit.
+Group commit: statements run on the event loop, where they cost microseconds; the commit alone,
+which waits for the disk, runs in a thread. While it runs, further statements queue in memory, for
+SQLite would make them wait. Everyone who asked meanwhile shares the next commit.
 
 What each crash point leaves behind:
 
@@ -106,8 +106,15 @@ class Journal(Ledger):
         cursor = self._connection.execute(
             "INSERT INTO runs (run_id, stage, origin, rehearsal, input_sha256, input_rows,"
             " started_at, details) VALUES (?, 'staged', ?, ?, ?, ?, ?, ?)",
-            (run.run_id, origin, run.rehearsal, run.input_sha256, run.input_rows)
-            + (run.started_at, json.dumps(details)),
+            (
+                run.run_id,
+                origin,
+                run.rehearsal,
+                run.input_sha256,
+                run.input_rows,
+                run.started_at,
+                json.dumps(details),
+            ),
         )
         return int(cursor.lastrowid or 0)
 
@@ -144,7 +151,7 @@ class Journal(Ledger):
     def discard(self, run_no: int) -> None:
         """Forget a staged run: it was declined, or its file turned out to be unusable."""
         for table in ("rows", "attempts", "runs"):
-            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))  # noqa: S608 — our own names
+            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
 
     def start(self, run_no: int) -> None:
         """Mark a run as confirmed: from here on it can be resumed."""
@@ -192,8 +199,15 @@ class Journal(Ledger):
         self._queue(
             "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
             " WHERE run_no=? AND row_number=?",
-            (settled.outcome, settled.code, settled.message, settled.register_date)
-            + (iso(self._wall()), run_no, row_number),
+            (
+                settled.outcome,
+                settled.code,
+                settled.message,
+                settled.register_date,
+                iso(self._wall()),
+                run_no,
+                row_number,
+            ),
             then,
         )
 

@@ -1,0 +1,147 @@
+"""Asking Register over HTTPS: each answer, or its absence, comes back as a value."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from batch import __version__
+from batch.register.answers import Answer, NoReply, Reply
+from batch.rows import Deferral
+
+MOST_BYTES = 2_000_000
+"""A body longer than this is no answer of Register's: about 2 KB a trainee is usual."""
+
+
+class Client:
+    """One pool of connections for a run: `defer`, `trainee`, `info`.
+
+    TLS is verified against the operating system's trust store; proxies are honoured; redirects are
+    not followed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_version: str,
+        token: str,
+        timeout_seconds: float,
+        max_at_once: int,
+    ) -> None:
+        self._api = f"/api/{quote(api_version, safe='.')}"
+        self._timeout_seconds = timeout_seconds
+        limits = httpx.Limits(max_connections=max_at_once + 1, max_keepalive_connections=None)
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": "application/json",
+                "User-Agent": f"defer-batch/{__version__}",
+            },
+            verify=_trust(base_url),
+            timeout=httpx.Timeout(timeout_seconds),
+            limits=limits,
+            follow_redirects=False,
+            trust_env=not _is_loopback(base_url),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the pool."""
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the pool."""
+        await self._http.__aexit__(kind, error, trace)
+
+    async def defer(self, deferral: Deferral) -> Answer:
+        """Ask Register to defer one trainee."""
+        data = {"defer_date": deferral.defer_date}
+        if deferral.defer_reason is not None:
+            data["defer_reason"] = deferral.defer_reason
+        path = f"{self._api}/trainees/{quote(deferral.trainee_id, safe='')}/defer"
+        return await self._ask(self._http.build_request("POST", path, json={"data": data}))
+
+    async def trainee(self, trainee_id: str) -> Answer:
+        """Read one trainee."""
+        path = f"{self._api}/trainees/{quote(trainee_id, safe='')}"
+        return await self._ask(self._http.build_request("GET", path))
+
+    async def info(self, api_version: str | None = None) -> Answer:
+        """Ask whether token and version are accepted; of another version, if one is given."""
+        api = self._api if api_version is None else f"/api/{quote(api_version, safe='.')}"
+        return await self._ask(self._http.build_request("GET", f"{api}/info"))
+
+    async def _ask(self, request: httpx.Request) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._http.send(request, stream=True)
+                try:
+                    return await _reply(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return NoReply(left=True, why="gave no answer in time")
+        except httpx.HTTPError as error:
+            return _no_reply(error)
+        except httpx.InvalidURL:
+            return NoReply(left=False, why="has an address that cannot be used", hopeless=True)
+
+
+async def _reply(response: httpx.Response) -> Answer:
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > MOST_BYTES:
+            return NoReply(left=True, why="sent far more than an answer")
+    return Reply(response.status_code, response.headers, bytes(body))
+
+
+def _no_reply(error: httpx.HTTPError) -> NoReply:
+    """Tell a request that certainly never left from one that may have arrived."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        if _is_about_certificate(error):
+            return NoReply(
+                left=False,
+                why="has a certificate that does not verify",
+                hopeless=True,
+            )
+        return NoReply(left=False, why="could not be reached")
+    if isinstance(error, httpx.ProxyError):
+        return NoReply(left=False, why="could not be reached through the proxy")
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return NoReply(left=False, why="could not be asked", hopeless=True)
+    if isinstance(error, httpx.TimeoutException):
+        return NoReply(left=True, why="gave no answer in time")
+    return NoReply(left=True, why="broke off the connection")
+
+
+def _is_about_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_loopback(base_url: str) -> bool:
+    return urlsplit(base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+
+
+def _trust(base_url: str) -> ssl.SSLContext | bool:
+    if base_url.startswith("http:"):
+        return False
+    import truststore  # noqa: PLC0415 — only where there is TLS
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

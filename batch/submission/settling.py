@@ -1,0 +1,193 @@
+"""What becomes of a row after each answer: settled, read, sent again later, or the run ends.
+
+Pure decisions, each a table; source: issue "the whole job", "Lost answers", and register/API.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import assert_never
+
+from batch.register.answers import DEFERRABLE, Kind, Meaning
+from batch.rows import Code, Deferral, Settled
+
+MOST_SENDS = 3
+"""How often one row may be sent before Register is said to keep failing for it."""
+
+
+class Why(Enum):
+    """What a read of the trainee is to explain."""
+
+    LOST = auto()
+    """An earlier request has no final answer."""
+    STATE_REFUSED = auto()
+    """Register refused on account of the state."""
+    REFUSED = auto()
+    """Register refused this request while an earlier one has no final answer."""
+    DIFFERS = auto()
+    """A 200 about another trainee or date."""
+    NO_DATE = auto()
+    """A 200 that gave no date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the deferral now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the trainee, to explain what `said` left open."""
+
+    why: Why
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Go to the back of the queue, and read again once the lost answer's wait is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the run: no row will do better. `why` is a sentence for people."""
+
+    why: str
+
+
+Step = Send | Read | Later | Stop | Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How far a row has come.
+
+    `is_open`: a request for its trainee, of this run or an earlier one, lacks its final answer.
+    `sends`: the defer requests of this stretch of the run that may have arrived.
+    """
+
+    deferral: Deferral
+    is_open: bool
+    sends: int = 0
+
+
+def first_step(course: Course) -> Step:
+    """Tell how a row begins: one whose trainee has an open request is read, never sent blindly."""
+    return Read(Why.LOST) if course.is_open else Send()
+
+
+def after_defer(course: Course, meaning: Meaning) -> Step:
+    """Tell what follows from the answer to a defer request (429 and never-left never get here)."""
+    match meaning.kind:
+        case Kind.DEFERRED:
+            return Settled(Code.DEFERRED, "Deferred.", meaning.defer_date)
+        case Kind.NO_DATE:
+            return Read(Why.NO_DATE, meaning.words)
+        case Kind.DIFFERS:
+            return Read(Why.DIFFERS, meaning.words)
+        case Kind.LOST:
+            return Read(Why.LOST, meaning.words)
+        case Kind.STATE_REFUSED:
+            return Read(Why.STATE_REFUSED, meaning.words)
+        case Kind.NOT_FOUND:
+            return _not_found()
+        case Kind.REFUSED | Kind.FORBIDDEN if course.is_open:
+            return Read(Why.REFUSED, meaning.words)
+        case Kind.REFUSED | Kind.FORBIDDEN:
+            return _refused(meaning.words)
+        case Kind.UNAUTHORISED | Kind.REDIRECTED | Kind.WRONG_PATH:
+            return Stop(f"Register {meaning.words}.")
+        case _:
+            raise AssertionError(meaning.kind)
+
+
+def after_read(course: Course, read: Read, meaning: Meaning, *, waited: bool) -> Step:
+    """Tell what a read of the trainee makes of the row.
+
+    `waited` says that the read was made at least the lost answer's wait after the last request.
+    """
+    if meaning.kind is Kind.FOUND and meaning.state is not None:
+        if meaning.state == "deferred":
+            return _when_deferred(course, read, meaning.defer_date)
+        if meaning.state in DEFERRABLE:
+            return _when_deferrable(course, read, meaning.defer_date, waited=waited)
+        return _when_in_another_state(read, meaning)
+    if meaning.kind is Kind.NOT_FOUND and read.why not in {Why.DIFFERS, Why.NO_DATE}:
+        return _not_found()
+    return _without_a_read(course, read)
+
+
+def _when_deferred(course: Course, read: Read, date: str | None) -> Step:
+    if read.why is Why.NO_DATE and date is None:
+        return _deferred_without_date()
+    if date != course.deferral.defer_date:
+        if read.why in {Why.DIFFERS, Why.NO_DATE}:
+            return _differs(read, f"The trainee is deferred {_since(date)}.", date)
+        words = f"Register already had this trainee as deferred, {_since(date)}."
+        return Settled(Code.ALREADY_DEFERRED, words, date)
+    if read.why is Why.STATE_REFUSED and not course.is_open:
+        words = f"Register already had this trainee as deferred, {_since(date)}."
+        return Settled(Code.ALREADY_DEFERRED, words, date)
+    words = f"Reading the trainee shows the deferral, {_since(date)}."
+    return Settled(Code.CONFIRMED_BY_READ_BACK, words, date)
+
+
+def _when_deferrable(course: Course, read: Read, date: str | None, *, waited: bool) -> Step:
+    if read.why in {Why.DIFFERS, Why.NO_DATE}:
+        return _differs(read, "Reading the trainee shows no deferral.", date)
+    if date == course.deferral.defer_date:
+        words = f"Was deferred on {date} and reinstated since; not sent again."
+        return Settled(Code.REINSTATED_SINCE, words, date)
+    if read.why is Why.REFUSED or (read.why is Why.STATE_REFUSED and not course.is_open):
+        return _refused(read.said)
+    if not waited:
+        return Later()
+    if course.sends < MOST_SENDS:
+        return Send()
+    words = f"Sent {course.sends} times, and Register failed each time; reading shows no deferral."
+    return Settled(Code.REGISTER_KEEPS_FAILING, words, date)
+
+
+def _when_in_another_state(read: Read, meaning: Meaning) -> Step:
+    words = f"The trainee's state in Register is {meaning.state}."
+    if read.why in {Why.DIFFERS, Why.NO_DATE}:
+        return _differs(read, words, meaning.defer_date)
+    advice = " Only submitted_for_trn and trn_received can be deferred."
+    return Settled(Code.STATE_NOT_DEFERRABLE, words + advice, meaning.defer_date)
+
+
+def _without_a_read(course: Course, read: Read) -> Step:
+    match read.why:
+        case Why.NO_DATE:
+            return _deferred_without_date()
+        case Why.DIFFERS:
+            return _differs(read, "Reading the trainee could not settle it.", None)
+        case Why.STATE_REFUSED | Why.REFUSED if not course.is_open:
+            return _refused(read.said)
+        case Why.LOST | Why.STATE_REFUSED | Why.REFUSED:
+            words = "Sent, but the answer was lost and the trainee could not be read."
+            return Settled(Code.ANSWER_LOST, words)
+        case _ as never:
+            assert_never(never)
+
+
+def _not_found() -> Settled:
+    words = "Register does not know this trainee for this provider."
+    return Settled(Code.TRAINEE_NOT_FOUND, words)
+
+
+def _refused(said: str) -> Settled:
+    return Settled(Code.REFUSED_BY_REGISTER, f"Register {said or 'refused it'}.")
+
+
+def _differs(read: Read, words: str, date: str | None) -> Settled:
+    return Settled(Code.ANSWER_DIFFERS, f"Register {read.said}. {words}", date)
+
+
+def _deferred_without_date() -> Settled:
+    return Settled(Code.DEFERRED, "Deferred; Register gave no date to compare.")
+
+
+def _since(date: str | None) -> str:
+    return f"since {date}" if date else "without a date"
