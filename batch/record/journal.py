@@ -22,7 +22,7 @@ What each crash point leaves behind:
   sent, and sent again only after a wait that is counted from the start of the new process, by its
   own steady clock: no request of the old process can have left later, whatever the clocks say.
 - after the answer's commit, before the row was settled: the attempt has a meaning. A meaning that
-  leaves doubt (`lost`, `differs`, `no_date`, `deferred`, `state_refused`) is a reason to read.
+  leaves doubt (`lost`, `differs`, `no_date`, `deferred`) is a reason to read.
 - after the settlement's commit: the row is settled and is not touched again.
 
 Why resuming is safe: a row is sent only when no earlier request for its trainee lacks its final
@@ -48,7 +48,7 @@ from batch.record.records import RunRecord
 from batch.record.times import iso
 from batch.rows import Code, Deferral, Problem, Row, Settled, folded, joined_messages
 
-IN_DOUBT = ("lost", "differs", "no_date", "deferred", "state_refused")
+IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 """Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
 
 _IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"

@@ -74,7 +74,9 @@ class Submission:
         stopped = asyncio.ensure_future(self._stopping.event.wait())
         try:
             everyone = asyncio.gather(*workers)
-            await asyncio.wait({everyone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            self._changed.set()
             if not everyone.done():
                 await asyncio.wait({everyone}, timeout=self._timeout_seconds)
             if everyone.done():

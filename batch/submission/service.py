@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from batch.record.journal import Journal
@@ -43,18 +42,16 @@ class Asks(Protocol):
         """Ask for token and version."""
 
 
-class Stopped(Exception):  # noqa: N818 — not an error: the run is ending
+class Stopped(Exception):
     """The run is ending, and this request was not sent."""
 
 
-@dataclass(slots=True)
 class Stopping:
     """Why the run is ending, if it is: the first reason counts."""
 
-    reason: str | None = None
-    exit_code: int = 3
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.exit_code = 0
         self.event = asyncio.Event()
 
     def __call__(self, reason: str, exit_code: int = 3) -> None:
