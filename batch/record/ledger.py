@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from batch.errors import UnknownRun
 from batch.record import schema
@@ -36,6 +37,10 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def select(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Stream what a SELECT finds, for the rooms of this wing."""
+        yield from self._connection.cursor().execute(sql, values)
 
     def run_number(self, run_id: str) -> int:
         """Give the number of a run. Raises UnknownRun, naming the nearest."""

@@ -1,0 +1,94 @@
+"""The memory of earlier runs: what is already known of a staged run's rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batch.record.ledger import Ledger
+from batch.rows import Code, Settled
+
+_EARLIER = (
+    "SELECT r.row_number, e.code, x.run_id, e.register_date, e.defer_date = r.defer_date,"
+    " r.defer_date FROM rows r"
+    " JOIN runs m ON m.run_no=r.run_no"
+    " JOIN rows e ON e.folded_id=r.folded_id AND e.defer_date IS NOT NULL"
+    " JOIN runs x ON x.run_no=e.run_no AND x.origin=m.origin AND x.run_no<>m.run_no"
+    " AND NOT x.rehearsal"
+    " WHERE r.run_no=? AND r.outcome IS NULL AND r.defer_date IS NOT NULL"
+    " AND (e.outcome='succeeded' AND e.code<>'answer_differs' OR e.code='already_deferred')"
+    " ORDER BY r.row_number, e.code='already_deferred', x.run_no"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What earlier runs say of one row: settled by it, or only known `under_another_date`."""
+
+    row_number: int
+    settled: Settled | None
+
+
+def digest_of(origin: str, folded_id: str, defer_date: str) -> str:
+    """Give the hash under which a purged deferral is remembered."""
+    return hashlib.sha256("\n".join((origin, folded_id, defer_date)).encode()).hexdigest()
+
+
+def deferrals_known(ledger: Ledger, origin: str) -> int:
+    """Count the earlier deferrals that the journal knows for a Register."""
+    found = ledger.select(
+        "SELECT (SELECT count(*) FROM rows JOIN runs USING (run_no) WHERE origin=?"
+        " AND NOT rehearsal AND outcome='succeeded'"
+        " AND code NOT IN ('answer_differs', 'deferred_earlier'))"
+        " + (SELECT count(*) FROM forgotten)",
+        (origin,),
+    )
+    return int(next(found)[0])
+
+
+def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
+    """Give what earlier runs say of the run's unsettled rows: at most one line a row."""
+    another_date: set[int] = set()
+    done: set[int] = set()
+    for number, code, run_id, register_date, same, date in ledger.select(_EARLIER, (run_no,)):
+        if number in done:
+            continue
+        settled = _settled(code, run_id, register_date, date, is_same_date=bool(same))
+        if settled is None:
+            another_date.add(number)
+        else:
+            done.add(number)
+            yield Remembered(number, settled)
+    yield from _forgotten(ledger, run_no, origin, done)
+    for number in sorted(another_date - done):
+        yield Remembered(number, None)
+
+
+def _settled(
+    code: str, run_id: str, register_date: str | None, date: str, *, is_same_date: bool
+) -> Settled | None:
+    if code != Code.ALREADY_DEFERRED:
+        words = f"Deferred on {date} by run {run_id}; not sent again."
+        return Settled(Code.DEFERRED_EARLIER, words, date) if is_same_date else None
+    if register_date != date:
+        return None
+    words = f"Run {run_id} found this trainee already deferred, since {date}; not sent again."
+    return Settled(Code.ALREADY_DEFERRED, words, date)
+
+
+def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iterator[Remembered]:
+    if not next(ledger.select("SELECT EXISTS (SELECT 1 FROM forgotten)"))[0]:
+        return
+    rows = ledger.select(
+        "SELECT row_number, folded_id, defer_date FROM rows WHERE run_no=? AND outcome IS NULL"
+        " AND defer_date IS NOT NULL ORDER BY row_number",
+        (run_no,),
+    )
+    for number, folded_id, date in rows:
+        digest = digest_of(origin, folded_id, date)
+        for (run_id,) in ledger.select("SELECT run_id FROM forgotten WHERE digest=?", (digest,)):
+            if number not in done:
+                done.add(number)
+                words = f"Deferred on {date} by run {run_id}; not sent again."
+                yield Remembered(number, Settled(Code.DEFERRED_EARLIER, words, date))

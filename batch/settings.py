@@ -1,0 +1,189 @@
+"""One frozen `Settings`, checked once: the option, then the environment, then `.env`, then default."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from batch.errors import UsageProblem
+
+PREFIX = "DEFER_BATCH_"
+NAMED_TARGETS = {
+    "production": "https://www.register-trainee-teachers.service.gov.uk",
+    "sandbox": "https://sandbox.register-trainee-teachers.service.gov.uk",
+}
+EMULATOR = "emulator"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_RATE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4}(?:\.\d{1,3})?)", re.ASCII)
+_Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which Register is meant: `origin` identifies it, `environment` names it for people."""
+
+    environment: str
+    origin: str
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether this is the emulator within this process."""
+        return self.origin == EMULATOR
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `requests` in `period_seconds`."""
+
+    requests: int
+    period_seconds: float
+
+
+class Settings(BaseSettings):
+    """What a run is told; every field's source and meaning stand in the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    register_name: str | None = Field(default=None, validation_alias="DEFER_BATCH_REGISTER")
+    api_token: SecretStr | None = None
+    api_token_file: Path | None = None
+    api_version: str = Field(default="v2025.0", pattern=r"^v\d{4}\.\d{1,3}(-[a-z]{1,10})?$")
+    rate_limit: str = "100/60"
+    max_at_once: int = Field(default=10, ge=1, le=100)
+    timeout: _Seconds = 30.0
+    lost_answer_wait: float = Field(default=60.0, ge=0, le=86_400, allow_inf_nan=False)
+    give_up_after: _Seconds = 120.0
+    reports_dir: Path = Path("reports")
+    date_format: Literal["iso", "dmy"] = "iso"
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _must_be_a_rate(cls, value: str) -> str:
+        if value.strip().lower() != "none" and not _RATE.fullmatch(value.strip()):
+            raise ValueError("must be requests/seconds, such as 100/60, or none")
+        return value.strip().lower()
+
+    @classmethod
+    def load(cls, **options: object) -> Self:
+        """Give the settings; `options` that are None were not given. Raises UsageProblem."""
+        given = {name: value for name, value in options.items() if value is not None}
+        if "register_name" in given:
+            given["DEFER_BATCH_REGISTER"] = given.pop("register_name")
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise _as_usage_problem(error) from None
+
+    @property
+    def target(self) -> Target:
+        """The Register that is meant. Raises UsageProblem where none, or none usable, is said."""
+        if self.register_name is None:
+            raise UsageProblem(
+                "no Register was named",
+                hint="say --register production, sandbox, emulator, or a base URL "
+                "(or set DEFER_BATCH_REGISTER); `--register emulator` rehearses",
+            )
+        return target_of(self.register_name)
+
+    @property
+    def pace(self) -> RateLimit | None:
+        """The rate limit, None where pacing is off."""
+        rate = _RATE.fullmatch(self.rate_limit)
+        return RateLimit(int(rate[1]), float(rate[2])) if rate else None
+
+    def token(self) -> str | None:
+        """Give the bearer token, None where none is set. Raises UsageProblem for a bad one."""
+        if self.api_token_file is not None:
+            return _usable(_read_token(self.api_token_file), f"the file {self.api_token_file}")
+        if self.api_token is None:
+            return None
+        return _usable(self.api_token.get_secret_value(), f"{PREFIX}API_TOKEN")
+
+
+def target_of(name: str) -> Target:
+    """Give the Register that a name or base URL means. Raises UsageProblem."""
+    name = name.strip()
+    if name.lower() == EMULATOR:
+        return Target(EMULATOR, EMULATOR)
+    origin = _origin(NAMED_TARGETS.get(name.lower(), name))
+    known = {_origin(url): known for known, url in NAMED_TARGETS.items()}
+    return Target(known.get(origin, origin), origin)
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _unknown_target(url) from None
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in _DEFAULT_PORTS or not host or parts.username or parts.query:
+        raise _unknown_target(url)
+    if parts.path.strip("/") or parts.fragment:
+        raise UsageProblem(
+            f"cannot use --register {url[:80]}: a base URL has no path",
+            hint=f"say --register {parts.scheme}://{parts.netloc}",
+        )
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise UsageProblem(
+            f"cannot use --register {url[:80]}: plain HTTP would show the token to others",
+            hint="use https; plain HTTP is for this machine only",
+        )
+    host = f"[{host}]" if ":" in host else host
+    shown_port = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{host}{shown_port}"
+
+
+def _unknown_target(name: str) -> UsageProblem:
+    shown = name[:80] if "@" not in name else "with a user name in it"
+    return UsageProblem(
+        f"cannot use --register {shown}: no such Register",
+        hint="say production, sandbox, emulator, or a base URL such as https://register.example",
+    )
+
+
+def _as_usage_problem(error: ValidationError) -> UsageProblem:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "register"
+    name = name.removeprefix(PREFIX).lower()
+    option = "" if name == "api_token" else f"--{name.replace('_', '-')} or "
+    words = first["msg"].removeprefix("Value error, ")
+    return UsageProblem(
+        f"cannot use the setting {option}{PREFIX}{name.upper()}: {words[0].lower()}{words[1:]}",
+        hint="`defer-batch run --help` tells what it takes",
+    )
+
+
+def _read_token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise UsageProblem(
+            f"cannot read the token from {path}: {why}",
+            hint="--api-token-file names a file that holds the token and nothing else",
+        ) from None
+
+
+def _usable(token: str, where: str) -> str:
+    token = token.strip()
+    if not token or not token.isascii() or any(not 32 < ord(letter) < 127 for letter in token):
+        raise UsageProblem(
+            f"cannot use the token in {where}: it is empty or holds characters that no token has",
+            hint="copy the token again, whole and alone",
+        )
+    return token
