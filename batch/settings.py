@@ -1,4 +1,4 @@
-"""One frozen `Settings`, checked once: the option, then the environment, then `.env`, then default."""
+"""One frozen `Settings`, checked once: option, then environment, then `.env`, then default."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -137,6 +137,20 @@ class Journal(Ledger):
             " message=trim(coalesce(message, '') || ' ' || ?), settled_at=?, defer_date=NULL"
             " WHERE run_no=? AND row_number=?",
             ((problem.code, problem.message, now, run_no, number) for number, problem in found),
+        )
+        self._connection.execute("COMMIT")
+
+    def settle_now(self, run_no: int, settled: Mapping[int, Settled]) -> None:
+        """Settle rows before the run begins, all in one commit."""
+        now = iso(self._wall())
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
+            " WHERE run_no=? AND row_number=?",
+            (
+                (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
+                for number, row in settled.items()
+            ),
         )
         self._connection.execute("COMMIT")
 

@@ -62,6 +62,52 @@ class Ledger:
         )
         return [(row[8], _run(row)) for row in found]
 
+    def unfinished_with_sends(self, origin: str, input_sha256: str) -> list[tuple[int, str]]:
+        """Give number and id of unfinished runs of this content that have sent something."""
+        found = self.select(
+            "SELECT run_no, run_id FROM runs WHERE stage='started' AND origin=?"
+            " AND input_sha256=? AND NOT rehearsal AND EXISTS (SELECT 1 FROM attempts a"
+            f" WHERE a.run_no=runs.run_no AND {_ARRIVED}) ORDER BY run_no DESC",
+            (origin, input_sha256),
+        )
+        return [(number, run_id) for number, run_id in found]
+
+    def unsettled(self, run_id: str) -> int:
+        """Count the rows that `resume` would carry on with."""
+        found = self.select(
+            "SELECT count(*) FROM rows WHERE run_no=? AND coalesce(outcome, 'unresolved')"
+            "='unresolved'",
+            (self.run_number(run_id),),
+        )
+        return int(next(found)[0])
+
+    def held_back(self, run_id: str) -> dict[str, int]:
+        """Count the settled rows by code: those that will not be sent."""
+        found = self.select(
+            "SELECT code, count(*) FROM rows WHERE run_no=? AND outcome IS NOT NULL"
+            " AND outcome<>'unresolved' GROUP BY 1 ORDER BY 1",
+            (self.run_number(run_id),),
+        )
+        return dict(found)
+
+    def trainee_ids(self, run_id: str) -> Iterator[str]:
+        """Stream the folded ids of a run's rows that passed every check."""
+        for (folded_id,) in self.select(
+            "SELECT folded_id FROM rows WHERE run_no=? AND defer_date IS NOT NULL",
+            (self.run_number(run_id),),
+        ):
+            yield folded_id
+
+    def problems(self, run_id: str, most: int) -> list[tuple[str, tuple[int, ...], str, int]]:
+        """Give, for each code that needs attention, the first rows, a message, how many."""
+        number = self.run_number(run_id)
+        grouped = self.select(
+            "SELECT code, count(*) FROM rows WHERE run_no=? AND (outcome<>'succeeded'"
+            " OR code='answer_differs') GROUP BY code ORDER BY min(row_number)",
+            (number,),
+        )
+        return [(code, *self._first_of(number, code, most), count) for code, count in grouped]
+
     def rows(self, run_id: str, outcome: Outcome | None = None) -> Iterator[RowRecord]:
         """Stream a run's rows, or those of one outcome; rows without one count as unresolved."""
         which = "" if outcome is None else " AND coalesce(r.outcome, 'unresolved')=?"
@@ -132,6 +178,16 @@ class Ledger:
             for row in found:
                 digest.update(json.dumps(row[1:]).encode() + b"\n")
         return digest.hexdigest()
+
+    def _first_of(self, run_no: int, code: str, most: int) -> tuple[tuple[int, ...], str]:
+        found = list(
+            self.select(
+                "SELECT row_number, message FROM rows WHERE run_no=? AND code=?"
+                " ORDER BY row_number LIMIT ?",
+                (run_no, code, most),
+            )
+        )
+        return tuple(number for number, _ in found), found[0][1] if found else ""
 
     def _nearest(self, run_id: str) -> str:
         import difflib  # noqa: PLC0415 — for this one message only

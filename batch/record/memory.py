@@ -32,7 +32,7 @@ class Remembered:
 
 def digest_of(origin: str, folded_id: str, defer_date: str) -> str:
     """Give the hash under which a purged deferral is remembered."""
-    return hashlib.sha256("\n".join((origin, folded_id, defer_date)).encode()).hexdigest()
+    return hashlib.sha256(f"{origin}\n{folded_id}\n{defer_date}".encode()).hexdigest()
 
 
 def deferrals_known(ledger: Ledger, origin: str) -> int:

@@ -1,0 +1,228 @@
+"""One stretch of work on a confirmed run: Register asked, rows settled, reports written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from batch.errors import SelfCheckFailed
+from batch.logs import run_log
+from batch.record import report
+from batch.record.journal import Journal
+from batch.register.answers import Meaning
+from batch.register.client import Client
+from batch.rows import Code, Outcome, Settled
+from batch.submission.pacing import Pacer
+from batch.submission.preflight import preflight
+from batch.submission.run import Submission
+from batch.submission.service import Service, Stopping
+from batch.submission.terms import Finished, Plan, Terms, Watcher
+
+TIME_LEFT_EVERY_SECONDS = 0.5
+ROWS_SHOWN = 10
+_SIGNAL_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a stretch of work needs: the journal, the run, the Register's address, who watches."""
+
+    journal: Journal
+    run_no: int
+    run_id: str
+    terms: Terms
+    base_url: str
+    token: str
+    folder: Path
+    watcher: Watcher
+    tool_version: str
+
+    def submit(self, plan: Plan) -> bool:
+        """Ask Register, confirm, send; False where the plan was declined. Raises JournalLost."""
+        with run_log(self.folder / "run.log", self.run_id) as log:
+            return asyncio.run(self._submit(plan, log))
+
+    async def _submit(self, plan: Plan, log: structlog.typing.FilteringBoundLogger) -> bool:
+        stopping = Stopping()
+        client = Client(
+            self.base_url,
+            api_version=self.terms.api_version,
+            token=self.token,
+            timeout_seconds=self.terms.timeout_seconds,
+            max_at_once=self.terms.max_at_once,
+        )
+        async with client:
+            service = Service(
+                client,
+                self.journal,
+                self._pacer(),
+                stopping,
+                run_no=self.run_no,
+                give_up_after_seconds=self.terms.give_up_after_seconds,
+            )
+            service.on_attempt = _attempt_logger(log)
+            await self._ask_first(service, stopping)
+            if stopping.reason is None and not self.watcher.confirm(plan):
+                return False
+            self.journal.start(self.run_no)
+            log.info("run_started", rows=plan.to_send)
+            if stopping.reason is None:
+                with _interruptible(stopping):
+                    await self._send(plan, service, stopping, log)
+        self._finish(stopping)
+        log.info("run_finished", stopped_because=stopping.reason)
+        return True
+
+    async def _ask_first(self, service: Service, stopping: Stopping) -> None:
+        give_up = self.terms.give_up_after_seconds
+        warning = await preflight(
+            service,
+            stopping,
+            api_version=self.terms.api_version,
+            give_up_after_seconds=give_up,
+        )
+        if warning is not None:
+            self.watcher.warn(warning)
+
+    async def _send(
+        self,
+        plan: Plan,
+        service: Service,
+        stopping: Stopping,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        left = plan.to_send
+
+        def on_settled(row_number: int, settled: Settled) -> None:
+            nonlocal left
+            left -= 1
+            log.info("row_settled", row=row_number, outcome=settled.outcome, code=settled.code)
+            self.watcher.settled(settled)
+
+        submission = Submission(
+            self.journal,
+            service,
+            stopping,
+            run_no=self.run_no,
+            max_at_once=self.terms.max_at_once,
+            lost_answer_wait_seconds=self.terms.lost_answer_wait_seconds,
+            timeout_seconds=self.terms.timeout_seconds,
+            on_settled=on_settled,
+        )
+        self.watcher.begin(plan.to_send)
+        ticker = asyncio.ensure_future(self._tick(service.pacer, lambda: left))
+        try:
+            await submission.submit()
+        finally:
+            ticker.cancel()
+            await asyncio.gather(ticker, return_exceptions=True)
+            self.watcher.end()
+
+    async def _tick(self, pacer: Pacer, left: Callable[[], int]) -> None:
+        """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
+        while True:
+            await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
+            await self.journal.flush()
+            now = asyncio.get_running_loop().time()
+            self.watcher.time_left(pacer.seconds_for(left(), now))
+
+    def _pacer(self) -> Pacer:
+        """Give the pacer, which remembers what was sent to this Register in its last period."""
+        period = self.terms.rate_period_seconds
+        wall, now = time.time(), asyncio.get_running_loop().time()
+        sent = self.journal.sent_since(self.terms.origin, wall - period)
+        recent = [now - min(max(wall - start, 0.0), period) for start in sent]
+        return Pacer(self.terms.rate_requests, period, recent=recent)
+
+    def _finish(self, stopping: Stopping) -> None:
+        self.journal.settle_the_rest(self.run_no)
+        counts = self.journal.counts(self.run_id)
+        unresolved = _count(counts, Outcome.UNRESOLVED)
+        because = stopping.reason if unresolved else None
+        if unresolved and because is None:
+            because = f"{unresolved} rows could not be settled, the others were."
+        code = exit_code_of(counts, interrupted=stopping.exit_code if unresolved else 0)
+        self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
+
+
+def write_and_check(
+    journal: Journal, run_id: str, folder: Path, *, environment: str, tool_version: str
+) -> Finished:
+    """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
+    written = report.write_report(journal, run_id, folder, tool_version=tool_version)
+    disagreements = report.self_check(journal, run_id, folder)
+    if disagreements:
+        raise SelfCheckFailed(
+            f"the reports of {run_id} disagree with the journal: do not trust them",
+            notes=tuple(disagreements[:ROWS_SHOWN]),
+            hint="keep the folder and journal.db, and tell the maintainers",
+        )
+    codes = journal.counts(run_id)
+    run = journal.run(run_id)
+    return Finished(
+        run=run,
+        folder=folder,
+        counts={outcome.value: _count(codes, outcome) for outcome in Outcome},
+        codes=codes,
+        exit_code=run.exit_code or 0,
+        manifest_sha256=written.manifest_sha256,
+        environment=environment,
+        problems=tuple(journal.problems(run_id, ROWS_SHOWN)),
+    )
+
+
+def exit_code_of(codes: dict[str, int], *, interrupted: int = 0) -> int:
+    """Give the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
+    if _count(codes, Outcome.UNRESOLVED):
+        return interrupted or 3
+    needs_attention = _count(codes, Outcome.NOT_FOUND) + _count(codes, Outcome.UNPROCESSABLE)
+    return 1 if needs_attention or codes.get(Code.ANSWER_DIFFERS) else 0
+
+
+def _count(codes: dict[str, int], outcome: Outcome) -> int:
+    return sum(count for code, count in codes.items() if Code(code).outcome is outcome)
+
+
+def _attempt_logger(
+    log: structlog.typing.FilteringBoundLogger,
+) -> Callable[[int, str, int | None, Meaning], None]:
+    def on_attempt(attempt_id: int, kind: str, row_number: int | None, meaning: Meaning) -> None:
+        log.info(
+            f"{kind}_answered",
+            attempt=attempt_id,
+            row=row_number,
+            meaning=meaning.kind,
+            http_status=meaning.status,
+            request_id=meaning.request_id,
+        )
+
+    return on_attempt
+
+
+@contextlib.contextmanager
+def _interruptible(stopping: Stopping) -> Iterator[None]:
+    """End the run in good order at the first Ctrl-C or SIGTERM, and at once at the second."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        name = signal.Signals(number)
+        code = _SIGNAL_CODES[name]
+        if stopping.reason is not None:
+            os._exit(code)
+        loop.call_soon_threadsafe(stopping, f"Interrupted ({name.name}).", code)
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNAL_CODES}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

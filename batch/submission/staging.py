@@ -1,0 +1,78 @@
+"""A file becomes a staged run: every row checked and in the journal before the first is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from batch.errors import UnfinishedRun
+from batch.intake.checking import InputFile
+from batch.record.journal import Journal
+from batch.record.memory import remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A run whose rows are in the journal, none of them sent."""
+
+    run_no: int
+    input_rows: int
+    input_sha256: str
+    again: tuple[int, ...]
+    known_under_another_date: tuple[int, ...]
+
+
+def stage_rows(
+    journal: Journal, run_no: int, input_file: InputFile, *, origin: str, again: bool
+) -> Staged:
+    """Check every row into the journal; set aside what earlier runs settle; find conflicts.
+
+    Raises UnusableFile; the caller then discards the run.
+    """
+    for chunk in input_file.chunks():
+        journal.add_rows(run_no, chunk.rows())
+    set_aside, another_date = set_aside_remembered(journal, run_no, origin, again=again)
+    journal.add_problems(run_no, input_file.conflicts(set_aside=() if again else set_aside))
+    journal.describe(
+        run_no,
+        input_rows=input_file.row_count,
+        input_sha256=input_file.sha256,
+        input_size=input_file.size,
+        notices=list(input_file.notices),
+        repairs=dict(Counter(repair.kind for repair in input_file.repairs)),
+    )
+    return Staged(
+        run_no,
+        input_file.row_count,
+        input_file.sha256,
+        tuple(sorted(set_aside)) if again else (),
+        tuple(another_date),
+    )
+
+
+def set_aside_remembered(
+    journal: Journal, run_no: int, origin: str, *, again: bool
+) -> tuple[frozenset[int], list[int]]:
+    """Settle rows that earlier runs settle (unless `again`); give those, and the doubtful ones."""
+    found = list(remembered(journal, run_no, origin))
+    settled = {line.row_number: line.settled for line in found if line.settled is not None}
+    if not again:
+        journal.settle_now(run_no, settled)
+    another_date = [line.row_number for line in found if line.settled is None]
+    return frozenset(settled), another_date
+
+
+def refuse_unfinished(
+    journal: Journal, *, origin: str, input_sha256: str, start_over: bool
+) -> None:
+    """Raise UnfinishedRun where a run of this content, which sent something, can be resumed."""
+    in_the_way = journal.unfinished_with_sends(origin, input_sha256)
+    if in_the_way and not start_over:
+        run_id = in_the_way[0][1]
+        raise UnfinishedRun(
+            f"an unfinished run of this file is in the way: {run_id}",
+            hint=f"`defer-batch resume {run_id}` carries on with it; --start-over begins anew "
+            "(that run can then no longer be resumed)",
+        )
+    for run_no, _ in in_the_way:
+        journal.end_for_good(run_no)

@@ -1,0 +1,124 @@
+"""What a run is told, as plain values, and what it tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from batch.record.records import RunRecord
+from batch.rows import Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The settings of a run that `resume` takes up again; times in seconds.
+
+    `rate_requests` None: pacing is off.
+    """
+
+    environment: str
+    origin: str
+    api_version: str
+    rate_requests: int | None
+    rate_period_seconds: float
+    max_at_once: int
+    timeout_seconds: float
+    lost_answer_wait_seconds: float
+    give_up_after_seconds: float
+    again: bool = False
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether the run talks to the emulator within this process."""
+        return self.origin == "emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """How the input file is to be read."""
+
+    path: Path
+    encoding: str | None
+    sheet: str | None
+    date_format: str
+    allow_unusual_dates: bool
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who runs this, where, with what: for the record."""
+
+    operator: str
+    operator_name: str | None
+    host: str
+    tool_version: str
+    python_version: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do, said before it is confirmed."""
+
+    run_id: str
+    terms: Terms
+    input_name: str
+    input_rows: int
+    to_send: int
+    to_read_first: int
+    held_back: Mapping[str, int]
+    """Rows that will not be sent, counted by code."""
+    known_under_another_date: tuple[int, ...]
+    again: tuple[int, ...]
+    """Rows that are sent only because of `--again`."""
+    deferrals_known: int
+    journal: Path
+    journal_is_new: bool
+    seconds_needed: float
+    notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    resumed_from: str | None = None
+    """When the run that is taken up again began."""
+    needs_yes: str | None = None
+    """Why an unattended run must be told --yes, if it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended: what the journal says of it, and where its files are."""
+
+    run: RunRecord
+    folder: Path
+    counts: Mapping[str, int]
+    codes: Mapping[str, int]
+    exit_code: int
+    manifest_sha256: str
+    environment: str
+    problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
+    """For each code that needs attention: the first rows, one message, how many in all."""
+
+
+class Watcher(Protocol):
+    """Whoever watches a run: the terminal, a test, nobody."""
+
+    def confirm(self, plan: Plan) -> bool:
+        """Say whether the plan may be carried out."""
+
+    def warn(self, words: str) -> None:
+        """Take note of something unusual."""
+
+    def begin(self, rows: int) -> None:
+        """Take note that rows are about to be sent."""
+
+    def settled(self, settled: Settled) -> None:
+        """Take note that a row has its outcome, on disk."""
+
+    def time_left(self, seconds: float) -> None:
+        """Take note of the time left at the allowed rate."""
+
+    def end(self) -> None:
+        """Take note that no more rows follow."""

@@ -1,0 +1,97 @@
+"""What a limit counts: requests in a rolling window, and answers by when they came."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+
+
+class RollingWindow:
+    """At most `limit` requests in any `period_seconds`, wherever that period begins.
+
+    A request counts from its start until `period_seconds` after it; a place that is taken but
+    not yet started counts too. Works alone: `next_start`, then `take`, then `start` or `release`.
+    Times are seconds on any one clock.
+    """
+
+    def __init__(self, limit: int, period_seconds: float, *, recent: Iterable[float] = ()) -> None:
+        self._limit = limit
+        self._period = period_seconds
+        self._starts = sorted(recent)
+        self._taken = 0
+
+    def used(self, now: float) -> int:
+        """Give how many places are occupied at `now`."""
+        return self._taken + len(self._starts) - self._expired(now)
+
+    def next_start(self, now: float) -> float:
+        """Give the earliest time for one more; infinity while every place is taken, not started."""
+        over = self.used(now) - self._limit
+        if over < 0:
+            return now
+        freed = self._expired(now) + over
+        return self._starts[freed] + self._period if freed < len(self._starts) else math.inf
+
+    def take(self) -> None:
+        """Occupy a place for a request that is about to start."""
+        self._taken += 1
+
+    def start(self, now: float) -> None:
+        """Say that the request of a taken place starts at `now`."""
+        self._taken -= 1
+        insort(self._starts, now)
+        del self._starts[: self._expired(now)]
+
+    def release(self) -> None:
+        """Free a taken place whose request never started."""
+        self._taken -= 1
+
+    def start_of(self, number: int, now: float) -> float:
+        """Give when the `number`th further request (from 1) may start, if all start when they may.
+
+        Taken places are reckoned as if they started at `now`.
+        """
+        starts = self._starts[self._expired(now) :]
+        line = [*starts, *[now] * (self._limit - len(starts))][-self._limit :]
+        ahead = number - 1 - max(0, self._limit - self.used(now))
+        if ahead < 0:
+            return now
+        rounds, place = divmod(ahead, self._limit)
+        return max(now, line[place] + self._period * (rounds + 1))
+
+    def _expired(self, now: float) -> int:
+        """Count the starts that lie `period_seconds` or more before `now`."""
+        expired = bisect_right(self._starts, now - self._period)
+        while expired < len(self._starts) and self._starts[expired] + self._period <= now:
+            expired += 1  # the subtraction above rounds; the promise of next_start must not
+        return expired
+
+
+class Arrivals:
+    """When requests were answered, so that those which may have met a window can be counted.
+
+    Keeps `keep_seconds` of them. A request that was answered before a window began was not in it.
+    """
+
+    def __init__(self, keep_seconds: float, *, recent: Iterable[float] = ()) -> None:
+        self._keep = keep_seconds
+        self._answered = sorted(recent)
+        self._refused: list[float] = []
+
+    def add(self, received: float, *, refused: bool = False) -> None:
+        """Count an answer that came at `received`; `refused` says that it was a 429."""
+        insort(self._answered, received)
+        if refused:
+            insort(self._refused, received)
+        for times in (self._answered, self._refused):
+            del times[: bisect_right(times, received - self._keep)]
+
+    def since(self, begin: float) -> int:
+        """Count the answers that came after `begin`."""
+        return len(self._answered) - bisect_right(self._answered, begin)
+
+    def through_since(self, begin: float) -> int:
+        """Count the answers after `begin` that were not refusals."""
+        refused = len(self._refused) - bisect_right(self._refused, begin)
+        return self.since(begin) - refused
