@@ -167,6 +167,14 @@ class Journal(Ledger):
         for table in ("rows", "attempts", "runs"):
             self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
 
+    def discard_if_staged(self, run_no: int) -> None:
+        """Forget a run, unless it has been confirmed meanwhile."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
+        if stage.fetchone() == ("staged",):
+            self.discard(run_no)
+
     def start(self, run_no: int) -> None:
         """Mark a run as confirmed: from here on it can be resumed."""
         self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
@@ -245,6 +253,15 @@ class Journal(Ledger):
                 (run_no, after, most),
             ).fetchall()
         return [PendingRow(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
+
+    def open_rows(self, run_no: int) -> int:
+        """Count the unsettled rows whose trainee has a request without a final answer."""
+        found = self._connection.execute(
+            "SELECT count(*) FROM rows r WHERE run_no=? AND (outcome IS NULL OR"
+            f" outcome='unresolved') AND EXISTS ({_OPEN_REQUESTS})",
+            (run_no,),
+        )
+        return int(found.fetchone()[0])
 
     def finish(self, run_no: int, *, exit_code: int, stopped_because: str | None) -> None:
         """Close a run, or this stretch of it: rows without an outcome become `unresolved`."""

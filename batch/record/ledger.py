@@ -55,6 +55,11 @@ class Ledger:
         number = self.run_number(run_id)
         return _run(self._connection.execute(f"{_RUN} WHERE run_no=?", (number,)).fetchone())
 
+    def stage_of(self, run_id: str) -> str:
+        """Give how far a run has come: started, finished, ended or purged."""
+        found = self.select("SELECT stage FROM runs WHERE run_id=?", (run_id,))
+        return str(next(found)[0])
+
     def runs(self) -> list[tuple[str, RunRecord]]:
         """Give every run with its stage (`started`, `finished`, …), newest first."""
         found = self._connection.execute(

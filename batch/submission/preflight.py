@@ -1,4 +1,4 @@
-"""Before anything is sent: does Register accept this token and this version?"""
+"""Before anything is sent: whether Register accepts this token and this version."""
 
 from __future__ import annotations
 
