@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class RunRecord:
     """One run, as the journal knows it. Times are UTC in ISO 8601.
 
-    `columns` are the input's own; `ended` says why it can no longer be resumed, if so.
+    `columns` are the input's own; `ended` says why it can no longer be resumed, if so;
+    `purged_counts` are its rows by code, where the rows themselves are gone.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class RunRecord:
     notices: tuple[str, ...] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
     ended: str | None = None
+    purged_counts: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

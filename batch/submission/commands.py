@@ -8,7 +8,6 @@ import hmac
 import re
 import secrets
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,12 +18,13 @@ from batch.errors import UnknownRun, UsageProblem
 from batch.intake.checking import InputFile, open_input
 from batch.record import locks
 from batch.record.journal import Journal
+from batch.record.ledger import Ledger
 from batch.record.memory import deferrals_known
 from batch.record.records import RunRecord
 from batch.record.times import iso
 from batch.submission import rehearsal
 from batch.submission.pacing import Pacer
-from batch.submission.session import Session, exit_code_of, write_and_check
+from batch.submission.session import Session, exit_code_of, finished, write_and_check
 from batch.submission.staging import (
     Staged,
     refuse_unfinished,
@@ -74,9 +74,7 @@ def run_file(
         ) as input_file,
         _writing(desk, terms, run_id=run_id, now=now) as journal,
     ):
-        run_no = journal.stage(
-            _record(run_id, input_file, desk, terms, options, now), origin=terms.origin
-        )
+        run_no = journal.stage(_record(run_id, input_file, desk, terms, now), origin=terms.origin)
         try:
             return _staged_to_finished(
                 desk, terms, journal, input_file, run_id, run_no, start_over=start_over
@@ -109,16 +107,42 @@ def _staged_to_finished(
     return _carry_out(desk, terms, journal, run_no, plan)
 
 
-def resume_run(desk: Desk, run_id: str, changed: dict[str, object], *, yes: bool) -> Finished:
-    """Carry on an unfinished run; one that is finished is reported again, unchanged.
+def newest_unfinished(reports_dir: Path) -> str | None:
+    """Give the id of the newest run that can be resumed, None where there is none."""
+    if not (reports_dir / JOURNAL).exists():
+        return None
+    ledger = Ledger.read(reports_dir / JOURNAL)
+    try:
+        return next((run.run_id for stage, run in ledger.runs() if stage == "started"), None)
+    finally:
+        ledger.close()
 
-    `changed` are the terms that were given anew. Raises as `run_file` does, and UnknownRun.
+
+def resume_run(
+    desk: Desk,
+    run_id: str,
+    changed: dict[str, object],
+    *,
+    register: str | None,
+    api_version: str | None,
+    yes: bool,
+) -> Finished:
+    """Carry on an unfinished run; one that is finished is left as it is.
+
+    `changed` are the terms that were given anew; `register` (an origin) and `api_version` may only
+    repeat what the run began with. Raises as `run_file` does, and UnknownRun.
     """
     now = time.time()
+    if not desk.journal.exists():
+        raise UnknownRun(
+            f"no run {run_id[:80]}: there is no journal at {desk.journal}",
+            hint="name its folder with --reports-dir",
+        )
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(_open_journal(desk, run_id=run_id, since=iso(now)))
         run, stage = journal.run(run_id), journal.stage_of(run_id)
         terms = replace(Terms(**run.settings), **changed)  # type: ignore[arg-type]
+        _refuse_another_target(terms, register, api_version)
         if stage != "started":
             return _again(desk, journal, run, stage, terms)
         if not terms.is_rehearsal:
@@ -127,7 +151,7 @@ def resume_run(desk: Desk, run_id: str, changed: dict[str, object], *, yes: bool
             )
         run_no = journal.run_number(run_id)
         plan = _resume_plan(desk, terms, journal, run, now, yes=yes)
-        return _carry_out(desk, terms, journal, run_no, plan) or _declined(journal, run_id)
+        return _carry_out(desk, terms, journal, run_no, plan) or _declined(run_id)
 
 
 def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Terms) -> Finished:
@@ -137,16 +161,23 @@ def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Term
             hint="`defer-batch runs` lists the others",
         )
     desk.watcher.warn(f"{run.run_id} is finished: nothing to resume.")
-    return write_and_check(
-        journal,
-        run.run_id,
-        desk.reports_dir / run.run_id,
-        environment=terms.environment,
-        tool_version=desk.who.tool_version,
-    )
+    folder = desk.reports_dir / run.run_id
+    return finished(journal, run.run_id, folder, environment=terms.environment)
 
 
-def _declined(journal: Journal, run_id: str) -> Finished:
+def _refuse_another_target(terms: Terms, register: str | None, api_version: str | None) -> None:
+    for option, given, begun in (
+        ("--register", register, terms.origin),
+        ("--api-version", api_version, terms.api_version),
+    ):
+        if given not in {None, begun}:
+            raise UsageProblem(
+                f"cannot resume with {option} {given}: the run began with {begun}",
+                hint=f"leave {option} out, or begin a new run",
+            )
+
+
+def _declined(run_id: str) -> Finished:
     raise UsageProblem(
         "declined: nothing was sent", hint=f"`defer-batch resume {run_id}` asks again"
     )
@@ -325,7 +356,6 @@ def _record(
     input_file: InputFile,
     desk: Desk,
     terms: Terms,
-    options: InputOptions,
     now: float,
 ) -> RunRecord:
     fingerprint = None

@@ -166,6 +166,15 @@ def write_and_check(
             notes=tuple(disagreements[:ROWS_SHOWN]),
             hint="keep the folder and journal.db, and tell the maintainers",
         )
+    return finished(
+        journal, run_id, folder, environment=environment, manifest_sha256=written.manifest_sha256
+    )
+
+
+def finished(
+    journal: Journal, run_id: str, folder: Path, *, environment: str, manifest_sha256: str = ""
+) -> Finished:
+    """Tell how a run ended, from the journal."""
     codes = journal.counts(run_id)
     run = journal.run(run_id)
     return Finished(
@@ -174,7 +183,7 @@ def write_and_check(
         counts={outcome.value: _count(codes, outcome) for outcome in Outcome},
         codes=codes,
         exit_code=run.exit_code or 0,
-        manifest_sha256=written.manifest_sha256,
+        manifest_sha256=manifest_sha256,
         environment=environment,
         problems=tuple(journal.problems(run_id, ROWS_SHOWN)),
     )

@@ -1,0 +1,222 @@
+"""What people see on a terminal: the plan and its question, progress, and the summary.
+
+Apart from `cli.py`, the house's only user of rich: words and layout change for other reasons than
+options do. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from batch.advice import advice
+from batch.rows import Code, Outcome, Settled
+from batch.submission.terms import Finished, Plan
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+REHEARSAL = "REHEARSAL: nothing was sent to Register"
+LINE_EVERY_SECONDS = 30.0
+_LABELS = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.NOT_FOUND: "not found",
+    Outcome.UNPROCESSABLE: "unprocessable",
+    Outcome.UNRESOLVED: "unresolved",
+}
+
+
+class Terminal:
+    """Watches a run for someone at a terminal, or for a log where nobody sits at it."""
+
+    def __init__(self, *, yes: bool) -> None:
+        self._yes = yes
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._counts: Counter[str] = Counter()
+        self._rows = 0
+        self._last_line = 0.0
+        self._seconds_left = 0.0
+
+    def confirm(self, plan: Plan) -> bool:
+        """Show the plan, and ask where someone can answer and it is not a rehearsal."""
+        say("\n".join(plan_lines(plan)))
+        if plan.terms.is_rehearsal or self._yes:
+            return True
+        if not sys.stdin.isatty():
+            if plan.needs_yes is not None:
+                say(f"not sent: {plan.needs_yes}; --yes confirms it")
+                return False
+            return True
+        sys.stderr.write("Type yes to send: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def warn(self, words: str) -> None:
+        """Say a warning."""
+        say(f"warning: {words}")
+
+    def begin(self, rows: int) -> None:
+        """Show that sending begins."""
+        self._rows = rows
+        self._last_line = time.monotonic()
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+        self._progress = Progress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("", total=rows, told="")
+        self._progress.start()
+
+    def settled(self, settled: Settled) -> None:
+        """Count one row."""
+        self._counts[settled.outcome] += 1
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, advance=1, told=self._told())
+
+    def time_left(self, seconds: float) -> None:
+        """Show the time left; without a terminal, a line now and then."""
+        self._seconds_left = seconds
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, told=self._told())
+        elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            say(f"{sum(self._counts.values())} of {self._rows} rows: {self._told()}")
+
+    def end(self) -> None:
+        """Take the progress bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _told(self) -> str:
+        counts = ", ".join(
+            f"{self._counts[outcome]} {label}"
+            for outcome, label in _LABELS.items()
+            if self._counts[outcome]
+        )
+        left = f"about {duration(self._seconds_left)} left" if self._seconds_left else ""
+        return "; ".join(part for part in (counts, left) if part)
+
+
+def say(words: str) -> None:
+    """Write to standard error."""
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """Give a length of time in the unit that people would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Give the plan as lines: where to, what is sent, what is held back, warnings, time."""
+    terms = plan.terms
+    where = "the emulator in this process" if terms.is_rehearsal else terms.origin
+    lines = [f"Register: {terms.environment.upper()} ({where}), version {terms.api_version}"]
+    if plan.resumed_from is not None:
+        lines.append(f"Resuming {plan.run_id}, begun {plan.resumed_from}")
+    lines.append(f"File: {plan.input_name}, {plan.input_rows} rows; {plan.to_send} to send")
+    lines += [f"  held back: {count} {code}" for code, count in plan.held_back.items()]
+    if plan.to_read_first:
+        lines.append(
+            f"  {plan.to_read_first} of them are read first: an earlier request got no answer"
+        )
+    if plan.again:
+        shown = row_list(plan.again[:10], len(plan.again))
+        lines.append(f"  --again: sent although an earlier run settled them: {shown}")
+    if plan.known_under_another_date:
+        rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
+        lines.append(f"warning: known to be deferred on another date: {rows}")
+    lines += [f"notice: {notice}" for notice in plan.notices]
+    lines += [f"warning: {warning}" for warning in plan.warnings]
+    lines += _memory_lines(plan)
+    lines.append(f"Time needed at the rate limit: about {duration(plan.seconds_needed)}")
+    if not terms.is_rehearsal:
+        lines.append("Deferrals cannot be undone from here.")
+    return lines
+
+
+def _memory_lines(plan: Plan) -> list[str]:
+    if plan.terms.is_rehearsal:
+        return []
+    lines = [f"Journal: {plan.journal}, which knows {plan.deferrals_known} earlier deferrals"]
+    if plan.journal_is_new:
+        lines.append(
+            "warning: this journal is new, so nothing is known of earlier runs; "
+            "if there were any, name their folder with --reports-dir"
+        )
+    return lines
+
+
+def row_list(numbers: tuple[int, ...], count: int) -> str:
+    """Give row numbers as people read them: the first ones, then how many more."""
+    shown = ", ".join(str(number) for number in numbers)
+    more = count - len(numbers)
+    return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
+
+
+def summary_lines(finished: Finished) -> list[str]:
+    """Give the summary: the four counts, problems by code with what to do, where the report is."""
+    run = finished.run
+    lines = [REHEARSAL, ""] if run.rehearsal else []
+    if finished.environment == "sandbox":
+        lines += ["SANDBOX: these are not real records", ""]
+    lines.append(f"{run.input_name}: {run.input_rows} rows")
+    width = len(str(run.input_rows))
+    for outcome, label in _LABELS.items():
+        lines.append(f"  {label:<14} {finished.counts[outcome]:>{width}}")
+    lines += _repair_lines(run.repairs)
+    for code, numbers, message, count in finished.problems:
+        lines += ["", f"{code}: {row_list(numbers, count)}", f"  e.g. {message}"]
+        lines.append(f"  what to do: {advice(Code(code))}")
+    lines += _hunch(finished)
+    if run.stopped_because:
+        lines += ["", f"Stopped early: {run.stopped_because}"]
+        lines.append(f"`defer-batch resume {run.run_id}` carries on.")
+    return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
+
+
+def _repair_lines(repairs: Mapping[str, int]) -> list[str]:
+    if not repairs:
+        return []
+    told = ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in repairs.items())
+    return [f"  repaired while reading: {told} (run.log lists the rows)"]
+
+
+def _hunch(finished: Finished) -> list[str]:
+    asked = {code for code in finished.codes if code in _ANSWERED}
+    if asked != {Code.TRAINEE_NOT_FOUND}:
+        return []
+    return [
+        "",
+        "Register knew none of these trainees: is it the right provider's token, and the right "
+        "environment?",
+    ]
+
+
+_ANSWERED = frozenset(
+    {
+        Code.DEFERRED,
+        Code.CONFIRMED_BY_READ_BACK,
+        Code.ANSWER_DIFFERS,
+        Code.TRAINEE_NOT_FOUND,
+        Code.REFUSED_BY_REGISTER,
+        Code.ALREADY_DEFERRED,
+        Code.STATE_NOT_DEFERRABLE,
+        Code.REINSTATED_SINCE,
+    }
+)
