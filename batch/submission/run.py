@@ -71,21 +71,21 @@ class Submission:
         """Settle every pending row, or as many as the run's end lets. Raises JournalLost."""
         self._began = asyncio.get_running_loop().time()
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._max_at_once)]
+        everyone = asyncio.ensure_future(asyncio.wait(workers, return_when=_AT_FIRST_FAILURE))
         stopped = asyncio.ensure_future(self._stopping.event.wait())
         try:
-            everyone = asyncio.gather(*workers)
             either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             self._changed.set()
-            if not everyone.done():
-                await asyncio.wait({everyone}, timeout=self._timeout_seconds)
-            if everyone.done():
-                everyone.result()
+            await asyncio.wait({everyone}, timeout=self._timeout_seconds)
         finally:
-            for task in [*workers, stopped]:
+            for task in (everyone, stopped, *workers):
                 task.cancel()
-            await asyncio.gather(*workers, stopped, return_exceptions=True)
+            ended = await asyncio.gather(*workers, return_exceptions=True)
             await self._service.close()
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
         await self._journal.flush()
 
     async def _work(self) -> None:
@@ -213,4 +213,5 @@ class Submission:
                 self._stopping("Register refuses every request of this client (403).")
 
 
+_AT_FIRST_FAILURE = asyncio.FIRST_EXCEPTION
 _NO_READ = Meaning(Kind.WRONG_PATH)

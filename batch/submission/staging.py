@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batch.errors import UnfinishedRun
-from batch.intake.checking import InputFile
 from batch.record.journal import Journal
 from batch.record.memory import remembered
+
+
+if TYPE_CHECKING:
+    from batch.intake.checking import InputFile
 
 
 @dataclass(frozen=True, slots=True)
