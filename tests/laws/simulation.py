@@ -52,7 +52,7 @@ DEFER_FAULTS = (
 )
 
 
-class Crash(Exception):  # noqa: N818
+class Crash(Exception):
     """The process is gone."""
 
 
@@ -97,6 +97,8 @@ class World:
     jump: float = 0.0
     told: list[str] = field(default_factory=list)
     journal: Journal | None = None
+    held_until: float = -1.0
+    asked_while_held: int = 0
 
     def __post_init__(self) -> None:
         self.ids = [f"Trainee{number}" for number in range(self.rng.randint(2, 5))]
@@ -162,8 +164,12 @@ class Network:
                 await self._travel()
                 return _trouble(fault)
             case "late":
-                world.later(rng.uniform(0, LATEST_ARRIVAL), lambda: world.register.answer(
-                    request.method, request.target, body=request.body))
+                world.later(
+                    rng.uniform(0, LATEST_ARRIVAL),
+                    lambda: world.register.answer(
+                        request.method, request.target, body=request.body
+                    ),
+                )
                 await asyncio.sleep(rng.choice((0.5, TIMEOUT)))
                 return NoReply(left=True, why="gave no answer in time")
             case "begun early, committed late":
@@ -175,7 +181,10 @@ class Network:
                 return NoReply(left=True, why="gave no answer in time")
             case "other defers":
                 date = rng.choice(DATES)
-                if world.register.trainee(trainee_id).state in {"trn_received", "submitted_for_trn"}:  # type: ignore[union-attr]
+                if world.register.trainee(trainee_id).state in {
+                    "trn_received",
+                    "submitted_for_trn",
+                }:  # type: ignore[union-attr]
                     world.register.defer(trainee_id, date)
                 return await self._asked(request, None)
             case "other reinstates after":
@@ -186,6 +195,10 @@ class Network:
             case _:
                 return await self._asked(request, fault)
 
+    def _throttled(self) -> Answer:
+        self._world.held_until = self._world.clock.now + 3.0
+        return _trouble("429")
+
     async def _asked(self, request: Request, fault: str | None) -> Answer:
         if self._world.clock.now < self._world.outage_until:
             return NoReply(left=False, why="could not be reached")
@@ -193,7 +206,7 @@ class Network:
             await asyncio.sleep(self._world.rng.uniform(1, TIMEOUT - 1))
         elif fault is not None:
             await self._travel()
-            return _trouble(fault)
+            return self._throttled() if fault == "429" else _trouble(fault)
         await self._travel()
         answer = self._answered(request)
         await self._travel()
@@ -208,6 +221,7 @@ class Network:
 
     def _fault(self, faults: tuple[str, ...]) -> str | None:
         self._world.catch_up()
+        self._world.asked_while_held += self._world.clock.now < self._world.held_until - 0.001
         rng = self._world.rng
         if rng.random() < self._world.fault_rate * 0.03:
             self._world.outage_until = self._world.clock.now + rng.uniform(1, 200)
@@ -254,6 +268,8 @@ class History:
             for trainee_id in self.world.ids
             if max(self.world.register.deferrals_by_api(trainee_id)) > 1
         ]
+        if self.world.asked_while_held:
+            found.append("asked while a 429 held everyone back")
         for run_id, rows in self.rows.items():
             for row in rows:
                 found += [f"{run_id}, row {row.row_number}: {words}" for words in self._of_row(row)]
@@ -279,7 +295,9 @@ class History:
 
     def _stands_by_us(self, row: RowRecord) -> bool:
         """Whether the last thing that happened to the trainee was our deferral on that date."""
-        events = [e for e in self.world.register.history if e.trainee_id == row.trainee_id.capitalize()]
+        events = [
+            e for e in self.world.register.history if e.trainee_id == row.trainee_id.capitalize()
+        ]
         return bool(events) and (
             events[-1].who is Who.API
             and events[-1].deed is Deed.DEFERRED
@@ -390,6 +408,7 @@ async def _submit(world: World, connection: sqlite3.Connection, run_no: int) -> 
 @contextmanager
 def _virtual_loop(world: World, crash_at: int | None) -> Iterator[VirtualLoop]:
     world.clock = _fresh(world.clock)
+    world.held_until = -1.0
     loop = VirtualLoop(world.clock, crash_at)
     asyncio.set_event_loop(loop)
     try:
@@ -409,7 +428,10 @@ def _fresh(clock: VirtualClock) -> VirtualClock:
 def _bury(loop: VirtualLoop, world: World) -> None:
     """Let what a crash left behind run its `finally`, cut off from the journal: it is dead."""
     if world.journal is not None:
-        connection, world.journal._connection = world.journal._connection, sqlite3.connect(":memory:")
+        connection, world.journal._connection = (
+            world.journal._connection,
+            sqlite3.connect(":memory:"),
+        )
         if connection.in_transaction:
             connection.rollback()
         world.journal._connection.close()
