@@ -145,6 +145,7 @@ class Service:
         slot = await self._place(kind)
         try:
             attempt_id = await self._journal.intend(self._run_no, row_number, kind)
+            await self._until_not_held()
         except BaseException:
             self.pacer.release(slot)
             raise
@@ -186,6 +187,12 @@ class Service:
                 if start <= now:
                     return self.pacer.reserve(now)
                 await self._pace_change(None if math.isinf(start) else start - now)
+
+    async def _until_not_held(self) -> None:
+        """Wait out a 429 that came while the intent was on its way to the disk."""
+        loop = asyncio.get_running_loop()
+        while (held := self.pacer.held_until - loop.time()) > 0:
+            await asyncio.sleep(held)
 
     async def _pace_change(self, seconds: float | None) -> None:
         self._pace_changed.clear()

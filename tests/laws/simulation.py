@@ -151,7 +151,7 @@ class Network:
         self._world.tell(f"read {trainee_id} -> {_shown(answer)}")
         return answer
 
-    async def info(self, api_version: str | None = None) -> Answer:
+    async def info(self, api_version: str | None = None) -> Answer:  # noqa: ARG002
         return await self._asked(Request("GET", "/api/v2025.0/info"), self._fault(("502",)))
 
     async def _deferred(self, request: Request, deferral: Deferral, fault: str | None) -> Answer:
@@ -280,9 +280,9 @@ class History:
             yield f"unresolved at the end: {row.code}"
         if row.outcome == Outcome.SUCCEEDED and not self._was_deferred_on(row):
             yield f"{row.code}, but Register never held that deferral"
-        if row.outcome in {Outcome.UNPROCESSABLE, Outcome.NOT_FOUND}:
-            if row.code != Code.REINSTATED_SINCE and self._stands_by_us(row):
-                yield f"{row.code}, but our request deferred the trainee"
+        refused = row.outcome in {Outcome.UNPROCESSABLE, Outcome.NOT_FOUND}
+        if refused and row.code != Code.REINSTATED_SINCE and self._stands_by_us(row):
+            yield f"{row.code}, but our request deferred the trainee"
 
     def _was_deferred_on(self, row: RowRecord) -> bool:
         trainee_id = row.trainee_id.capitalize()

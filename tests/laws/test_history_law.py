@@ -57,7 +57,7 @@ def test_without_the_read_back_a_deferral_is_reported_refused(
 
     real = settling.after_defer
     monkeypatch.setattr(settling, "after_defer", after_defer)
-    monkeypatch.setattr(settling, "first_step", lambda course: Send())
+    monkeypatch.setattr(settling, "first_step", lambda _: Send())
     assert_breaks("Register never held", "our request deferred the trainee", "more than once")
 
 
@@ -94,7 +94,7 @@ def test_without_the_shared_pause_a_429_is_met_by_more_requests(
 def test_without_the_memory_an_earlier_deferral_is_reported_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(simulation, "set_aside_remembered", lambda *of, **told: None)
+    monkeypatch.setattr(simulation, "set_aside_remembered", lambda *_, **__: None)
     assert_breaks("our request deferred the trainee")
 
 
