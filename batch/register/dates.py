@@ -7,7 +7,7 @@ week date passes the first and the second keeps nothing of it.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 
 LONGEST = 128
@@ -45,10 +45,10 @@ def _refuse_unreal(parts: dict[str, int]) -> None:
     """Raise ValueError where the parts name no day; the calendar repeats after 400 years."""
     year = 2000 + parts["year"] % 400
     if "week" in parts:
-        datetime.date.fromisocalendar(year, parts["week"], parts["weekday"])
+        dt.date.fromisocalendar(year, parts["week"], parts["weekday"])
     elif "day_of_year" in parts:
-        days = (datetime.date(year + 1, 1, 1) - datetime.date(year, 1, 1)).days
+        days = (dt.date(year + 1, 1, 1) - dt.date(year, 1, 1)).days
         if not 1 <= parts["day_of_year"] <= days:
             raise ValueError("no such day")
     else:
-        datetime.date(year, parts["month"], parts.get("day", 1))
+        dt.date(year, parts["month"], parts.get("day", 1))

@@ -5,7 +5,7 @@ Pure. Source: register/API.md, "List trainees".
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable
 from urllib.parse import parse_qs
 
@@ -33,13 +33,13 @@ def listed(trainees: Iterable[Trainee], query: str, now: float) -> Reply:
     return _page(found, _number(wanted, "page", 1), _number(wanted, "per_page", PER_PAGE))
 
 
-def academic_cycle(day: datetime.date) -> int:
+def academic_cycle(day: dt.date) -> int:
     """Give the year in which the day's academic cycle began (August)."""
     first_month = 8
     return day.year if day.month >= first_month else day.year - 1
 
 
-def status_of(trainee: Trainee, today: datetime.date) -> str:
+def status_of(trainee: Trainee, today: dt.date) -> str:
     """Give the status that the list filters by; it is coarser than the state."""
     if trainee.state in {"deferred", "awarded", "withdrawn"}:
         return trainee.state
@@ -60,18 +60,16 @@ def _page(found: list[Trainee], page: int, per_page: int) -> Reply:
     return replies.answered({"data": [as_seen(trainee) for trainee in rows], "meta": meta})
 
 
-def _started(trainee: Trainee, today: datetime.date) -> datetime.date:
-    return datetime.date.fromisoformat(trainee.itt_start_date) if trainee.itt_start_date else today
+def _started(trainee: Trainee, today: dt.date) -> dt.date:
+    return dt.date.fromisoformat(trainee.itt_start_date) if trainee.itt_start_date else today
 
 
 def _since(trainee: Trainee, wanted: dict[str, list[str]]) -> bool:
     try:
-        since = datetime.datetime.fromisoformat(wanted.get("since", [""])[0])
+        since = dt.datetime.fromisoformat(wanted.get("since", [""])[0])
     except ValueError:
         return True
-    return instant(trainee.updated_at) >= (
-        since if since.tzinfo else since.replace(tzinfo=datetime.UTC)
-    )
+    return instant(trainee.updated_at) >= (since if since.tzinfo else since.replace(tzinfo=dt.UTC))
 
 
 def _number(wanted: dict[str, list[str]], name: str, otherwise: int) -> int:

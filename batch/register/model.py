@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from batch.register import replies
 from batch.register.answers import Reply
+from batch.register.history import Deed, Event, Who
 from batch.register.listing import listed
 from batch.register.routes import Endpoint, Route, route_of
 from batch.register.trainees import DEFERRABLE, Trainee, as_seen, instant
@@ -23,33 +23,6 @@ from batch.rows import folded
 VERSIONS = ("v2025.0", "v2026.1")
 ANY_TOKEN = "*"  # noqa: S105 - stands for no token in particular
 """As the `token` of a Register: a token must come, but any will do."""
-
-
-class Who(StrEnum):
-    """Whose deed it was: a request's, or somebody else's on Register's own pages."""
-
-    API = "api"
-    OTHER = "other"
-
-
-class Deed(StrEnum):
-    """What was done to a trainee."""
-
-    DEFERRED = "deferred"
-    REINSTATED = "reinstated"
-    STATE_SET = "state_set"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened to a trainee; `at` is Unix seconds by the model's clock."""
-
-    at: float
-    who: Who
-    deed: Deed
-    trainee_id: str
-    state: str
-    defer_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +132,6 @@ class Register:
     def set_state(self, trainee_id: str, state: str) -> None:
         """Put a trainee into another state, as somebody else's deed (withdrawn, say)."""
         self._happened(Who.OTHER, Deed.STATE_SET, replace(self._known(trainee_id), state=state))
-
-    def deferrals_by_api(self, trainee_id: str) -> tuple[int, ...]:
-        """Count the deferrals that requests made: before, between and after reinstatements."""
-        counts = [0]
-        for event in self.history:
-            if folded(event.trainee_id) == folded(trainee_id):
-                if event.deed is Deed.REINSTATED:
-                    counts.append(0)
-                counts[-1] += event.who is Who.API and event.deed is Deed.DEFERRED
-        return tuple(counts)
 
     def _looked_at(self, request: Request) -> Begun | Reply:
         route = route_of(request.method, request.target)

@@ -5,7 +5,7 @@ Pure. Source: register/API.md, "Read a trainee"; the personal columns are invent
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 
 DEFERRABLE = ("submitted_for_trn", "trn_received")
@@ -68,9 +68,9 @@ def as_seen(trainee: Trainee) -> dict[str, str | None]:
     }
 
 
-def instant(seconds: float) -> datetime.datetime:
+def instant(seconds: float) -> dt.datetime:
     """Give the moment that Unix seconds name, in UTC."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _timestamp(seconds: float) -> str:
