@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 
 from batch.register import replies
 from batch.register.answers import Reply
-from batch.register.history import Deed, Event, Who
+from batch.register.history import Deed, Event, Who, deferrals_by_api
 from batch.register.listing import listed
 from batch.register.routes import Endpoint, Route, route_of
 from batch.register.trainees import DEFERRABLE, Trainee, as_seen, instant
 from batch.register.validation import Wanted, wanted
 from batch.rows import folded
+
+__all__ = ["ANY_TOKEN", "VERSIONS", "Begun", "Deed", "Event", "Register", "Request", "Who"]
 
 VERSIONS = ("v2025.0", "v2026.1")
 ANY_TOKEN = "*"  # noqa: S105 - stands for no token in particular
@@ -132,6 +134,10 @@ class Register:
     def set_state(self, trainee_id: str, state: str) -> None:
         """Put a trainee into another state, as somebody else's deed (withdrawn, say)."""
         self._happened(Who.OTHER, Deed.STATE_SET, replace(self._known(trainee_id), state=state))
+
+    def deferrals_by_api(self, trainee_id: str) -> tuple[int, ...]:
+        """Count the deferrals that requests made: before, between and after reinstatements."""
+        return deferrals_by_api(self.history, trainee_id)
 
     def _looked_at(self, request: Request) -> Begun | Reply:
         route = route_of(request.method, request.target)
