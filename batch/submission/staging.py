@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,10 @@ from batch.record.memory import remembered
 
 if TYPE_CHECKING:
     from batch.intake.checking import InputFile
+    from batch.intake.rules import Repair
+
+MOST_REPAIRS_TOLD = 100_000
+"""How many repairs `run.log` lists by row; the summary counts them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Staged:
     input_sha256: str
     again: tuple[int, ...]
     known_under_another_date: tuple[int, ...]
+    repairs: tuple[Repair, ...]
 
 
 def stage_rows(
@@ -33,8 +37,10 @@ def stage_rows(
 
     Raises UnusableFile; the caller then discards the run.
     """
+    repairs: list[Repair] = []
     for chunk in input_file.chunks():
         journal.add_rows(run_no, chunk.rows())
+        repairs += chunk.repairs[: MOST_REPAIRS_TOLD - len(repairs)]
     set_aside, another_date = set_aside_remembered(journal, run_no, origin, again=again)
     journal.add_problems(run_no, input_file.conflicts(set_aside=() if again else set_aside))
     journal.describe(
@@ -43,7 +49,7 @@ def stage_rows(
         input_sha256=input_file.sha256,
         input_size=input_file.size,
         notices=list(input_file.notices),
-        repairs=dict(Counter(repair.kind for repair in input_file.repairs)),
+        repairs=dict(input_file.repair_counts),
     )
     return Staged(
         run_no,
@@ -51,6 +57,7 @@ def stage_rows(
         input_file.sha256,
         tuple(sorted(set_aside)) if again else (),
         tuple(another_date),
+        tuple(repairs),
     )
 
 

@@ -1,0 +1,156 @@
+"""A file, checked: its rows stream by with their problems, and what concerns the whole file."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from batch import columns
+from batch.intake import dates
+from batch.intake.conflicts import Conflicts
+from batch.intake.decoding import look_at
+from batch.intake.reader import CsvReader, Layout, RawChunk
+from batch.intake.rules import Checked, Repair, Rules
+from batch.intake.workbooks import SUFFIXES, WorkbookReader, encoded_workbook
+from batch.rows import Code, Deferral, Problem, Row
+
+
+@dataclass(frozen=True, slots=True)
+class RowChunk:
+    """Some rows of the file, each checked by itself."""
+
+    raw: RawChunk
+    checked: Checked
+    layout: Layout
+
+    @property
+    def problems(self) -> Iterator[tuple[int, Problem]]:
+        """Give every problem with its row number."""
+        for place, found in self.checked.problems.items():
+            for problem in found:
+                yield self.raw.numbers[place], problem
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Give what reading put right."""
+        return self.checked.repairs
+
+    def rows(self) -> Iterator[Row]:
+        """Give the rows as values, in the order of the file."""
+        told = self.checked.frame.select("id", "day", "reason").iter_rows()
+        for place, (trainee_id, day, reason) in enumerate(told):
+            problems = self.checked.problems.get(place, ())
+            deferral = None if problems else Deferral(trainee_id, day, reason or None)
+            values = _own_values(self.raw.records[place], self.layout)
+            yield Row(self.raw.numbers[place], values, trainee_id, deferral, problems)
+
+
+class InputFile:
+    """One input file. Its chunks are asked for once; what is known after them says so."""
+
+    def __init__(self, path: Path, reader: CsvReader | WorkbookReader, rules: Rules) -> None:
+        self.name = path.name
+        self.columns = reader.layout.own
+        self.separator = reader.layout.separator
+        self.layout = reader.layout
+        self.sha256 = ""
+        self.size = 0
+        self.notices: list[str] = []
+        self.row_count = 0
+        """Known after the chunks."""
+        self.repair_counts: Counter[str] = Counter()
+        """Known after the chunks: repairs by kind."""
+        self._reader = reader
+        self._rules = rules
+        self._conflicts = Conflicts()
+        self._date_shapes: Counter[str] = Counter()
+
+    @property
+    def blank_row_count(self) -> int:
+        """Known after the chunks: rows without any value, which are skipped."""
+        return self._reader.blank_rows
+
+    def chunks(self) -> Iterator[RowChunk]:
+        """Stream the checked rows. Raises UnusableFile."""
+        with _without_cyclic_collection():
+            for raw in self._reader.chunks():
+                checked = self._rules.check(raw)
+                self.row_count += len(raw.numbers)
+                self.repair_counts.update(repair.kind for repair in checked.repairs)
+                self._conflicts.add(checked)
+                self._note_dates(checked)
+                yield RowChunk(raw, checked, self.layout)
+
+    def conflicts(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
+        """Give the rows that repeat or contradict others, known after the chunks."""
+        return self._conflicts.found(set_aside)
+
+    @property
+    def common_date_problem(self) -> str | None:
+        """Known after the chunks: what is wrong with every date alike, None if they differ."""
+        if len(self._date_shapes) != 1 or self.row_count < 2:
+            return None
+        (words, count), *_ = self._date_shapes.items()
+        return f"Every date {words}" if count == self.row_count else None
+
+    def _note_dates(self, checked: Checked) -> None:
+        for place, problems in checked.problems.items():
+            if any(problem.code is Code.INVALID_DEFER_DATE for problem in problems):
+                text = checked.frame["date"][place]
+                self._date_shapes[dates.remedy(text, self._rules.date_format)] += 1
+
+
+@contextlib.contextmanager
+def open_input(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    date_format: str = "iso",
+    allow_unusual_dates: bool = False,
+    today: date,
+) -> Iterator[InputFile]:
+    """Open a CSV, or a workbook by its suffix, and read its header. Raises UnusableFile."""
+    is_workbook = path.suffix.lower() in SUFFIXES and path.is_file()
+    encoded = encoded_workbook(path) if is_workbook else look_at(path, encoding)
+    reader = WorkbookReader(path, sheet) if is_workbook else CsvReader(path, encoded)
+    rules = Rules(
+        reader.layout,
+        date_format=date_format,
+        allow_unusual_dates=allow_unusual_dates,
+        today=today,
+    )
+    try:
+        input_file = InputFile(path, reader, rules)
+        input_file.sha256, input_file.size = encoded.sha256, encoded.size
+        if encoded.notice:
+            input_file.notices.append(encoded.notice)
+        yield input_file
+    finally:
+        reader.close()
+
+
+def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:
+    """Give the input's own columns, as read: the surplus of a row joined onto the last of them."""
+    own, width = len(layout.own), layout.width
+    values = record[:own] + [""] * (own - len(record))
+    if len(record) > width:
+        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
+    return tuple(columns.unguarded(value) for value in values)
+
+
+@contextlib.contextmanager
+def _without_cyclic_collection() -> Iterator[None]:
+    """Rows are lists of strings and make no cycles: looking for some costs a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

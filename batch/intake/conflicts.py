@@ -1,0 +1,74 @@
+"""Rows for one trainee: the same deferral twice, or two that cannot both be meant.
+
+Over the whole file, in compact columns: a row takes some 50 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+import polars as pl
+
+from batch.intake.rules import Checked
+from batch.rows import Code, Problem
+
+_MOST_NAMED = 10
+
+
+class Conflicts:
+    """Gathers rows chunk by chunk, then finds those that concern the same trainee."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, checked: Checked) -> None:
+        """Take note of a chunk's rows that name a trainee, also of those that failed a check."""
+        failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
+        part = checked.frame.with_row_index("place").filter(
+            pl.col("id").str.contains(r"^[A-Za-z0-9_-]{1,64}$")
+        )
+        self._parts.append(
+            part.select(
+                "row",
+                trainee=pl.col("id").str.to_lowercase(),
+                asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
+                failed=pl.col("place").is_in(failed.implode()),
+            )
+        )
+
+    def found(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
+        """Give a problem for each row that repeats or contradicts another.
+
+        `set_aside` are rows that earlier runs have settled: they contradict nobody.
+        """
+        if not self._parts:
+            return
+        together = pl.concat(self._parts)
+        repeated = together.filter(pl.col("trainee").is_duplicated()).sort("row")
+        for _, group in repeated.group_by("trainee", maintain_order=True):
+            rows = [
+                (number, asked, failed)
+                for number, _, asked, failed in group.iter_rows()
+                if number not in set_aside
+            ]
+            if len(rows) > 1:
+                yield from _of_one_trainee(rows)
+
+
+def _of_one_trainee(rows: list[tuple[int, int, bool]]) -> Iterator[tuple[int, Problem]]:
+    numbers = [number for number, _, _ in rows]
+    if len({asked for _, asked, _ in rows}) == 1 and len({failed for *_, failed in rows}) == 1:
+        for number in numbers[1:]:
+            words = f"The same deferral as row {numbers[0]}."
+            yield number, Problem(Code.DUPLICATE_ROW, "", words)
+        return
+    for number in numbers:
+        others = [str(other) for other in numbers if other != number]
+        named = ", ".join(others[:_MOST_NAMED])
+        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        subject = f"Row {named} names" if len(others) == 1 else f"Rows {named}{more} name"
+        words = (
+            f"{subject} the same trainee with another date or reason, so none is sent: "
+            "keep the one that is meant."
+        )
+        yield number, Problem(Code.CONFLICTING_ROWS, "", words)

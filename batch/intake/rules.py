@@ -1,0 +1,192 @@
+"""What a row must satisfy, one rule a line, as expressions over a chunk of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from batch import columns
+from batch.intake import dates
+from batch.intake.reader import Layout, RawChunk
+from batch.rows import Code, Problem
+
+MOST_REASON_CODE_POINTS = 500
+"""Register counts Unicode code points (API.md, "Reason")."""
+
+_SPACES = " \t\r\n\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
+_EDGE = f"^[{_SPACES}]+|[{_SPACES}]+$"
+_LEADING_APOSTROPHES = rf"^[{_SPACES}']*'[{_SPACES}']*"
+_CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+_WELL_FORMED_ID = r"^[A-Za-z0-9_-]{1,64}$"
+_UNGUARD = r"^'('*[=+\-@\t\r])"
+
+_RULES = (
+    (Code.MISSING_TRAINEE_ID, pl.col("id") == ""),
+    (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("id").str.contains(_WELL_FORMED_ID)),
+    (Code.MISSING_DEFER_DATE, pl.col("date") == ""),
+    (Code.INVALID_DEFER_DATE, (pl.col("date") != "") & pl.col("day").is_null()),
+    (Code.UNUSUAL_DEFER_DATE, pl.col("is_unusual").fill_null(False)),
+    (Code.REASON_TOO_LONG, pl.col("reason").str.len_chars() > MOST_REASON_CODE_POINTS),
+)
+
+_REPAIRS = (
+    ("spaces_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_EDGE)),
+    ("spaces_removed", columns.DEFER_DATE, pl.col("raw_date").str.contains(_EDGE)),
+    ("apostrophe_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_LEADING_APOSTROPHES)),
+    (
+        "apostrophe_removed",
+        columns.DEFER_DATE,
+        pl.col("raw_date").str.contains(_LEADING_APOSTROPHES),
+    ),
+    ("apostrophe_removed", columns.DEFER_REASON, pl.col("raw_reason").str.contains(_UNGUARD)),
+    ("spaces_removed", columns.DEFER_REASON, pl.col("raw_reason").str.contains(_EDGE)),
+    (
+        "control_characters_removed",
+        columns.DEFER_REASON,
+        pl.col("raw_reason").str.contains(_CONTROLS),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something that reading put right: what kind, where; never the value."""
+
+    row_number: int
+    column: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A chunk after the rules: `frame` has a line a row; problems and repairs by its place."""
+
+    frame: pl.DataFrame
+    problems: dict[int, tuple[Problem, ...]]
+    repairs: tuple[Repair, ...]
+
+
+class Rules:
+    """The rules of one file: its layout, how its dates are written, what is a usual date."""
+
+    def __init__(
+        self, layout: Layout, *, date_format: str, allow_unusual_dates: bool, today: date
+    ) -> None:
+        self._layout = layout
+        self.date_format = date_format
+        self._allow_unusual_dates = allow_unusual_dates
+        self._today = today
+        self._names = {known: layout.own[place] for known, place in layout.places.items()}
+
+    def check(self, chunk: RawChunk) -> Checked:
+        """Apply every rule to every row of the chunk, and give all problems of each row."""
+        frame = self._with_days(self._tidied(chunk))
+        flags = frame.select(rule.alias(code) for code, rule in _RULES)
+        bad = flags.select(pl.any_horizontal(pl.all()) | frame["too_many"]).to_series().arg_true()
+        problems = {
+            place: self._problems_of(frame.row(place, named=True), flags.row(place))
+            for place in bad.to_list()
+        }
+        return Checked(frame, problems, tuple(self._repairs(frame, chunk.numbers)))
+
+    def _tidied(self, chunk: RawChunk) -> pl.DataFrame:
+        width = self._layout.width
+        too_many = [len(record) > width for record in chunk.records]
+        raw = {
+            f"raw_{short}": pl.Series(self._column(chunk.records, known), dtype=pl.String)
+            for short, known in (
+                ("id", columns.TRAINEE_ID),
+                ("date", columns.DEFER_DATE),
+                ("reason", columns.DEFER_REASON),
+            )
+        }
+        numbers = pl.Series(chunk.numbers, dtype=pl.UInt32)
+        frame = pl.DataFrame({"row": numbers, "too_many": too_many} | raw)
+        return frame.with_columns(
+            id=_without_apostrophes(pl.col("raw_id")),
+            date=_without_apostrophes(pl.col("raw_date")),
+            reason=pl.col("raw_reason")
+            .str.replace(_UNGUARD, "$1")
+            .str.replace_all(_CONTROLS, "")
+            .str.replace_all(_EDGE, ""),
+        )
+
+    def _column(self, records: Sequence[list[str]], known: str) -> list[str]:
+        place = self._layout.places.get(known)
+        if place is None:
+            return [""] * len(records)
+        return [record[place] if len(record) > place else "" for record in records]
+
+    def _with_days(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Read each different date once, however many rows share it."""
+        texts = frame["date"].unique().to_list()
+        days = [dates.parsed(text, self.date_format) for text in texts]
+        unusual = [
+            day is not None and not self._allow_unusual_dates and dates.is_unusual(day, self._today)
+            for day in days
+        ]
+        known = pl.DataFrame(
+            {
+                "date": pl.Series(texts, dtype=pl.String),
+                "day": pl.Series(
+                    [None if day is None else day.isoformat() for day in days], dtype=pl.String
+                ),
+                "is_unusual": unusual,
+            }
+        )
+        return frame.join(known, on="date", how="left", maintain_order="left")
+
+    def _problems_of(self, row: dict[str, str], flags: tuple[bool, ...]) -> tuple[Problem, ...]:
+        if row["too_many"]:
+            words = f"The row has more values than the header has columns ({self._layout.width})."
+            advice = " An unquoted separator in the reason, most often: quote it."
+            return (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words + advice),)
+        return tuple(
+            Problem(code, self._name(code), _MESSAGES[code](row, self.date_format))
+            for (code, _), fails in zip(_RULES, flags, strict=True)
+            if fails
+        )
+
+    def _name(self, code: Code) -> str:
+        return self._names.get(COLUMN_OF[code], "")
+
+    def _repairs(self, frame: pl.DataFrame, numbers: list[int]) -> list[Repair]:
+        flags = frame.select(found.alias(f"{kind} {column}") for kind, column, found in _REPAIRS)
+        return [
+            Repair(numbers[place], self._names[column], kind)
+            for kind, column, _ in _REPAIRS
+            if column in self._names
+            for place in flags[f"{kind} {column}"].arg_true().to_list()
+        ]
+
+
+COLUMN_OF = {
+    Code.MISSING_TRAINEE_ID: columns.TRAINEE_ID,
+    Code.MALFORMED_TRAINEE_ID: columns.TRAINEE_ID,
+    Code.MISSING_DEFER_DATE: columns.DEFER_DATE,
+    Code.INVALID_DEFER_DATE: columns.DEFER_DATE,
+    Code.UNUSUAL_DEFER_DATE: columns.DEFER_DATE,
+    Code.REASON_TOO_LONG: columns.DEFER_REASON,
+}
+
+_MESSAGES: dict[Code, Callable[[dict[str, str], str], str]] = {
+    Code.MISSING_TRAINEE_ID: lambda _row, _format: "There is no trainee id.",
+    Code.MALFORMED_TRAINEE_ID: lambda row, _format: (
+        f"{dates.quoted(row['id'])} is not a trainee id: 1 to 64 letters, digits, - or _."
+    ),
+    Code.MISSING_DEFER_DATE: lambda _row, _format: "There is no deferral date.",
+    Code.INVALID_DEFER_DATE: lambda row, date_format: dates.described(row["date"], date_format),
+    Code.UNUSUAL_DEFER_DATE: lambda row, _format: (
+        f"{row['day']} is before 2000 or more than a year ahead; --allow-unusual-dates sends it."
+    ),
+    Code.REASON_TOO_LONG: lambda row, _format: (
+        f"The reason has {len(row['reason'])} characters; Register takes 500."
+    ),
+}
+
+
+def _without_apostrophes(value: pl.Expr) -> pl.Expr:
+    return value.str.replace(_LEADING_APOSTROPHES, "").str.replace_all(_EDGE, "")
