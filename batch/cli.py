@@ -140,6 +140,8 @@ def check(
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
     from batch.submission.checking import check_file  # noqa: PLC0415
+    from batch.submission.terms import InputOptions  # noqa: PLC0415
+    from batch.terminal import check_lines  # noqa: PLC0415
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
     pace = settings.pace
@@ -147,7 +149,7 @@ def check(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
-    _print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(result.lines()))
+    _print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(check_lines(result)))
     raise typer.Exit(result.exit_code)
 
 

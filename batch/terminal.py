@@ -17,10 +17,12 @@ from batch.rows import Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 
 if TYPE_CHECKING:
+    from batch.submission.checking import CheckedFile
     from rich.progress import Progress, TaskID
 
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 LINE_EVERY_SECONDS = 30.0
+MOST_CELLS_SHOWN = 10
 _LABELS = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.NOT_FOUND: "not found",
@@ -190,11 +192,38 @@ def summary_lines(finished: Finished) -> list[str]:
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
 
 
+def check_lines(checked: CheckedFile) -> list[str]:
+    """Give what a check found: the rows that would be sent, the problems by code, the repairs."""
+    if not checked.rows:
+        return [f"{checked.name} has a header and no rows: nothing to do."]
+    lines = [f"{checked.name}: {checked.rows} rows, {checked.to_send} of them valid"]
+    lines += [f"notice: {notice}" for notice in checked.notices]
+    if checked.blank_rows:
+        lines.append(f"  blank rows skipped: {checked.blank_rows}")
+    lines += _repair_lines(checked.repairs)
+    if checked.common_problem:
+        lines += ["", checked.common_problem]
+    for code, (numbers, count, message) in checked.by_code.items():
+        lines += ["", f"{code}: {row_list(numbers, count)}", f"  e.g. {message}"]
+        lines.append(f"  what to do: {advice(code)}")
+    first = [problem for problem in checked.problems if problem["cell"]][:MOST_CELLS_SHOWN]
+    if first:
+        lines += ["", "Where the first of them stand:"]
+        lines += [f"  {p['cell']} ({p['column']}): {p['message']}" for p in first]
+    lines.append("")
+    if checked.to_send:
+        needed = duration(checked.seconds_needed)
+        lines.append(f"{checked.to_send} rows would be sent, in about {needed} at the rate limit.")
+    else:
+        lines.append("No row would be sent.")
+    return lines
+
+
 def _repair_lines(repairs: Mapping[str, int]) -> list[str]:
     if not repairs:
         return []
     told = ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in repairs.items())
-    return [f"  repaired while reading: {told} (run.log lists the rows)"]
+    return [f"  repaired while reading: {told}"]
 
 
 def _hunch(finished: Finished) -> list[str]:

@@ -183,6 +183,37 @@ class Journal(Ledger):
         """Mark an unfinished run as one that can no longer be resumed."""
         self._connection.execute("UPDATE runs SET stage='ended' WHERE run_no=?", (run_no,))
 
+    # After the run
+
+    def purgeable(self, before: str) -> list[str]:
+        """Give the runs that began before then and need nothing more."""
+        found = self._connection.execute(
+            "SELECT run_id FROM runs WHERE started_at<? AND stage IN ('finished', 'ended')",
+            (before,),
+        )
+        return [run_id for (run_id,) in found]
+
+    def forget(self, digests: Iterable[tuple[str, str]]) -> None:
+        """Keep hashes of deferrals, each with its run, beyond the rows themselves."""
+        self._connection.executemany("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", digests)
+
+    def purge(self, run_id: str) -> None:
+        """Delete a run's rows and attempts; its one line, with the counts, stays."""
+        counts, run_no = self.counts(run_id), self.run_number(run_id)
+        self._connection.execute("BEGIN")
+        for table in ("rows", "attempts"):
+            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
+        self._connection.execute(
+            "UPDATE runs SET stage='purged', details=json_patch(details, ?) WHERE run_no=?",
+            (json.dumps({"purged_counts": counts, "operator_name": None}), run_no),
+        )
+        self._connection.execute("COMMIT")
+
+    def vacuum(self) -> None:
+        """Leave nothing in the file of what was deleted."""
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # During the run
 
     async def intend(self, run_no: int, row_number: int | None, kind: str) -> int:

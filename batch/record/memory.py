@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.rows import Code, Settled
 
@@ -92,3 +93,16 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
                 done.add(number)
                 words = f"Deferred on {date} by run {run_id}; not sent again."
                 yield Remembered(number, Settled(Code.DEFERRED_EARLIER, words, date))
+
+
+def remember_for_good(journal: Journal, run_id: str) -> None:
+    """Keep a run's deferrals as hashes, so that its purge takes nothing from the memory."""
+    origin = journal.run(run_id).base_url
+    if journal.run(run_id).rehearsal:
+        return
+    rows = journal.select(
+        "SELECT folded_id, defer_date FROM rows WHERE run_no=? AND defer_date IS NOT NULL"
+        " AND (outcome='succeeded' AND code<>'answer_differs')",
+        (journal.run_number(run_id),),
+    )
+    journal.forget([(digest_of(origin, folded_id, date), run_id) for folded_id, date in rows])
