@@ -20,20 +20,27 @@ DRIFT = 0.001
 SLACK_SECONDS = 0.02
 """How far apart the clocks of one service's machines may be without any of them being wrong."""
 
+MICROSECOND = 1e-6
+"""Added to a time at which a reading is due, so that rounding cannot put it before."""
+
+SHORTEST_PERIOD_SECONDS = 2
+"""The shortest period within which whole seconds tell anything."""
+
 
 class ServerClock:
     """Bounds on the server's clock, counted modulo a period, by our monotonic clock.
 
     Readings grow past the period like any clock; only their place within the period means
     something, since that is all that a `Retry-After` tells. Seconds throughout.
-    `contradicted` is true for good once two observations cannot both be right.
+    `contradicted` is true for good once two observations cannot both be right, and from the
+    start for a period that whole seconds cannot tell.
     """
 
-    def __init__(self, period_seconds: int) -> None:
+    def __init__(self, period_seconds: float) -> None:
         self._period = period_seconds
         self._low = -math.inf
         self._high = math.inf
-        self.contradicted = False
+        self.contradicted = period_seconds < SHORTEST_PERIOD_SECONDS or period_seconds % 1 != 0
 
     @property
     def known(self) -> bool:
@@ -44,13 +51,13 @@ class ServerClock:
         """Take in that a request sent and answered at these times met `second` (modulo period)."""
         if self.contradicted:
             return
-        second = self._nearest(second, received)
+        second = self.nearest(second, received)
         low = second - SLACK_SECONDS - received * (1 - DRIFT)
         high = second + 1 + SLACK_SECONDS - sent * (1 + DRIFT)
         self._low, self._high = max(self._low, low), min(self._high, high)
         self.contradicted = self.at_least(received) > self.at_most(received)
 
-    def _nearest(self, second: float, now: float) -> float:
+    def nearest(self, second: float, now: float) -> float:
         """Give the reading nearest to what is known that has this place within the period."""
         second %= self._period
         if not self.known:
@@ -58,9 +65,15 @@ class ServerClock:
         middle = (self.at_least(now) + self.at_most(now) - 1) / 2
         return second + self._period * round((middle - second) / self._period)
 
-    def contradict(self) -> None:
-        """Trust this clock no more, for good: what the server did cannot be what it says."""
-        self.contradicted = True
+    def observe_wait(self, wait_seconds: float, *, sent: float, received: float) -> None:
+        """Take in a refusal's `Retry-After`: the whole seconds to the next window.
+
+        A wait longer than a period says that the windows are not those that we know.
+        """
+        if wait_seconds > self._period:
+            self.contradicted = True
+        elif wait_seconds >= 1 and wait_seconds % 1 == 0:
+            self.observe(-wait_seconds, sent=sent, received=received)
 
     def at_least(self, now: float) -> float:
         """Give the least that the server's clock can say at `now`."""
@@ -76,8 +89,7 @@ class ServerClock:
 
     def surely(self, reading: float) -> float:
         """Give the time from which on the server's clock is past `reading`, whatever it is."""
-        microsecond = 1e-6  # so that rounding cannot put the time before the reading
-        return (reading - self._low) / (1 - DRIFT) + microsecond
+        return (reading - self._low) / (1 - DRIFT) + MICROSECOND
 
     def perhaps(self, reading: float, now: float) -> float:
         """Give the earliest time at which the server's clock may show `reading`, past or not."""
@@ -88,4 +100,4 @@ class ServerClock:
         """Give the earliest time, not before `now`, at which the server's second may change."""
         if math.floor(self.at_least(now)) < math.floor(self.at_most(now)):
             return now
-        return self.perhaps(math.floor(self.at_most(now)) + 1, now)
+        return self.perhaps(math.floor(self.at_most(now)) + 1, now) + MICROSECOND

@@ -62,10 +62,7 @@ class RollingWindow:
 
     def _expired(self, now: float) -> int:
         """Count the starts that lie `period_seconds` or more before `now`."""
-        expired = bisect_right(self._starts, now - self._period)
-        while expired < len(self._starts) and self._starts[expired] + self._period <= now:
-            expired += 1  # the subtraction above rounds; the promise of next_start must not
-        return expired
+        return bisect_right(self._starts, now, key=lambda start: start + self._period)
 
 
 class Arrivals:
