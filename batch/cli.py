@@ -140,7 +140,6 @@ def check(
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
     from batch.submission.checking import check_file  # noqa: PLC0415
-    from batch.submission.terms import InputOptions  # noqa: PLC0415
     from batch.terminal import check_lines  # noqa: PLC0415
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)

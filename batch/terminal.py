@@ -17,8 +17,9 @@ from batch.rows import Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 
 if TYPE_CHECKING:
-    from batch.submission.checking import CheckedFile
     from rich.progress import Progress, TaskID
+
+    from batch.submission.checking import CheckedFile
 
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 LINE_EVERY_SECONDS = 30.0

@@ -57,8 +57,8 @@ class Ledger:
 
     def stage_of(self, run_id: str) -> str:
         """Give how far a run has come: started, finished, ended or purged."""
-        found = self.select("SELECT stage FROM runs WHERE run_id=?", (run_id,))
-        return str(next(found)[0])
+        number = self.run_number(run_id)
+        return str(next(self.select("SELECT stage FROM runs WHERE run_no=?", (number,)))[0])
 
     def runs(self) -> list[tuple[str, RunRecord]]:
         """Give every run with its stage (`started`, `finished`, …), newest first."""

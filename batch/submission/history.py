@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def verify_run(folder: Path, reports_dir: Path, manifest_sha256: str | None) -> 
             ledger.close()
 
 
-def _counts(codes: dict[str, int]) -> dict[str, int]:
+def _counts(codes: Mapping[str, int]) -> dict[str, int]:
     counts = {outcome.value: 0 for outcome in Outcome}
     for code, count in codes.items():
         counts[Code(code).outcome] += count

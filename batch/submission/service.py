@@ -148,9 +148,11 @@ class Service:
             await self._until_not_held()
         except BaseException:
             self.pacer.release(slot)
+            self._pace_changed.set()
             raise
         sent = asyncio.get_running_loop().time()
         self.pacer.started(slot, sent)
+        self._pace_changed.set()
         answer = await ask()
         meaning = understand(answer)
         self._write_down(attempt_id, meaning)
@@ -191,7 +193,7 @@ class Service:
     async def _until_not_held(self) -> None:
         """Wait out a 429 that came while the intent was on its way to the disk."""
         loop = asyncio.get_running_loop()
-        while (held := self.pacer.held_until - loop.time()) > 0:
+        while (held := self.pacer.held_until - loop.time()) > 0:  # noqa: ASYNC110 — it may grow
             await asyncio.sleep(held)
 
     async def _pace_change(self, seconds: float | None) -> None:

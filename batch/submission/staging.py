@@ -9,7 +9,6 @@ from batch.errors import UnfinishedRun
 from batch.record.journal import Journal
 from batch.record.memory import remembered
 
-
 if TYPE_CHECKING:
     from batch.intake.checking import InputFile
     from batch.intake.rules import Repair

@@ -1,0 +1,34 @@
+"""What to do about each code: one sentence for people, the same on the terminal and the page."""
+
+from __future__ import annotations
+
+from batch.rows import Code
+
+_ADVICE = {
+    Code.DEFERRED: "Nothing.",
+    Code.CONFIRMED_BY_READ_BACK: "Nothing: reading the trainee showed the deferral.",
+    Code.DEFERRED_EARLIER: "Nothing: an earlier run deferred the trainee; --again sends it anew.",
+    Code.ANSWER_DIFFERS: "Look the trainee up in Register before anything else.",
+    Code.TRAINEE_NOT_FOUND: "Check the id, and that the trainee belongs to this provider.",
+    Code.WRONG_NUMBER_OF_VALUES: "Quote the value that holds a separator; then run it again.",
+    Code.MISSING_TRAINEE_ID: "Fill in the id from Register's export.",
+    Code.MALFORMED_TRAINEE_ID: "Copy the id again from Register's export.",
+    Code.MISSING_DEFER_DATE: "Fill in the date, as YYYY-MM-DD.",
+    Code.INVALID_DEFER_DATE: "Write the date as YYYY-MM-DD, or say --date-format dmy.",
+    Code.UNUSUAL_DEFER_DATE: "Correct the date, or say --allow-unusual-dates if it is meant.",
+    Code.REASON_TOO_LONG: "Shorten the reason to 500 characters.",
+    Code.CONFLICTING_ROWS: "Keep the row that is meant, delete the others, and run it again.",
+    Code.DUPLICATE_ROW: "Nothing: the other row speaks for both.",
+    Code.REFUSED_BY_REGISTER: "Look the trainee up in Register; the message says why.",
+    Code.ALREADY_DEFERRED: "Nothing, if Register's date is right; else correct it there.",
+    Code.STATE_NOT_DEFERRABLE: "Look the trainee up in Register: only trainees in training defer.",
+    Code.REINSTATED_SINCE: "Nothing, unless the trainee is to be deferred again on another date.",
+    Code.NOT_SENT: "`defer-batch resume` carries on.",
+    Code.ANSWER_LOST: "`defer-batch resume` asks Register what became of it.",
+    Code.REGISTER_KEEPS_FAILING: "`defer-batch resume` later; if it stays, ask Register's support.",
+}
+
+
+def advice(code: Code) -> str:
+    """Give what to do about rows with this code."""
+    return _ADVICE[code]

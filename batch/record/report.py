@@ -1,0 +1,137 @@
+"""The journal → the files of a run: CSVs, summary, page, workbook, and the manifest over all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch import columns, files
+from batch.record import manifest, page, workbook
+from batch.record.ledger import Ledger
+from batch.record.records import RowRecord
+from batch.rows import Code, Outcome
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that has been written: where, and the SHA-256 of its manifest."""
+
+    folder: Path
+    manifest_sha256: str
+
+
+def csv_name(outcome: Outcome) -> str:
+    """Give the name of an outcome's CSV."""
+    return f"{outcome.value}.csv"
+
+
+def write_report(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str) -> Written:
+    """Write every file of a run from the journal: the same journal gives the same bytes.
+
+    A report of another version of the tool is left as it is; this one then goes beside it.
+    """
+    place = manifest.place_for(folder, tool_version)
+    files.make_private_folder(place)
+    for outcome in Outcome:
+        _write_csv(ledger, run_id, place / csv_name(outcome), outcome)
+    with files.replacing(place / "summary.json") as file:
+        file.write((json.dumps(summary(ledger, run_id), indent=2) + "\n").encode())
+    page.write_page(ledger, run_id, place / "report.html")
+    workbook.write_workbook(ledger, run_id, place / "results.xlsx")
+    return Written(place, manifest.write_manifest(ledger, run_id, place, tool_version=tool_version))
+
+
+def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
+    """Give a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
+    run, codes, requests = ledger.run(run_id), ledger.counts(run_id), ledger.requests(run_id)
+    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+    for code, count in codes.items():
+        counts[Code(code).outcome.value] += count
+    return {
+        "run_id": run.run_id,
+        "rehearsal": run.rehearsal,
+        "input": {"name": run.input_name, "sha256": run.input_sha256, "rows": run.input_rows},
+        "register": {"base_url": run.base_url, "api_version": run.api_version},
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "counts": counts,
+        "codes": codes,
+        "requests": {
+            "sent": requests.sent,
+            "throttled": requests.throttled,
+            "read_back": requests.read_back,
+        },
+        "repairs": dict(run.repairs),
+        "notices": list(run.notices),
+        "stopped_because": run.stopped_because,
+        "exit_code": run.exit_code,
+        "tool_version": run.tool_version,
+    }
+
+
+def self_check(ledger: Ledger, run_id: str, folder: Path) -> list[str]:
+    """Read the CSVs again and give every disagreement with the journal and with the input."""
+    run, found = ledger.run(run_id), []
+    rows = 0
+    for outcome in Outcome:
+        written = read_report(folder / csv_name(outcome), run.separator)
+        for row in ledger.rows(run_id, outcome):
+            rows += 1
+            told = next(written, None)
+            if told != report_values(row):
+                found.append(
+                    f"{csv_name(outcome)} differs from the journal at row {row.row_number}"
+                )
+        if next(written, None) is not None:
+            found.append(f"{csv_name(outcome)} has rows that the journal has not")
+    if rows != run.input_rows:
+        found.append(f"the input had {run.input_rows} rows, the outcomes have {rows}")
+    return found
+
+
+def read_report(path: Path, separator: str = ",") -> Iterator[list[str]]:
+    """Stream the rows of a report CSV behind its header, as they were before the guard."""
+    del separator  # reports are written with commas, whatever the input had
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        next(reader, None)
+        for record in reader:
+            yield [columns.unguarded(value) for value in record]
+
+
+def report_values(row: RowRecord) -> list[str]:
+    """Give a row's cells as the CSVs hold them, before the guard."""
+    added = (
+        row.row_number,
+        row.outcome,
+        row.code,
+        row.message,
+        row.http_status,
+        row.attempts,
+        row.sent_date,
+        row.register_date,
+        row.settled_at,
+    )
+    return [*row.values, *("" if value is None else str(value) for value in added)]
+
+
+def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> None:
+    with files.replacing(path) as file:
+        file.write(BYTE_ORDER_MARK)
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(columns.guarded(name) for name in _header(ledger, run_id))
+        for row in ledger.rows(run_id, outcome):
+            writer.writerow(columns.guarded(value) for value in report_values(row))
+        text.flush()
+        text.detach()
+
+
+def _header(ledger: Ledger, run_id: str) -> tuple[str, ...]:
+    return (*ledger.run(run_id).columns, *columns.REPORT_COLUMNS)
