@@ -211,12 +211,10 @@ class Pacer:
         return self._arrivals.through_since(self._begin(at))
 
     def _end_of_refusal(self, received: float, wait: float | None) -> float:
-        """Give when the window that refused a request has ended."""
-        if not self._learnt(received):
-            return received + (self._period if wait is None else max(wait, 1.0))
-        if wait is None or not wait.is_integer():
-            return self._end(received)
-        return self._clock.surely(self._clock.nearest(-wait, received) + wait)
+        """Give when the window that refused a request has ended: what the answer says, first."""
+        if wait is not None:
+            return received + max(wait, 1.0)
+        return self._end(received) if self._learnt(received) else received + self._period
 
     def _by_windows(self, requests: int, cap: int, at: float) -> tuple[float, int]:
         """Give when the last window that `requests` more need begins, and how many it gets."""
