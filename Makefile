@@ -1,18 +1,34 @@
-.PHONY: demo test check bench soak
+.PHONY: demo test test-everything check bench soak mutants compat audit
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PYTEST_OPTIONS ?=
+SEEDS ?= 20000
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Rehearses the sample against the embedded emulator; bad rows are part of it, so it exits 1.
+demo: $(VENV)/.installed
+	@$(BIN)/python sample_data/demo.py
+
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS)
+
+# Besides, what takes programs that pip does not install: Chromium, LibreOffice, strace, axe-core.
+test-everything: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 tests $(PYTEST_OPTIONS) --override-ini="norecursedirs=benchmarks soak"
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python tests/benchmarks/bench.py
+
+soak: $(VENV)/.installed
+	$(BIN)/python tests/laws/simulation.py 0 $(SEEDS)

@@ -83,8 +83,7 @@ Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
     try:
-        app(standalone_mode=False)
-        code = 0
+        code = int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code
@@ -264,14 +263,13 @@ def resume(
         pace = settings.pace
         changed["rate_requests"] = None if pace is None else pace.requests
         changed["rate_period_seconds"] = 60.0 if pace is None else pace.period_seconds
-    for name, given in (
-        ("max_at_once", max_at_once),
-        ("timeout_seconds", timeout),
-        ("lost_answer_wait_seconds", lost_answer_wait),
-        ("give_up_after_seconds", give_up_after),
-    ):
-        if given is not None:
-            changed[name] = given
+    given = {
+        "max_at_once": max_at_once,
+        "timeout_seconds": timeout,
+        "lost_answer_wait_seconds": lost_answer_wait,
+        "give_up_after_seconds": give_up_after,
+    }
+    changed |= {name: value for name, value in given.items() if value is not None}
     finished = resume_run(
         Desk(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,

@@ -231,11 +231,11 @@ def _hunch(finished: Finished) -> list[str]:
     asked = {code for code in finished.codes if code in _ANSWERED}
     if asked != {Code.TRAINEE_NOT_FOUND}:
         return []
-    return [
-        "",
+    words = (
         "Register knew none of these trainees: is it the right provider's token, and the right "
-        "environment?",
-    ]
+        "environment?"
+    )
+    return ["", words]
 
 
 _ANSWERED = frozenset(

@@ -54,10 +54,10 @@ def _write_summary(sheet: Any, ledger: Ledger, run: RunRecord, bold: Any) -> Non
         ("Finished", run.finished_at or ""),
     ]
     codes = ledger.counts(run.run_id)
-    for outcome in Outcome:
-        lines.append(
-            (outcome.value, sum(n for code, n in codes.items() if Code(code).outcome is outcome))
-        )
+    lines += [
+        (outcome.value, sum(n for code, n in codes.items() if Code(code).outcome is outcome))
+        for outcome in Outcome
+    ]
     sheet.set_column(0, 0, 44)
     sheet.set_column(1, 1, 60)
     for place, (name, value) in enumerate(lines):

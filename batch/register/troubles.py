@@ -35,7 +35,13 @@ MAINTENANCE = Canned(
 """The page that answers every path while Register is being worked on."""
 
 DATABASE_DOWN = Canned(
-    Reply(500, {"content-type": "text/plain; charset=utf-8"}, b"500 Internal Server Error\n")
+    Reply(
+        500,
+        {"content-type": "text/plain; charset=utf-8"},
+        b"500 Internal Server Error\nIf you are the administrator of this website, then please "
+        b"read this web application's log file and/or the web server's log file to find out what "
+        b"went wrong.",
+    )
 )
 APPLICATION_ERROR = Canned(replies.failed())
 BLOCKED = Canned(Reply(403, _TEXT, b"Forbidden\n"))

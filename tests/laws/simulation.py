@@ -56,7 +56,7 @@ class Crash(Exception):
     """The process is gone."""
 
 
-class VirtualClock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class VirtualClock(selectors.DefaultSelector):
     """A selector that never waits: the time it was asked to wait has passed."""
 
     now = 0.0
@@ -110,6 +110,10 @@ class World:
         self.started_deferred = {t.trainee_id: t.defer_date for t in trainees}
         self.events: list[tuple[float, int, Callable[[], object]]] = []
         self.outage_until = -1.0
+
+    def state_of(self, trainee_id: str) -> str:
+        trainee = self.register.trainee(trainee_id)
+        return "" if trainee is None else trainee.state
 
     def server_time(self) -> float:
         return EPOCH + self.clock.now
@@ -181,15 +185,15 @@ class Network:
                 return NoReply(left=True, why="gave no answer in time")
             case "other defers":
                 date = rng.choice(DATES)
-                if world.register.trainee(trainee_id).state in {
+                if world.state_of(trainee_id) in {
                     "trn_received",
                     "submitted_for_trn",
-                }:  # type: ignore[union-attr]
+                }:
                     world.register.defer(trainee_id, date)
                 return await self._asked(request, None)
             case "other reinstates after":
                 answer = await self._asked(request, None)
-                if world.register.trainee(trainee_id).state == "deferred":  # type: ignore[union-attr]
+                if world.state_of(trainee_id) == "deferred":
                     world.register.reinstate(trainee_id)
                 return _trouble("lost after") if rng.random() < 0.7 else answer
             case _:

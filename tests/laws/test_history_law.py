@@ -12,6 +12,7 @@ from simulation import tell_history
 
 from batch.record import journal as journal_module
 from batch.record.journal import Journal
+from batch.register.answers import Meaning
 from batch.submission import settling
 from batch.submission.pacing import Pacer, Slot
 from batch.submission.settling import Course, Read, Send, Step
@@ -51,7 +52,7 @@ def test_without_the_intent_somebody_is_deferred_twice(monkeypatch: pytest.Monke
 def test_without_the_read_back_a_deferral_is_reported_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def after_defer(course: Course, meaning: settling.Meaning) -> Step:
+    def after_defer(course: Course, meaning: Meaning) -> Step:
         step = real(course, meaning)
         return Send() if isinstance(step, Read) and course.sends == 0 else step
 
@@ -64,7 +65,7 @@ def test_without_the_read_back_a_deferral_is_reported_refused(
 def test_without_the_wait_before_sending_again_somebody_is_deferred_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def at_once(course: Course, read: Read, meaning: settling.Meaning, *, waited: bool) -> Step:
+    def at_once(course: Course, read: Read, meaning: Meaning, *, waited: bool) -> Step:
         return real(course, read, meaning, waited=True)
 
     real = settling.after_read

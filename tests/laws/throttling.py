@@ -1,0 +1,238 @@
+"""Runs through the real Pacer against a server with aligned windows, on a clock of numbers."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batch.submission.pacing import Pacer, Slot
+
+EPOCH = 1_790_000_040.0
+
+
+@dataclass
+class Server:
+    """Counts in windows of its own clock; says `Date` by its gateway's, where it has one."""
+
+    limit: int = 100
+    period: int = 60
+    phase: float = 0.0
+    drift: float = 0.0
+    gateway_ahead: float | None = 0.0
+    others: Callable[[int], int] = lambda _: 0
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def reading(self, now: float) -> float:
+        return EPOCH - EPOCH % self.period + self.phase + now * (1 + self.drift)
+
+    def window(self, now: float) -> int:
+        return math.floor(self.reading(now) / self.period)
+
+    def edge(self, window: int) -> float:
+        return (window * self.period - self.reading(0)) / (1 + self.drift)
+
+    def arrive(self, now: float) -> float | None:
+        """Count a request; give None, or the `Retry-After` of its refusal."""
+        window = self.window(now)
+        self.counts[window] += 1
+        if self.counts[window] + self.others(window) <= self.limit:
+            return None
+        return float(self.period - math.floor(self.reading(now)) % self.period)
+
+    def date(self, now: float) -> float | None:
+        if self.gateway_ahead is None:
+            return None
+        return float(math.floor(self.reading(now) + self.gateway_ahead))
+
+
+class Paces(Protocol):
+    @property
+    def held_until(self) -> float: ...
+
+    def next_start(self, now: float, /) -> float: ...
+
+    def reserve(self, now: float, /) -> Slot: ...
+
+    def started(self, slot: Slot, now: float, /) -> None: ...
+
+    def answered(self, slot: Slot, *, sent: float, received: float, date: float | None) -> None: ...
+
+    def throttled(
+        self,
+        slot: Slot,
+        *,
+        sent: float,
+        received: float,
+        retry_after_seconds: float | None,
+        date: float | None,
+    ) -> None: ...
+
+
+@dataclass
+class Latency:
+    """How long requests take in all (seconds), and how that splits: there, work, back."""
+
+    rng: random.Random
+    shortest: float = 0.05
+    longest: float = 0.3
+
+    def draw(self) -> tuple[float, float, float]:
+        cuts = sorted((self.rng.random(), self.rng.random()))
+        takes = self.rng.uniform(self.shortest, self.longest)
+        return takes * cuts[0], takes * (cuts[1] - cuts[0]), takes * (1 - cuts[1])
+
+
+@dataclass
+class Run:
+    """One run of this tool: its rows, its pacer, and afterwards what became of it."""
+
+    pacer: Paces
+    rows: int
+    latency: Latency
+    begins: float = 0.0
+    max_at_once: int = 10
+    in_flight: int = 0
+    finished: float = 0.0
+    starts: list[float] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    estimates: list[tuple[float, float]] = field(default_factory=list)
+    wakes_at: float = math.inf
+
+
+class World:
+    """Plays runs against one server, event by event, until all rows are through."""
+
+    def __init__(self, server: Server, runs: Iterable[Run]) -> None:
+        self.server = server
+        self.runs = list(runs)
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._order = itertools.count()
+        for run in self.runs:
+            self._at(run.begins, lambda now, run=run: self._send(run, now))  # type: ignore[misc]
+
+    def play(self) -> None:
+        while self._events:
+            now, _, event = heapq.heappop(self._events)
+            event(now)
+        assert all(run.rows == 0 and run.in_flight == 0 for run in self.runs)
+
+    def _at(self, time: float, event: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (time, next(self._order), event))
+
+    def _send(self, run: Run, now: float) -> None:
+        while run.rows and run.in_flight < run.max_at_once:
+            start = run.pacer.next_start(now)
+            if start > now:
+                assert start < math.inf or run.in_flight, "nothing will ever start"
+                return self._wake(run, start)
+            slot = run.pacer.reserve(now)
+            run.rows -= 1
+            run.in_flight += 1
+            written = now + run.latency.rng.uniform(0.001, 0.003)
+            self._at(written, lambda now, slot=slot: self._start(run, slot, now))  # type: ignore[misc]
+        return None
+
+    def _wake(self, run: Run, start: float) -> None:
+        if start < run.wakes_at:
+            run.wakes_at = start
+            self._at(start, lambda now: self._woken(run, now))
+
+    def _woken(self, run: Run, now: float) -> None:
+        run.wakes_at = math.inf
+        self._send(run, now)
+
+    def _start(self, run: Run, slot: Slot, now: float) -> None:
+        if run.pacer.held_until > now:
+            self._at(run.pacer.held_until, lambda now: self._start(run, slot, now))
+            return
+        there, work, back = run.latency.draw()
+        run.pacer.started(slot, now)
+        run.starts.append(now)
+        if isinstance(run.pacer, Pacer) and len(run.starts) % 10 == 1:
+            run.estimates.append((now, run.pacer.seconds_for(run.rows, now)))
+        self._at(now + there, lambda at: self._arrive(run, slot, now, at, at + work, back))
+        self._send(run, now)
+
+    def _arrive(
+        self, run: Run, slot: Slot, sent: float, now: float, answers: float, back: float
+    ) -> None:
+        wait = self.server.arrive(now)
+        run.arrivals.append(now)
+        date = self.server.date(answers)
+        self._at(answers + back, lambda now: self._answer(run, slot, sent, now, wait, date))
+
+    def _answer(
+        self,
+        run: Run,
+        slot: Slot,
+        sent: float,
+        now: float,
+        wait: float | None,
+        date: float | None,
+    ) -> None:
+        run.in_flight -= 1
+        if wait is None:
+            run.pacer.answered(slot, sent=sent, received=now, date=date)
+            run.finished = now
+        else:
+            run.refused.append(now)
+            run.rows += 1
+            run.pacer.throttled(slot, sent=sent, received=now, retry_after_seconds=wait, date=date)
+        self._send(run, now)
+
+
+class Oracle:
+    """Paces by the server's own clock and count: the least time that its windows allow."""
+
+    held_until = -math.inf
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._sent: Counter[int] = Counter()
+
+    def next_start(self, now: float) -> float:
+        window = self._server.window(now + 1e-6)
+        if self._sent[window] < self._server.limit:
+            return now
+        return self._server.edge(window + 1)
+
+    def reserve(self, now: float) -> Slot:
+        self._sent[self._server.window(now + 1e-6)] += 1
+        return Slot(0)
+
+    def started(self, slot: Slot, now: float) -> None: ...
+
+    def answered(self, slot: Slot, **when: float | None) -> None: ...
+
+    def throttled(self, slot: Slot, **when: float | None) -> None: ...
+
+
+class Unlimited(Server):
+    """The same clock, nobody refused: what the oracle is measured against."""
+
+    def arrive(self, now: float) -> float | None:
+        return None
+
+
+def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> float:
+    """Give the wall time of that many rows if the windows were known from the start."""
+    free = Unlimited(server.limit, server.period, server.phase, server.drift)
+    latency = Latency(random.Random(seed), longest=longest)
+    run = Run(Oracle(free), rows, latency)
+    World(free, [run]).play()
+    return run.finished
+
+
+def played(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> Run:
+    """Give one run of the real Pacer, through."""
+    latency = Latency(random.Random(seed), longest=longest)
+    run = Run(Pacer(server.limit, float(server.period)), rows, latency)
+    World(server, [run]).play()
+    return run
