@@ -143,7 +143,7 @@ def reinstated_after(trainee_id: str, *, given: Given | None = None, nth: int = 
     return Fault(trainee_id, first=nth, last=nth, after=(Reinstating(),), given=given or Dropped())
 
 
-def answering_about(trainee_id: str, *, nth: int = 1, **changes: str | None) -> Fault:
+def answering_about(trainee_id: str, /, *, nth: int = 1, **changes: str | None) -> Fault:
     """Defer the trainee, and name another trainee or date in the 200, or none."""
     return Fault(trainee_id, first=nth, last=nth, given=Altered(tuple(changes.items())))
 
