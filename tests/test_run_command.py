@@ -1,0 +1,252 @@
+"""`run` from end to end: a real process, a real server on loopback, a real journal."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import TOKEN, Office, Ran
+
+from batch.register import troubles
+from batch.register.faults import Altered, Fault
+
+Submit = Callable[..., Ran]
+Serving = Callable[..., Any]
+
+THREE = "trainee_id,defer_date,defer_reason\nabc,2026-10-01,Illness\ndef,2026-10-02,\nghi,2026-10-03,Break\n"
+ONE = "trainee_id,defer_date,defer_reason\nabc,2026-10-01,Illness\n"
+
+
+def test_every_row_that_register_takes_succeeds(register: Serving, submit: Submit) -> None:
+    emulator = register(abc="trn_received", ghi="submitted_for_trn")
+    ran = submit(emulator, "trainee_id,defer_date\nabc,2026-10-01\nghi,2026-10-02\n")
+    assert ran.code == 0, ran.err
+    assert ran.codes() == {2: "deferred", 3: "deferred"}
+
+
+def test_register_holds_what_the_report_says(register: Serving, submit: Submit) -> None:
+    emulator = register(abc="trn_received")
+    submit(emulator, ONE)
+    trainee = emulator.register.trainee("abc")
+    assert (trainee.state, trainee.defer_date) == ("deferred", "2026-10-01")
+    assert trainee.defer_reason == "Illness"
+
+
+def test_outcomes_are_separated(register: Serving, submit: Submit) -> None:
+    emulator = register(abc="trn_received", ghi="withdrawn")
+    ran = submit(emulator, THREE)
+    assert ran.code == 1
+    assert ran.codes() == {2: "deferred", 3: "trainee_not_found", 4: "state_not_deferrable"}
+    assert ran.summary["counts"] == {
+        "succeeded": 1,
+        "not_found": 1,
+        "unprocessable": 1,
+        "unresolved": 0,
+    }
+
+
+def test_already_deferred_says_since_when(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="deferred"), ONE)
+    (row,) = ran.rows("unprocessable")
+    assert (row["code"], row["register_date"]) == ("already_deferred", "2026-01-01")
+    assert "2026-01-01" in row["message"]
+
+
+def test_a_row_that_fails_a_check_is_not_sent(register: Serving, submit: Submit) -> None:
+    emulator = register(abc="trn_received")
+    ran = submit(emulator, "trainee_id,defer_date\nabc,01/10/2026\n")
+    assert ran.codes() == {2: "invalid_defer_date"}
+    assert not emulator.requests
+    assert ran.rows("unprocessable")[0]["http_status"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (troubles.lost_after("abc"), "confirmed_by_read_back"),
+        (troubles.truncated_after("abc"), "confirmed_by_read_back"),
+        (troubles.error_after("abc"), "confirmed_by_read_back"),
+        (troubles.answered_after("abc", troubles.gateway_page(502)), "confirmed_by_read_back"),
+        (troubles.reinstated_after("abc"), "reinstated_since"),
+        (troubles.answering_about("abc", defer_date=None), "confirmed_by_read_back"),
+        (troubles.answering_about("abc", defer_date="2026-08-08"), "confirmed_by_read_back"),
+        (Fault("abc", given=Altered((("trainee_id", "other"),))), "confirmed_by_read_back"),
+        (troubles.deferred_by_another_before("abc", "2026-08-08"), "already_deferred"),
+        (troubles.answered_before("abc", troubles.BLOCKED), "refused_by_register"),
+    ],
+)
+def test_trouble_is_settled_by_reading(
+    register: Serving, submit: Submit, fault: Any, code: str
+) -> None:
+    ran = submit(register(abc="trn_received", faults=[fault]), ONE)
+    assert ran.codes() == {2: code}, ran.err
+
+
+def test_a_request_lost_before_it_arrived_is_sent_again_after_the_wait(
+    register: Serving, submit: Submit
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.lost_before("abc")])
+    ran = submit(emulator, ONE, "--lost-answer-wait", "0.5")
+    (row,) = ran.rows("succeeded")
+    assert (row["code"], row["attempts"]) == ("deferred", "2")
+
+
+def test_a_throttled_row_goes_again_and_the_429_is_no_attempt(
+    register: Serving, submit: Submit
+) -> None:
+    faults = [troubles.answered_before("abc", troubles.throttled("1"))]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    (row,) = ran.rows("succeeded")
+    assert (row["code"], row["attempts"], row["http_status"]) == ("deferred", "1", "200")
+    assert ran.summary["requests"]["throttled"] == 1
+
+
+def test_a_wrong_token_stops_before_anything_is_sent(
+    register: Serving, office: Office, submit: Submit
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", "wrong")
+    ran = submit(emulator, ONE, "--api-token-file", "token.txt")
+    assert ran.code == 3
+    assert ran.codes() == {2: "not_sent"}
+    assert "refused the token" in ran.summary["stopped_because"]
+    assert [request.method for request in emulator.requests] == ["GET"]
+
+
+def test_a_version_that_is_not_served_names_one_that_is(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received"), ONE, "--api-version", "v2024.0")
+    assert ran.code == 3
+    assert "--api-version v2026.1" in ran.out
+
+
+def test_a_register_that_keeps_failing_ends_the_run(register: Serving, submit: Submit) -> None:
+    faults = [troubles.out_of_service(troubles.gateway_page(503), first=2)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE, "--give-up-after", "2")
+    assert ran.code == 3
+    assert ran.codes() == {2: "answer_lost"}
+    assert "kept failing" in ran.summary["stopped_because"]
+
+
+def test_a_401_in_the_middle_ends_the_run(register: Serving, submit: Submit) -> None:
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    assert ran.code == 3
+    assert "refused the token (401)" in ran.summary["stopped_because"]
+
+
+def test_the_request_is_as_documented(register: Serving, submit: Submit) -> None:
+    emulator = register(abc="trn_received")
+    submit(emulator, ONE)
+    request = emulator.requests[-1]
+    assert request.target == "/api/v2025.0/trainees/abc/defer"
+    assert request.headers["user-agent"].startswith("defer-batch/")
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_the_token_reaches_no_file_and_no_output(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received"), THREE)
+    everything = ran.out + ran.err
+    for path in [*ran.folder.iterdir(), *ran.reports.glob("journal.db*")]:
+        everything += path.read_bytes().decode("latin-1")
+    assert TOKEN not in everything
+
+
+def test_what_register_says_of_a_person_reaches_nothing(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received", ghi="withdrawn"), THREE)
+    everything = ran.out + ran.err
+    for path in [*ran.folder.iterdir(), *ran.reports.glob("journal.db*")]:
+        everything += path.read_bytes().decode("latin-1")
+    assert "Invented Emulated" not in everything
+    assert "invented.person" not in everything
+
+
+def test_reasons_reach_only_the_csvs_the_workbook_and_the_journal(
+    register: Serving, submit: Submit
+) -> None:
+    ran = submit(register(abc="trn_received"), ONE.replace("Illness", "Zqxw-illness"))
+    for name in ("run.log", "report.html", "manifest.json", "summary.json"):
+        assert "Zqxw-illness" not in (ran.folder / name).read_text(encoding="utf-8")
+    assert "Zqxw-illness" not in ran.out + ran.err
+
+
+def test_files_are_private(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received"), ONE)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in ran.folder.iterdir()}
+    assert modes == {0o600}
+    assert stat.S_IMODE(ran.folder.stat().st_mode) == 0o700
+
+
+def test_json_is_all_that_standard_output_holds(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received"), ONE, "--json")
+    assert json.loads(ran.out)["counts"]["succeeded"] == 1
+    assert ran.err.splitlines()[-1].startswith("manifest sha256: ")
+
+
+def test_the_manifests_hash_is_the_last_line(register: Serving, submit: Submit) -> None:
+    ran = submit(register(abc="trn_received"), ONE)
+    assert ran.out.splitlines()[-1].startswith("manifest sha256: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "list.csv"),
+        ("run", "list.csv", "--register", "nowhere"),
+        ("run", "list.csv", "--register", "http://register.example"),
+        ("run", "list.csv", "--register", "sandbox"),
+        ("run", "list.csv", "--register", "emulator", "--rate-limit", "fast"),
+        ("run", "list.csv", "--register", "emulator", "--max-at-once", "0"),
+        ("run", "missing.csv", "--register", "emulator"),
+        ("run", ".", "--register", "emulator"),
+        ("run", "empty.csv", "--register", "emulator"),
+        ("run", "other.csv", "--register", "emulator"),
+        ("run", "twice.csv", "--register", "emulator"),
+        ("run", "binary.csv", "--register", "emulator"),
+        ("run",),
+        ("nothing",),
+        ("check", "list.csv", "--nonsense"),
+    ],
+)
+def test_bad_usage_is_one_message_exit_2_and_no_run(
+    office: Office, arguments: tuple[str, ...]
+) -> None:
+    office.write("list.csv", ONE)
+    office.write("empty.csv", "")
+    office.write("other.csv", "name,date\nx,y\n")
+    office.write("twice.csv", "trainee_id,Trainee ID,defer_date\nx,y,z\n")
+    office.write("binary.csv", bytes(range(256)))
+    ran = office.run(*arguments)
+    assert ran.code == 2
+    assert ran.err.startswith("error: ")
+    assert "hint: " in ran.err
+    assert "Traceback" not in ran.err
+    assert not office.reports.exists() or not list(office.reports.glob("2*"))
+
+
+def test_a_file_without_rows_is_a_notice(office: Office) -> None:
+    office.write("list.csv", "trainee_id,defer_date\n")
+    ran = office.run("run", "list.csv", "--register", "emulator")
+    assert ran.code == 0
+    assert "no rows" in ran.err
+    assert not list(office.reports.glob("2*"))
+
+
+def test_a_rehearsal_says_so_everywhere(office: Office) -> None:
+    office.write("list.csv", ONE)
+    ran = office.run("run", "list.csv", "--register", "emulator")
+    assert ran.code == 0
+    assert "REHEARSAL: nothing was sent to Register" in ran.out
+    assert "REHEARSAL: nothing was sent" in (ran.folder / "report.html").read_text(encoding="utf-8")
+    assert ran.summary["rehearsal"] is True
+    assert "REHEARSAL" in office.run("runs").out
+
+
+def test_the_template_is_the_right_header(office: Office) -> None:
+    assert office.run("template").out == "trainee_id,defer_date,defer_reason\n"
+
+
+def test_without_arguments_it_shows_where_to_begin(office: Office) -> None:
+    assert "Where to begin" in office.run().out
