@@ -44,15 +44,19 @@ class Terminal:
         self._last_line = 0.0
         self._seconds_left = 0.0
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether standard input is a terminal."""
+        return sys.stdin.isatty()
+
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
         say("\n".join(plan_lines(plan)))
         if plan.terms.is_rehearsal or self._yes:
             return True
-        if not sys.stdin.isatty():
-            if plan.needs_yes is not None:
-                say(f"not sent: {plan.needs_yes}; --yes confirms it")
-                return False
+        if plan.needs_yes is not None:
+            say(f"warning: {plan.needs_yes}")
+        if not self.is_attended:
             return True
         sys.stderr.write("Type yes to send: ")
         sys.stderr.flush()

@@ -55,7 +55,7 @@ class Desk:
 def run_file(
     desk: Desk, terms: Terms, options: InputOptions, *, start_over: bool
 ) -> Finished | None:
-    """Check, confirm, submit and report one file; None where it has no rows, or was declined.
+    """Check, confirm, submit and report one file; None where it has no rows.
 
     Raises UnusableFile, UsageProblem, UnfinishedRun, AlreadyRunning, JournalLost, SelfCheckFailed.
     """
@@ -151,7 +151,11 @@ def resume_run(
             )
         run_no = journal.run_number(run_id)
         plan = _resume_plan(desk, terms, journal, run, now, yes=yes)
-        return _carry_out(desk, terms, journal, run_no, plan) or _declined(run_id)
+        if plan.needs_yes is not None and not desk.watcher.is_attended:
+            raise UsageProblem(
+                f"not resumed: {plan.needs_yes}", hint="--yes resumes it all the same"
+            )
+        return _carry_out(desk, terms, journal, run_no, plan)
 
 
 def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Terms) -> Finished:
@@ -177,15 +181,7 @@ def _refuse_another_target(terms: Terms, register: str | None, api_version: str 
             )
 
 
-def _declined(run_id: str) -> Finished:
-    raise UsageProblem(
-        "declined: nothing was sent", hint=f"`defer-batch resume {run_id}` asks again"
-    )
-
-
-def _carry_out(
-    desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan
-) -> Finished | None:
+def _carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> Finished:
     folder = desk.reports_dir / plan.run_id
     if plan.to_send:
         token = rehearsal.TOKEN if terms.is_rehearsal else desk.token
@@ -208,8 +204,7 @@ def _carry_out(
             if not session.submit(plan):
                 if not existed:
                     _remove(folder)
-                journal.discard_if_staged(run_no)
-                return None
+                raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
     else:
         files.make_private_folder(folder)
         files.make_private_file(folder / "run.log")
@@ -237,6 +232,7 @@ class _Reopening:
         self.settled = watcher.settled
         self.time_left = watcher.time_left
         self.end = watcher.end
+        self.is_attended = watcher.is_attended
         self._terms = terms
 
     def confirm(self, plan: Plan) -> bool:

@@ -105,6 +105,10 @@ class Finished:
 class Watcher(Protocol):
     """Whoever watches a run: the terminal, a test, nobody."""
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether someone can answer a question."""
+
     def confirm(self, plan: Plan) -> bool:
         """Say whether the plan may be carried out."""
 
