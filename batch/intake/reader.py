@@ -60,7 +60,11 @@ class CsvReader:
         self._text = io.TextIOWrapper(
             io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
         )
-        self.layout = self._read_header()
+        try:
+            self.layout = self._read_header()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""

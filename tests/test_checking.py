@@ -1,0 +1,418 @@
+"""Files as people make them: what is read, what is put right, what is refused, and where."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import datetime as dt
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from batch.errors import UnusableFile
+from batch.intake.checking import InputFile, open_input
+from batch.rows import Row
+
+TODAY = dt.date(2026, 11, 24)
+HEADER = "trainee_id,defer_date,defer_reason\n"
+GOOD = "abc,2026-10-01,Illness\n"
+
+
+class Read:
+    """A file that was read to its end."""
+
+    def __init__(self, input_file: InputFile) -> None:
+        self.rows: list[Row] = []
+        self.repairs: list[tuple[int, str, str]] = []
+        for chunk in input_file.chunks():
+            self.rows += chunk.rows()
+            self.repairs += [(r.row_number, r.column, r.kind) for r in chunk.repairs]
+        self.file = input_file
+        self.conflicts = [(number, problem.code) for number, problem in input_file.conflicts()]
+
+    @property
+    def codes(self) -> dict[int, list[str]]:
+        return {row.row_number: [str(p.code) for p in row.problems] for row in self.rows}
+
+    @property
+    def messages(self) -> list[str]:
+        return [problem.message for row in self.rows for problem in row.problems]
+
+    @property
+    def sent(self) -> list[tuple[str, str, str | None]]:
+        asked = [row.deferral for row in self.rows if row.deferral]
+        return [(d.trainee_id, d.defer_date, d.defer_reason) for d in asked]
+
+
+Reading = Callable[..., Read]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Reading:
+    def reading(content: str | bytes, name: str = "list.csv", **options: object) -> Read:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        with open_input(path, today=TODAY, **options) as input_file:  # type: ignore[arg-type]
+            return Read(input_file)
+
+    return reading
+
+
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_what_excel_writes_is_read(read: Reading, encoding: str) -> None:
+    told = read((HEADER + "abc,2026-10-01,Congé maladie – été\n").encode(encoding))
+    assert told.sent == [("abc", "2026-10-01", "Congé maladie – été")]
+
+
+def test_utf_16_with_tabs_and_the_other_byte_order_is_read(read: Reading) -> None:
+    text = "trainee_id\tdefer_date\r\nabc\t2026-10-01\r\n"
+    told = read(codecs.BOM_UTF16_BE + text.encode("utf-16-be"))
+    assert told.sent == [("abc", "2026-10-01", None)]
+
+
+def test_windows_1252_is_said_with_the_first_row_where_it_mattered(read: Reading) -> None:
+    rows = "".join(f"id{n},2026-10-01,plain\n" for n in range(2000))
+    told = read((HEADER + rows + "abc,2026-10-01,été\n").encode("cp1252"))
+    assert told.file.notices == [
+        "read as Windows-1252, not UTF-8, because of row 2002; --encoding says otherwise"
+    ]
+
+
+def test_bytes_that_no_rule_explains_name_the_row(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="row 3 holds bytes"):
+        read(HEADER.encode() + GOOD.encode() + b"def,2026-10-01,\x81\xe9\n")
+
+
+def test_the_encoding_can_be_said(read: Reading) -> None:
+    told = read((HEADER + "abc,2026-10-01,Łódź\n").encode("cp1250"), encoding="cp1250")
+    assert told.sent[0][2] == "Łódź"
+
+
+def test_an_encoding_that_is_none_is_refused(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="no encoding klingon"):
+        read(HEADER + GOOD, encoding="klingon")
+
+
+def test_the_sha256_is_of_the_bytes(read: Reading) -> None:
+    content = (HEADER + GOOD).encode("utf-8-sig")
+    assert read(content).file.sha256 == hashlib.sha256(content).hexdigest()
+
+
+# Separators, line ends, header
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_decides_the_separator(read: Reading, separator: str) -> None:
+    header = separator.join(("trainee_id", "defer_date", "defer_reason"))
+    told = read(f"{header}\n" + separator.join(("abc", "2026-10-01", "a.b")) + "\n")
+    assert told.sent == [("abc", "2026-10-01", "a.b")]
+
+
+def test_excels_sep_line_is_followed_and_counted(read: Reading) -> None:
+    told = read("sep=;\r\ntrainee_id;defer_date\r\nabc;2026-10-01\r\n")
+    assert [row.row_number for row in told.rows] == [3]
+
+
+def test_line_ends_may_be_mixed(read: Reading) -> None:
+    told = read("trainee_id,defer_date\r\na,2026-10-01\nb,2026-10-01\rc,2026-10-01")
+    assert [row.row_number for row in told.rows] == [2, 3, 4]
+
+
+def test_a_newline_within_quotes_is_no_new_row(read: Reading) -> None:
+    told = read(HEADER + 'a,2026-10-01,"one\ntwo"\nb,2026-10-01,x\n')
+    assert [(row.row_number, row.values[2]) for row in told.rows] == [(2, "one\ntwo"), (3, "x")]
+
+
+def test_blank_lines_before_the_header_count(read: Reading) -> None:
+    assert [row.row_number for row in read("\n,,\n" + HEADER + GOOD).rows] == [4]
+
+
+@pytest.mark.parametrize("name", ["TRAINEE-ID", "Trainee Id", "register_id", "Register ID"])
+def test_header_names_are_matched_loosely(read: Reading, name: str) -> None:
+    assert read(f"{name},Defer Date\nabc,2026-10-01\n").sent == [("abc", "2026-10-01", None)]
+
+
+def test_a_missing_column_says_what_was_found_and_the_closest(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read("trainee_id,deferral_date,reason\nabc,2026-10-01,x\n")
+    assert refused.value.message == "cannot use list.csv: no column named `defer_date`"
+    assert refused.value.notes == (
+        "found: trainee_id, deferral_date, reason",
+        "closest: deferral_date",
+    )
+
+
+def test_other_columns_are_kept_in_their_order(read: Reading) -> None:
+    told = read("course,trainee_id,note,defer_date\nMaths,abc,x y,2026-10-01\n")
+    assert told.file.columns == ("course", "trainee_id", "note", "defer_date")
+    assert told.rows[0].values == ("Maths", "abc", "x y", "2026-10-01")
+
+
+def test_the_columns_of_a_report_are_ignored(read: Reading) -> None:
+    added = "row,outcome,code,message,http_status,attempts,sent_date,register_date,settled_at"
+    told = read(f"trainee_id,defer_date,{added}\nabc,2026-10-01,2,x,y,z,,,,,\n")
+    assert told.file.columns == ("trainee_id", "defer_date")
+    assert told.rows[0].values == ("abc", "2026-10-01")
+
+
+# Values
+
+
+@pytest.mark.parametrize("around", [" ", "\u00a0", "\u200b", "\ufeff", "\t"])
+def test_spaces_around_ids_and_dates_are_removed_and_told(read: Reading, around: str) -> None:
+    told = read(f'{HEADER}"{around}abc{around}","{around}2026-10-01",x\n')
+    assert told.sent == [("abc", "2026-10-01", "x")]
+    assert told.repairs == [
+        (2, "trainee_id", "spaces_removed"),
+        (2, "defer_date", "spaces_removed"),
+    ]
+
+
+def test_apostrophes_before_ids_and_dates_are_removed(read: Reading) -> None:
+    told = read(HEADER + "'000123,''2026-10-01,'plain\n")
+    assert told.sent == [("000123", "2026-10-01", "'plain")]
+
+
+def test_the_apostrophe_of_a_guarded_reason_is_removed(read: Reading) -> None:
+    assert read(HEADER + "abc,2026-10-01,'=1+1\n").sent[0][2] == "=1+1"
+
+
+def test_inside_a_reason_nothing_is_touched(read: Reading) -> None:
+    told = read(HEADER + 'abc,2026-10-01,"  two  spaces\nand ""quotes"" ’ "\n')
+    assert told.sent[0][2] == 'two  spaces\nand "quotes" ’'
+
+
+def test_control_characters_leave_a_reason_and_are_told(read: Reading) -> None:
+    told = read(HEADER + "abc,2026-10-01,a\x00b\x07c\n")
+    assert told.sent[0][2] == "abc"
+    assert told.file.repair_counts == {"control_characters_removed": 1}
+
+
+@pytest.mark.parametrize(
+    "bad", ["a/b", "a.b", "..", "a b", "é", "a\x00b", "x" * 65, "a%2Fb", "１２"]
+)
+def test_an_id_that_could_change_the_path_is_malformed(read: Reading, bad: str) -> None:
+    assert read(f"{HEADER}{bad},2026-10-01,x\n").codes == {2: ["malformed_trainee_id"]}
+
+
+@pytest.mark.parametrize("good", ["a", "x" * 64, "A-b_9", "000123"])
+def test_an_id_of_letters_digits_hyphens_and_underscores_is_good(read: Reading, good: str) -> None:
+    assert read(f"{HEADER}{good},2026-10-01,x\n").sent == [(good, "2026-10-01", "x")]
+
+
+def test_a_reason_of_500_code_points_is_good_and_501_too_long(read: Reading) -> None:
+    told = read(f"{HEADER}a,2026-10-01,{'😀' * 500}\nb,2026-10-01,{'😀' * 501}\n")
+    assert told.codes == {2: [], 3: ["reason_too_long"]}
+
+
+def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
+    told = read(f"{HEADER}a/b,,{'x' * 501}\n")
+    assert told.codes == {2: ["malformed_trainee_id", "missing_defer_date", "reason_too_long"]}
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("17/06/2024", "17/06/2024 looks like day/month/year: run with --date-format dmy."),
+        ("45460", "45460 looks like a spreadsheet's day number: write it as YYYY-MM-DD."),
+        ("2024-W25-1", "which Register would store as no date at all"),
+        ("2024-169", "which Register would store as no date at all"),
+        ("2024-06", "Register would store it as no date at all"),
+        ("2024-02-30", "2024-02-30 is not a day of the calendar."),
+        ("2024-6-7", "lacks leading zeros"),
+        ("24-06-17", "year of two digits"),
+        ("20240617", "has no hyphens"),
+        ("2024-06-17T10:00:00Z", "has a time behind the date"),
+        ("٢٠٢٤-٠٦-١٧", "is not a date"),
+        ("soon", "is not a date"),
+    ],
+)
+def test_another_shape_of_date_says_what_it_looks_like(read: Reading, text: str, said: str) -> None:
+    told = read(f"{HEADER}abc,{text},x\n")
+    assert told.codes == {2: ["invalid_defer_date"]}
+    assert said in told.messages[0]
+
+
+def test_a_long_value_is_quoted_with_30_characters_at_most(read: Reading) -> None:
+    assert "y" * 29 + "…" in read(f"{HEADER}abc,{'y' * 99},x\n").messages[0]
+
+
+@pytest.mark.parametrize("text", ["17/6/2024", "17-06-2024", "17.06.2024", "2024-06-17"])
+def test_day_month_year_is_read_when_it_is_said(read: Reading, text: str) -> None:
+    assert read(f"{HEADER}abc,{text},x\n", date_format="dmy").sent == [("abc", "2024-06-17", "x")]
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("1999-12-31", ["unusual_defer_date"]),
+        ("2000-01-01", []),
+        ("2027-11-24", []),
+        ("2027-11-25", ["unusual_defer_date"]),
+    ],
+)
+def test_dates_far_away_are_unusual(read: Reading, text: str, codes: list[str]) -> None:
+    assert read(f"{HEADER}abc,{text},x\n").codes == {2: codes}
+
+
+def test_unusual_dates_can_be_allowed(read: Reading) -> None:
+    assert read(f"{HEADER}abc,1999-12-31,x\n", allow_unusual_dates=True).codes == {2: []}
+
+
+def test_what_is_wrong_with_every_date_is_said_once(read: Reading) -> None:
+    told = read(HEADER + "a,17/06/2024,x\nb,18/06/2024,x\n")
+    said = told.file.common_date_problem
+    assert said == "Every date looks like day/month/year: run with --date-format dmy."
+
+
+# Ragged and broken
+
+
+def test_too_many_values_are_kept_and_harm_no_neighbour(read: Reading) -> None:
+    told = read(HEADER + "a,2026-10-01,ill, very ill\nb,2026-10-01,x\n")
+    assert told.codes == {2: ["wrong_number_of_values"], 3: []}
+    assert told.rows[0].values == ("a", "2026-10-01", "ill, very ill")
+
+
+def test_missing_values_are_empty(read: Reading) -> None:
+    assert read(HEADER + "abc,2026-10-01\n").sent == [("abc", "2026-10-01", None)]
+
+
+def test_blank_rows_are_skipped_and_counted(read: Reading) -> None:
+    told = read(HEADER + "\n,,\n  ,\u00a0,\n" + GOOD)
+    assert [row.row_number for row in told.rows] == [5]
+    assert told.file.blank_row_count == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('a,2026-10-01,"never closed\nb,2026-10-01,x\n', "a quote that opens in row 2"),
+        ('a,2026-10-01,x\nb,2026-10-01,"x"y\n', "text follows a closing quote in row 3"),
+        (
+            'a,2026-10-01,"opened\nb,2026-10-01,swallowed\nc,2026-10-01,closed"\n',
+            "a quote that opens in row 2 swallows the rows after it",
+        ),
+        ('a,2026-10-01,"' + "x\n" * 200_000, "a quote that opens in row 2 never closes"),
+    ],
+)
+def test_a_stray_quote_makes_the_file_unusable(read: Reading, content: str, said: str) -> None:
+    with pytest.raises(UnusableFile, match=said):
+        read(HEADER + content)
+
+
+# Rows for one trainee
+
+
+def test_the_same_deferral_twice_is_sent_once(read: Reading) -> None:
+    told = read(HEADER + "abc,2026-10-01,x\nABC,2026-10-01, x\nAbc,2026-10-01,x\n")
+    assert told.conflicts == [(3, "duplicate_row"), (4, "duplicate_row")]
+
+
+@pytest.mark.parametrize("other", ["ABC,2026-10-02,x", "abc,2026-10-01,y", "abc,soon,x", "abc,,x"])
+def test_two_deferrals_that_differ_are_both_held_back(read: Reading, other: str) -> None:
+    told = read(HEADER + "abc,2026-10-01,x\n" + other + "\n")
+    assert told.conflicts == [(2, "conflicting_rows"), (3, "conflicting_rows")]
+
+
+def test_conflicting_rows_name_each_other(read: Reading) -> None:
+    told = read(HEADER + "abc,2026-10-01,x\nq,2026-10-01,\nabc,2026-10-02,x\n")
+    (first, _) = told.file.conflicts()
+    assert first[1].message.startswith("Row 4 names the same trainee")
+
+
+def test_rows_set_aside_contradict_nobody(read: Reading) -> None:
+    told = read(HEADER + "abc,2026-10-01,x\nabc,2026-12-01,x\n")
+    assert list(told.file.conflicts(set_aside={2})) == []
+
+
+# Workbooks
+
+CASES: list[tuple[object, ...]] = [
+    ("trainee_id", "defer_date", "defer_reason"),
+    ("000123", "2026-10-01", "Été, with comma"),
+    (" abc ", "17/06/2024", "=1+1"),
+    (None, None, None),
+    ("a/b", None, "x" * 501),
+    ("dup", "2026-10-01", None),
+    ("dup", "2026-10-02", None),
+]
+
+
+def workbook(path: Path, rows: list[tuple[object, ...]], title: str = "Sheet") -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = title
+    for number, row in enumerate(rows, 1):
+        for place, value in enumerate(row, 1):
+            cell = sheet.cell(number, place, value)  # type: ignore[arg-type]
+            if isinstance(value, str):
+                cell.data_type = "s"
+    book.save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("date_format", ["iso", "dmy"])
+def test_a_workbook_has_the_outcomes_of_the_csv(
+    read: Reading, tmp_path: Path, date_format: str
+) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([["" if v is None else v for v in row] for row in CASES])
+    as_csv = read(text.getvalue(), date_format=date_format)
+    as_workbook = read(
+        workbook(tmp_path / "made.xlsx", CASES), "list.xlsx", date_format=date_format
+    )
+    assert as_workbook.rows == as_csv.rows
+    assert as_workbook.conflicts == as_csv.conflicts
+
+
+def test_a_real_date_is_a_date_whatever_the_format(read: Reading, tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [CASES[0], ("abc", dt.date(2026, 10, 1), "x")]
+    content = workbook(tmp_path / "made.xlsx", rows)
+    for date_format in ("iso", "dmy"):
+        told = read(content, "list.xlsx", date_format=date_format)
+        assert told.sent == [("abc", "2026-10-01", "x")]
+
+
+def test_the_rows_of_a_sheet_keep_their_numbers(read: Reading, tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [(), (), CASES[0], (), ("abc", "2026-10-01", "x")]
+    told = read(workbook(tmp_path / "made.xlsx", rows), "list.xlsx")
+    assert [row.row_number for row in told.rows] == [5]
+
+
+def test_a_sheet_can_be_named(read: Reading, tmp_path: Path) -> None:
+    content = workbook(tmp_path / "made.xlsx", CASES[:2], title="Autumn")
+    assert len(read(content, "list.xlsx", sheet="Autumn").rows) == 1
+    with pytest.raises(UnusableFile, match="no sheet 'Spring'"):
+        read(content, "list.xlsx", sheet="Spring")
+
+
+def test_a_broken_workbook_is_unusable(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="not a workbook"):
+        read(b"PK\x03\x04broken", "list.xlsx")
+
+
+def test_a_workbook_with_the_name_of_a_csv_is_told(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="spreadsheet workbook"):
+        read(b"PK\x03\x04whatever", "list.csv")
+
+
+def test_without_the_extra_a_workbook_says_what_to_install(
+    read: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = workbook(tmp_path / "made.xlsx", CASES)
+    monkeypatch.setitem(__import__("sys").modules, "fastexcel", None)
+    with pytest.raises(UnusableFile) as refused:
+        read(content, "list.xlsx")
+    assert "pip install 'defer-batch[excel]'" in refused.value.hint
