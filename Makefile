@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 
 # Besides, what takes programs that pip does not install: Chromium, LibreOffice, strace, axe-core.
 test-everything: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 tests $(PYTEST_OPTIONS) --override-ini="norecursedirs=benchmarks soak"
+	$(BIN)/python -m pytest -n 2 tests $(PYTEST_OPTIONS) --override-ini="norecursedirs=.* benchmarks soak"
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -356,7 +356,7 @@ def workbook(path: Path, rows: list[tuple[object, ...]], title: str = "Sheet") -
     sheet.title = title
     for number, row in enumerate(rows, 1):
         for place, value in enumerate(row, 1):
-            cell = sheet.cell(number, place, value)  # type: ignore[arg-type]
+            cell = sheet.cell(number, place, value)  # type: ignore[call-overload]
             if isinstance(value, str):
                 cell.data_type = "s"
     book.save(path)

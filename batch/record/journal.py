@@ -205,7 +205,7 @@ class Journal(Ledger):
             self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
         self._connection.execute(
             "UPDATE runs SET stage='purged', details=json_patch(details, ?) WHERE run_no=?",
-            (json.dumps({"purged_counts": counts, "operator_name": None}), run_no),
+            (json.dumps({"purged_counts": counts} | _NOBODY), run_no),
         )
         self._connection.execute("COMMIT")
 
@@ -381,6 +381,9 @@ _OPEN_REQUESTS = (
     f" AND {_IS_IN_DOUBT}"
     " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
 )
+
+_NOBODY = {"operator": "", "operator_name": "", "host": "", "command": [], "columns": []}
+"""What is left of a purged run's details: times, counts and the input's hash say it happened."""
 
 _UNRESOLVED_WORDS = (
     "A request was sent and its answer was lost: Register may hold the deferral or not.",

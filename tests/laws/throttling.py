@@ -74,18 +74,35 @@ class Paces(Protocol):
     ) -> None: ...
 
 
-@dataclass
+@dataclass(frozen=True)
+class Takes:
+    """How long one request takes, in seconds: its intent to the disk, there, work, back."""
+
+    written: float
+    there: float
+    work: float
+    back: float
+
+
 class Latency:
-    """How long requests take in all (seconds), and how that splits: there, work, back."""
+    """Draws how long requests take; `upcoming` is the next draw."""
 
-    rng: random.Random
-    shortest: float = 0.05
-    longest: float = 0.3
+    def __init__(self, rng: random.Random, shortest: float = 0.05, longest: float = 0.3) -> None:
+        self._rng = rng
+        self._range = shortest, longest
+        self.draw()
 
-    def draw(self) -> tuple[float, float, float]:
-        cuts = sorted((self.rng.random(), self.rng.random()))
-        takes = self.rng.uniform(self.shortest, self.longest)
-        return takes * cuts[0], takes * (cuts[1] - cuts[0]), takes * (1 - cuts[1])
+    def draw(self) -> Takes:
+        drawn = getattr(self, "upcoming", None)
+        cuts = sorted((self._rng.random(), self._rng.random()))
+        takes = self._rng.uniform(*self._range)
+        self.upcoming = Takes(
+            self._rng.uniform(0.001, 0.003),
+            takes * cuts[0],
+            takes * (cuts[1] - cuts[0]),
+            takes * (1 - cuts[1]),
+        )
+        return drawn or self.upcoming
 
 
 @dataclass
@@ -135,8 +152,11 @@ class World:
             slot = run.pacer.reserve(now)
             run.rows -= 1
             run.in_flight += 1
-            written = now + run.latency.rng.uniform(0.001, 0.003)
-            self._at(written, lambda now, slot=slot: self._start(run, slot, now))  # type: ignore[misc]
+            takes = run.latency.draw()
+            self._at(
+                now + takes.written,
+                lambda now, slot=slot, takes=takes: self._start(run, slot, takes, now),  # type: ignore[misc]
+            )
         return None
 
     def _wake(self, run: Run, start: float) -> None:
@@ -148,25 +168,23 @@ class World:
         run.wakes_at = math.inf
         self._send(run, now)
 
-    def _start(self, run: Run, slot: Slot, now: float) -> None:
+    def _start(self, run: Run, slot: Slot, takes: Takes, now: float) -> None:
         if run.pacer.held_until > now:
-            self._at(run.pacer.held_until, lambda now: self._start(run, slot, now))
+            self._at(run.pacer.held_until, lambda now: self._start(run, slot, takes, now))
             return
-        there, work, back = run.latency.draw()
         run.pacer.started(slot, now)
         run.starts.append(now)
         if isinstance(run.pacer, Pacer) and len(run.starts) % 10 == 1:
             run.estimates.append((now, run.pacer.seconds_for(run.rows, now)))
-        self._at(now + there, lambda at: self._arrive(run, slot, now, at, at + work, back))
+        self._at(now + takes.there, lambda at: self._arrive(run, slot, takes, now, at))
         self._send(run, now)
 
-    def _arrive(
-        self, run: Run, slot: Slot, sent: float, now: float, answers: float, back: float
-    ) -> None:
+    def _arrive(self, run: Run, slot: Slot, takes: Takes, sent: float, now: float) -> None:
         wait = self.server.arrive(now)
         run.arrivals.append(now)
+        answers = now + takes.work
         date = self.server.date(answers)
-        self._at(answers + back, lambda now: self._answer(run, slot, sent, now, wait, date))
+        self._at(answers + takes.back, lambda now: self._answer(run, slot, sent, now, wait, date))
 
     def _answer(
         self,
@@ -189,23 +207,30 @@ class World:
 
 
 class Oracle:
-    """Paces by the server's own clock and count: the least time that its windows allow."""
+    """Paces by the server's own clock and count: the least time that its windows allow.
+
+    It even knows when each request will arrive, and starts none that would be refused.
+    """
 
     held_until = -math.inf
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, latency: Latency) -> None:
         self._server = server
+        self._latency = latency
         self._sent: Counter[int] = Counter()
 
     def next_start(self, now: float) -> float:
-        window = self._server.window(now + 1e-6)
+        window = self._server.window(now + self._travel())
         if self._sent[window] < self._server.limit:
             return now
-        return self._server.edge(window + 1)
+        return max(now + 1e-6, self._server.edge(window + 1) - self._travel() + 1e-6)
 
     def reserve(self, now: float) -> Slot:
-        self._sent[self._server.window(now + 1e-6)] += 1
+        self._sent[self._server.window(now + self._travel())] += 1
         return Slot(0)
+
+    def _travel(self) -> float:
+        return self._latency.upcoming.written + self._latency.upcoming.there
 
     def started(self, slot: Slot, now: float) -> None: ...
 
@@ -214,19 +239,13 @@ class Oracle:
     def throttled(self, slot: Slot, **when: float | None) -> None: ...
 
 
-class Unlimited(Server):
-    """The same clock, nobody refused: what the oracle is measured against."""
-
-    def arrive(self, now: float) -> float | None:
-        return None
-
-
 def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> float:
     """Give the wall time of that many rows if the windows were known from the start."""
-    free = Unlimited(server.limit, server.period, server.phase, server.drift)
+    fresh = Server(server.limit, server.period, server.phase, server.drift)
     latency = Latency(random.Random(seed), longest=longest)
-    run = Run(Oracle(free), rows, latency)
-    World(free, [run]).play()
+    run = Run(Oracle(fresh, latency), rows, latency)
+    World(fresh, [run]).play()
+    assert not run.refused
     return run.finished
 
 
