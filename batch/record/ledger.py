@@ -134,6 +134,15 @@ class Ledger:
                 register, at,
             )  # fmt: skip
 
+    def settled_by_asking(self, run_id: str) -> Iterator[str]:
+        """Stream when rows were settled for which Register was asked."""
+        for (moment,) in self.select(
+            "SELECT settled_at FROM rows r WHERE run_no=? AND settled_at IS NOT NULL AND EXISTS"
+            " (SELECT 1 FROM attempts a WHERE a.run_no=r.run_no AND a.row_number=r.row_number)",
+            (self.run_number(run_id),),
+        ):
+            yield moment
+
     def attempts(self, run_id: str) -> Iterator[AttemptRecord]:
         """Stream a run's requests, in the order in which they were intended."""
         found = self._connection.cursor().execute(

@@ -61,7 +61,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How many requests began in one stretch of time, drawn."""
+    """How many rows were settled in one stretch of time, drawn."""
 
     x: float
     y: float
@@ -72,7 +72,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Requests over time against the rate limit, drawn to `_CHART_WIDTH` by `_CHART_HEIGHT`."""
+    """Rows settled over time against the rate limit, drawn to `_CHART_WIDTH` by `_CHART_HEIGHT`."""
 
     bars: tuple[Bar, ...]
     limit_y: float | None
@@ -144,14 +144,14 @@ def _needing_attention(ledger: Ledger, run_id: str) -> Iterator[RowRecord]:
 
 
 def _chart(ledger: Ledger, run: RunRecord) -> Chart | None:
-    starts = [_seconds(attempt.intended_at) for attempt in ledger.attempts(run.run_id)]
-    if len(starts) < 2:
+    settled = sorted(_seconds(moment) for moment in ledger.settled_by_asking(run.run_id))
+    if len(settled) < 2:
         return None
-    first, span = starts[0], max(starts[-1] - starts[0], 1.0)
+    first, span = settled[0], max(settled[-1] - settled[0], 1.0)
     step = max(1.0, span / (_MOST_BARS - 1))
     heights = [0] * (int(span // step) + 1)
-    for start in starts:
-        heights[min(int(max(start - first, 0.0) // step), len(heights) - 1)] += 1
+    for moment in settled:
+        heights[int((moment - first) // step)] += 1
     limit = _limit_in(step, run)
     top = max([*heights, limit or 0.0])
     width = _CHART_WIDTH / len(heights)
@@ -161,11 +161,11 @@ def _chart(ledger: Ledger, run: RunRecord) -> Chart | None:
             round(_CHART_HEIGHT * (1 - height / top), 2),
             round(max(width - 1, 1), 2),
             round(_CHART_HEIGHT * height / top, 2),
-            f"{height} requests from second {place * step:.0f}",
+            f"{height} rows from second {place * step:.0f}",
         )
         for place, height in enumerate(heights)
     )
-    said = f"{len(starts)} requests in {span:.0f} seconds, at most {max(heights)} in {step:.0f} s."
+    said = f"{len(settled)} rows in {span:.0f} seconds, at most {max(heights)} in {step:.0f} s."
     return Chart(bars, None if limit is None else round(_CHART_HEIGHT * (1 - limit / top), 2), said)
 
 
