@@ -312,3 +312,63 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(register: Serving, office: 
     assert ran.code == 0, ran.err
     assert set(deferred_by_us(emulator).values()) == {1}
     assert len(deferred_by_us(emulator)) == 300
+
+
+def killed_run(office: Office, emulator: Emulator, content: str) -> None:
+    process = begin(office, emulator, content, "--max-at-once", "1")
+    until(lambda: len(emulator.requests) > 5)
+    kill(process)
+
+
+def test_an_old_run_unattended_wants_a_yes(register: Serving, office: Office) -> None:
+    content, states = many(300)
+    killed_run(office, register(**states), content)
+    with sqlite3.connect(office.reports / "journal.db") as journal:
+        journal.execute("UPDATE runs SET started_at='2026-01-01T00:00:00.000Z'")
+    journal.close()
+    ran = office.run("resume")
+    assert ran.code == 2
+    assert "days ago" in ran.err
+    assert office.run("resume", "--yes", "--lost-answer-wait", "0.2").code == 0
+
+
+def test_a_second_signal_leaves_at_once_and_the_journal_is_good(
+    register: Serving, office: Office
+) -> None:
+    content, states = many(50)
+    emulator = register(**states, faults=[Fault(None, last=None, delay_seconds=20)])
+    process = begin(office, emulator, content)
+    until(lambda: len(emulator.requests) > 5)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert office.run("runs").code == 0
+
+
+def test_a_rehearsal_can_be_resumed(office: Office) -> None:
+    content, _ = many(40)
+    office.write("list.csv", content)
+    target = ("--register", "emulator", "--rate-limit", "20/5", "--max-at-once", "1")
+    process = office.start("run", "list.csv", *target)
+    until(lambda: [p for p in office.reports.glob("2*/run.log") if "row_settled" in p.read_text()])
+    kill(process)
+    ran = office.run("resume", "--lost-answer-wait", "0.2", "--rate-limit", "none")
+    assert ran.code == 0, ran.err
+    assert len(ran.rows("succeeded")) == 40
+
+
+def test_a_crash_with_a_request_in_flight_reads_before_it_sends(
+    register: Serving, office: Office
+) -> None:
+    emulator = register(abc="trn_received", faults=[Fault("abc", delay_seconds=5)])
+    process = begin(office, emulator, ONE)
+    until(lambda: any(request.method == "POST" for request in emulator.requests))
+    kill(process)
+    asked = len(emulator.requests)
+    ran = office.run("resume", "--lost-answer-wait", "6", "--rate-limit", "none")
+    later = [request.method for request in list(emulator.requests)[asked:]]
+    assert ran.code == 0
+    assert later[:2] == ["GET", "GET"]
+    assert deferred_by_us(emulator) == {"abc": 1}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
+import ssl
 import stat
-from collections.abc import Callable
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +19,7 @@ from conftest import TOKEN, Office, Ran
 
 from batch.register import troubles
 from batch.register.faults import Altered, Fault
+from batch.register.routes import Endpoint
 
 Submit = Callable[..., Ran]
 Serving = Callable[..., Any]
@@ -250,3 +258,96 @@ def test_the_template_is_the_right_header(office: Office) -> None:
 
 def test_without_arguments_it_shows_where_to_begin(office: Office) -> None:
     assert "Where to begin" in office.run().out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (troubles.redirected("https://elsewhere.example/"), "redirects elsewhere"),
+        (troubles.SIGN_IN_PAGE, "not Register's"),
+        (troubles.BLOCKED, "refused the request (403)"),
+    ],
+)
+def test_an_info_that_is_not_registers_stops_the_run(
+    register: Serving, submit: Submit, given: Any, said: str
+) -> None:
+    faults = [Fault(None, Endpoint.INFO, last=None, given=given)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    assert ran.code == 3
+    assert said in ran.summary["stopped_because"]
+
+
+def test_a_server_without_info_is_a_warning(register: Serving, submit: Submit) -> None:
+    faults = [Fault(None, Endpoint.INFO, last=None, given=troubles.gateway_page(404))]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    assert ran.code == 0
+    assert "has no /info" in ran.err
+
+
+def test_a_certificate_that_does_not_verify_stops_the_run(office: Office, tmp_path: Any) -> None:
+    with served_over_tls(tmp_path) as port:
+        office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+        office.write("list.csv", ONE)
+        ran = office.run("run", "list.csv", "--register", f"https://127.0.0.1:{port}")
+    assert ran.code == 3
+    assert "certificate that does not verify" in ran.summary["stopped_because"]
+
+
+def test_ten_refusals_in_a_row_end_the_run(register: Serving, submit: Submit) -> None:
+    ids = [f"id{number}" for number in range(30)]
+    refused = troubles.empty(406)
+    faults = [Fault(None, Endpoint.DEFER, last=None, given=refused)]
+    emulator = register(**dict.fromkeys(ids, "trn_received"), faults=faults)
+    content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
+    ran = submit(emulator, content, "--max-at-once", "1")
+    assert ran.code == 3
+    assert ran.summary["codes"] == {"not_sent": 20, "refused_by_register": 10}
+
+
+def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
+    ran = submit(register(abc="trn_received", faults=[down]), ONE, "--lost-answer-wait", "0.1")
+    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
+
+
+def test_if_register_knew_nobody_it_asks_about_token_and_environment(
+    register: Serving, submit: Submit
+) -> None:
+    assert "the right provider's token" in submit(register(other="trn_received"), ONE).out
+
+
+def test_files_are_private_after_umask_000(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    before = os.umask(0)
+    try:
+        ran = submit(register(abc="trn_received"), ONE)
+    finally:
+        os.umask(before)
+    everything = [office.reports, *office.reports.rglob("*")]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in everything}
+    assert ran.code == 0
+    assert modes == {0o600, 0o700}
+
+
+@contextlib.contextmanager
+def served_over_tls(folder: Path) -> Iterator[int]:
+    """Listen with a certificate that nobody vouches for, until the block ends."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    command = [*make.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_shake_hands, args=(listener, context), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+
+
+def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError), connection:
+                context.wrap_socket(connection, server_side=True).close()
