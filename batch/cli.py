@@ -98,6 +98,10 @@ def main() -> None:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
+    except OSError as error:
+        sys.stderr.write(f"error: {error.strerror or error}: {error.filename or 'a file'}\n")
+        sys.stderr.write("hint: what was sent is in the journal; `defer-batch resume` carries on\n")
+        code = 3
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batch.advice import advice
@@ -129,13 +130,20 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
+def age(moment: str) -> str:
+    """Give how long ago a moment was, in the unit that people would use."""
+    seconds = time.time() - datetime.fromisoformat(moment).timestamp()
+    days = seconds / 86_400
+    return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Give the plan as lines: where to, what is sent, what is held back, warnings, time."""
     terms = plan.terms
     where = "the emulator in this process" if terms.is_rehearsal else terms.origin
     lines = [f"Register: {terms.environment.upper()} ({where}), version {terms.api_version}"]
     if plan.resumed_from is not None:
-        lines.append(f"Resuming {plan.run_id}, begun {plan.resumed_from}")
+        lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines.append(f"File: {plan.input_name}, {plan.input_rows} rows; {plan.to_send} to send")
     lines += [f"  held back: {count} {code}" for code, count in plan.held_back.items()]
     if plan.to_read_first:
@@ -149,7 +157,6 @@ def plan_lines(plan: Plan) -> list[str]:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
     lines += [f"notice: {notice}" for notice in plan.notices]
-    lines += [f"warning: {warning}" for warning in plan.warnings]
     lines += _memory_lines(plan)
     lines.append(f"Time needed at the rate limit: about {duration(plan.seconds_needed)}")
     if not terms.is_rehearsal:

@@ -18,8 +18,13 @@ import pytest
 from conftest import TOKEN, Office, Ran
 
 from batch.register import troubles
+from batch.register.emulator import serve
 from batch.register.faults import Altered, Fault
+from batch.register.rehearsal import known_sample, rehearsal_register, sample_faults
 from batch.register.routes import Endpoint
+from batch.register.trainees import PERSONAL
+
+SAMPLE = Path(__file__).parents[1] / "sample_data" / "deferrals.csv"
 
 Submit = Callable[..., Ran]
 Serving = Callable[..., Any]
@@ -351,3 +356,36 @@ def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
             connection, _ = listener.accept()
             with contextlib.suppress(OSError), connection:
                 context.wrap_socket(connection, server_side=True).close()
+
+
+def test_repairs_are_counted_and_listed_by_row_without_the_value(
+    register: Serving, submit: Submit
+) -> None:
+    ran = submit(register(abc="trn_received"), "trainee_id,defer_date\n abc ,2026-10-01\n")
+    log = (ran.folder / "run.log").read_text(encoding="utf-8")
+    line = next(json.loads(text) for text in log.splitlines() if "value_repaired" in text)
+    assert (line["row"], line["column"], line["kind"]) == (2, "trainee_id", "spaces_removed")
+    assert "1 × spaces removed" in ran.out
+    assert " abc " not in log
+
+
+def test_a_wait_of_more_than_ten_minutes_stops_the_run(register: Serving, submit: Submit) -> None:
+    faults = [troubles.answered_before("abc", troubles.throttled("601"))]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    assert ran.code == 3
+    assert "asks to wait 601 seconds" in ran.summary["stopped_because"]
+
+
+def test_no_outcome_and_no_fault_lets_a_secret_out(office: Office) -> None:
+    model = rehearsal_register(known_sample(), rate_limit=None, token=TOKEN)
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", SAMPLE.read_bytes())
+    with serve(model, faults=sample_faults()) as emulator:
+        target = ("--register", emulator.base_url, "--rate-limit", "none")
+        ran = office.run("run", "list.csv", *target)
+    everything = (ran.out + ran.err).encode()
+    for path in [path for path in office.reports.rglob("*") if path.is_file()]:
+        everything += path.read_bytes()
+    leaked = [word for word in (TOKEN, *PERSONAL.values()) if word.encode() in everything]
+    assert (ran.code, leaked) == (1, [])
+    assert len(ran.summary["codes"]) == 17

@@ -47,15 +47,19 @@ class ServerClock:
         """Whether anything was observed, and nothing contradicted it."""
         return self._low > -math.inf and not self.contradicted
 
-    def observe(self, second: float, *, sent: float, received: float) -> None:
-        """Take in that a request sent and answered at these times met `second` (modulo period)."""
+    def observe(self, second: float, *, sent: float, received: float) -> float | None:
+        """Take in that a request sent and answered at these times met `second` (modulo period).
+
+        Gives the reading that this was, None where the clock is not to be trusted.
+        """
         if self.contradicted:
-            return
+            return None
         second = self.nearest(second, received)
         low = second - SLACK_SECONDS - received * (1 - DRIFT)
         high = second + 1 + SLACK_SECONDS - sent * (1 + DRIFT)
         self._low, self._high = max(self._low, low), min(self._high, high)
         self.contradicted = self.at_least(received) > self.at_most(received)
+        return None if self.contradicted else second
 
     def nearest(self, second: float, now: float) -> float:
         """Give the reading nearest to what is known that has this place within the period."""
@@ -65,15 +69,16 @@ class ServerClock:
         middle = (self.at_least(now) + self.at_most(now) - 1) / 2
         return second + self._period * round((middle - second) / self._period)
 
-    def observe_wait(self, wait_seconds: float, *, sent: float, received: float) -> None:
-        """Take in a refusal's `Retry-After`: the whole seconds to the next window.
+    def observe_wait(self, wait_seconds: float, *, sent: float, received: float) -> float | None:
+        """Take in a refusal's `Retry-After`: the whole seconds to the next window. As `observe`.
 
         A wait longer than a period says that the windows are not those that we know.
         """
         if wait_seconds > self._period:
             self.contradicted = True
-        elif wait_seconds >= 1 and wait_seconds % 1 == 0:
-            self.observe(-wait_seconds, sent=sent, received=received)
+        if wait_seconds < 1 or wait_seconds % 1 != 0:
+            return None
+        return self.observe(-wait_seconds, sent=sent, received=received)
 
     def at_least(self, now: float) -> float:
         """Give the least that the server's clock can say at `now`."""

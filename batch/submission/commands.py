@@ -16,6 +16,7 @@ from pathlib import Path
 from batch import files
 from batch.errors import UnknownRun, UsageProblem
 from batch.intake.checking import InputFile, open_input
+from batch.logs import run_log
 from batch.record import locks
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
@@ -24,7 +25,13 @@ from batch.record.records import RunRecord
 from batch.record.times import iso
 from batch.submission import rehearsal
 from batch.submission.pacing import Pacer
-from batch.submission.session import Session, exit_code_of, finished, write_and_check
+from batch.submission.session import (
+    Session,
+    exit_code_of,
+    finished,
+    log_beginning,
+    write_and_check,
+)
 from batch.submission.staging import (
     Staged,
     refuse_unfinished,
@@ -207,7 +214,8 @@ def _carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pl
                 raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
     else:
         files.make_private_folder(folder)
-        files.make_private_file(folder / "run.log")
+        with run_log(folder / "run.log", plan.run_id) as log:
+            log_beginning(log, plan)
         journal.start(run_no)
         code = exit_code_of(journal.counts(plan.run_id))
         journal.finish(run_no, exit_code=code, stopped_because=None)
@@ -303,6 +311,7 @@ def _plan(
         journal_is_new=journal_is_new,
         seconds_needed=_seconds_needed(terms, to_send),
         notices=run.notices,
+        repairs=tuple((r.row_number, r.column, r.kind) for r in staged.repairs),
     )
 
 

@@ -48,6 +48,7 @@ class Pacer:
         self._rolling = RollingWindow(limit or 1, period_seconds, recent=recent)
         self._clock = ServerClock(period_seconds)
         self._arrivals = Arrivals(3 * period_seconds, recent=(at + LATE_SECONDS for at in recent))
+        self._refusals = Arrivals(3 * period_seconds)
         self._open: set[Slot] = set()
         self._last_slot = 0
         self._last_reserved = -math.inf
@@ -72,8 +73,9 @@ class Pacer:
             return self._next_room(at)
         if self._share is not None:
             return self._within_share(self._share, at)
-        if used >= self._limit - min(KEPT_BACK, self._limit // 10) and self._worth_narrowing(at):
-            return self._near_a_tick(at)
+        left = self._limit - used
+        if left <= min(KEPT_BACK, self._limit // 4) and self._worth_narrowing(at):
+            return self._near_a_tick(at, left)
         return at
 
     def reserve(self, now: float) -> Slot:
@@ -102,8 +104,8 @@ class Pacer:
         `sent` is when it started, `received` when it ended; `date` is the second in the answer's
         `Date` (Unix time), None where there is no such answer.
         """
-        self._ended(slot, sent=sent, received=received, date=date)
-        self._arrivals.add(received)
+        second = self._ended(slot, sent=sent, received=received, date=date)
+        self._arrivals.add(received, second)
         if self._share is not None:
             self._share = max(self._share, self._through(received))
             if self._limit is None or self._share >= self._limit:
@@ -124,10 +126,11 @@ class Pacer:
         begin where the server's whole second divides by the period, so a 429 that says N was
         answered in the second N before the next window.
         """
-        self._ended(slot, sent=sent, received=received, date=date)
-        self._arrivals.add(received, refused=True)
+        second = self._ended(slot, sent=sent, received=received, date=date)
         if retry_after_seconds is not None:
-            self._clock.observe_wait(retry_after_seconds, sent=sent, received=received)
+            second = self._clock.observe_wait(retry_after_seconds, sent=sent, received=received)
+        self._arrivals.add(received, second)
+        self._refusals.add(received, second)
         edge = self._end_of_refusal(received, retry_after_seconds)
         self.held_until = max(self.held_until, edge)
         self._refused_edge = edge
@@ -152,32 +155,31 @@ class Pacer:
             begins, last = self._rolling.start_of(requests, at), (requests - 1) % cap + 1
         return max(begins - now + min(last, requests) * each, requests * each)
 
-    def _ended(self, slot: Slot, *, sent: float, received: float, date: float | None) -> None:
+    def _ended(
+        self, slot: Slot, *, sent: float, received: float, date: float | None
+    ) -> float | None:
+        """Close the slot, learn from the answer, and give the server's second where known."""
         self._open.discard(slot)
         took = received - sent
         self._latency += (took - self._latency) / (10 if self._latency else 1)
-        if date is not None:
-            self._shortest = min(self._shortest, took)
-            self._clock.observe(date, sent=sent, received=received)
+        if date is None:
+            return None
+        self._shortest = min(self._shortest, took)
+        return self._clock.observe(date, sent=sent, received=received)
 
     def _learnt(self, at: float) -> bool:
         """Tell whether the windows' edges are known well enough to count by them."""
-        return self._clock.width(at) <= self._period / 8
-
-    def _begin(self, at: float) -> float:
-        """Give the earliest time at which the window that stands at `at` may have begun.
-
-        Where the clock is not known, windows are reckoned from where the last refusal's ended.
-        """
-        if self._learnt(at):
-            return self._clock.perhaps(self._window(at) * self._period, at)
-        return self._refused_edge + self._period * ((at - self._refused_edge) // self._period)
+        return self._clock.width(at) <= self._period / 3
 
     def _end(self, at: float) -> float:
         """Give the time from which on the window that stands at `at` has surely ended."""
         if self._learnt(at):
             return self._clock.surely((self._window(at) + 1) * self._period)
-        return self._refused_edge + self._period * ((at - self._refused_edge) // self._period + 1)
+        return self._begin(at) + self._period
+
+    def _begin(self, at: float) -> float:
+        """Give when the window of `at` began, reckoned from where the last refusal's ended."""
+        return at - (at - self._refused_edge) % self._period
 
     def _window(self, at: float) -> int:
         """Give the number of the earliest window in which a request of now may arrive."""
@@ -185,7 +187,13 @@ class Pacer:
 
     def _in_window(self, at: float) -> int:
         """Count the requests that may have arrived, or may yet arrive, in the window of `at`."""
-        return len(self._open) + self._arrivals.since(self._begin(at))
+        return len(self._open) + self._answered(self._arrivals, at)
+
+    def _answered(self, arrivals: Arrivals, at: float) -> int:
+        if not self._learnt(at):
+            return arrivals.since(self._begin(at))
+        edge = self._window(at) * self._period
+        return arrivals.since(self._clock.perhaps(edge, at), edge)
 
     def _used(self, at: float) -> int:
         return self._in_window(at) if self._learnt(at) else self._rolling.used(at)
@@ -202,13 +210,13 @@ class Pacer:
         """Tell whether answers around a tick would tell the server's clock better than now."""
         return self._clock.known and self._clock.width(at) > 0.1 + 2 * self._shortest
 
-    def _near_a_tick(self, at: float) -> float:
-        """Spread requests over the time in which the server's second may tick."""
-        apart = self._clock.width(at) / KEPT_BACK
+    def _near_a_tick(self, at: float, left: int) -> float:
+        """Spread the requests that are left over the time in which the server's second may tick."""
+        apart = min(self._clock.width(at), 1.0) / left
         return self._clock.next_tick(max(at, self._last_reserved + apart))
 
     def _through(self, at: float) -> int:
-        return self._arrivals.through_since(self._begin(at))
+        return self._answered(self._arrivals, at) - self._answered(self._refusals, at)
 
     def _end_of_refusal(self, received: float, wait: float | None) -> float:
         """Give when the window that refused a request has ended: what the answer says, first."""

@@ -74,7 +74,7 @@ class Session:
             if stopping.reason is None and not self.watcher.confirm(plan):
                 return False
             self.journal.start(self.run_no)
-            log.info("run_started", rows=plan.to_send)
+            log_beginning(log, plan)
             if stopping.reason is None:
                 with _interruptible(stopping):
                     await self._send(plan, service, stopping, log)
@@ -152,6 +152,13 @@ class Session:
             because = f"{unresolved} rows could not be settled, the others were."
         code = exit_code_of(counts, interrupted=stopping.exit_code if unresolved else 0)
         self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
+
+
+def log_beginning(log: structlog.typing.FilteringBoundLogger, plan: Plan) -> None:
+    """Write down that a run begins, and what reading its file put right."""
+    log.info("run_started", rows=plan.to_send)
+    for row_number, column, kind in plan.repairs:
+        log.info("value_repaired", row=row_number, column=column, kind=kind)
 
 
 def write_and_check(

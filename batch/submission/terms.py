@@ -80,7 +80,8 @@ class Plan:
     journal_is_new: bool
     seconds_needed: float
     notices: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    repairs: tuple[tuple[int, str, str], ...] = ()
+    """What reading put right, for `run.log`: row, column, kind."""
     resumed_from: str | None = None
     """When the run that is taken up again began."""
     needs_yes: str | None = None

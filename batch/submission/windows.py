@@ -66,29 +66,40 @@ class RollingWindow:
 
 
 class Arrivals:
-    """When requests were answered, so that those which may have met a window can be counted.
+    """Requests that were answered, countable by the window in which they may have arrived.
 
-    Keeps `keep_seconds` of them. A request that was answered before a window began was not in it.
+    A request arrived before it was answered: before our time of that, and, where the answer
+    says it, before the end of the second that the server's clock showed.
+    Keeps `keep_seconds` of them.
     """
 
     def __init__(self, keep_seconds: float, *, recent: Iterable[float] = ()) -> None:
         self._keep = keep_seconds
-        self._answered = sorted(recent)
-        self._refused: list[float] = []
+        self._times = sorted(recent)
+        self._undated = list(self._times)
+        self._seconds: list[float] = []
 
-    def add(self, received: float, *, refused: bool = False) -> None:
-        """Count an answer that came at `received`; `refused` says that it was a 429."""
-        insort(self._answered, received)
-        if refused:
-            insort(self._refused, received)
-        for times in (self._answered, self._refused):
-            del times[: bisect_right(times, received - self._keep)]
+    def add(self, received: float, second: float | None) -> None:
+        """Count an answer of our time `received`, in the server's `second` where it is known."""
+        insort(self._times, received)
+        del self._times[: bisect_right(self._times, received - self._keep)]
+        if second is None:
+            insort(self._undated, received)
+            del self._undated[: bisect_right(self._undated, received - self._keep)]
+        else:
+            insort(self._seconds, second)
+            del self._seconds[: bisect_right(self._seconds, second - self._keep)]
 
-    def since(self, begin: float) -> int:
-        """Count the answers that came after `begin`."""
-        return len(self._answered) - bisect_right(self._answered, begin)
+    def since(self, begin: float, edge: float | None = None) -> int:
+        """Count those that may have arrived since our time `begin`.
 
-    def through_since(self, begin: float) -> int:
-        """Count the answers after `begin` that were not refusals."""
-        refused = len(self._refused) - bisect_right(self._refused, begin)
-        return self.since(begin) - refused
+        `edge` is the server's reading at that time, where it is known: what was answered in an
+        earlier second then surely arrived before.
+        """
+        if edge is None:
+            return _after(self._times, begin)
+        return _after(self._seconds, edge - 0.5) + _after(self._undated, begin)
+
+
+def _after(times: list[float], begin: float) -> int:
+    return len(times) - bisect_right(times, begin)
