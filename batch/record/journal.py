@@ -53,6 +53,9 @@ IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 
 _IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"
 
+GATHERING_SECONDS = 0.001
+"""How long a commit waits for others to join it, in seconds."""
+
 Commit = Callable[[Callable[[], object]], Awaitable[object]]
 
 
@@ -335,7 +338,7 @@ class Journal(Ledger):
 
     async def _flush_groups(self) -> None:
         while self._waiting and self._lost is None:
-            await asyncio.sleep(0)  # let those who are about to ask join this commit
+            await asyncio.sleep(GATHERING_SECONDS)
             async with self._between_commits:
                 await self._flush_group()
 

@@ -12,8 +12,6 @@ from batch.register.trainees import Trainee
 from batch.rows import Outcome, folded
 from batch.submission.terms import Terms
 
-TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
-
 
 @contextlib.contextmanager
 def register_for(journal: Journal, run_id: str, terms: Terms) -> Iterator[str]:
