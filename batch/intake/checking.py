@@ -6,6 +6,7 @@ import contextlib
 import gc
 from collections import Counter
 from collections.abc import Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -78,7 +79,7 @@ class InputFile:
     def chunks(self) -> Iterator[RowChunk]:
         """Stream the checked rows. Raises UnusableFile."""
         with _without_cyclic_collection():
-            for raw in self._reader.chunks():
+            for raw in _one_ahead(self._reader.chunks()):
                 checked = self._rules.check(raw)
                 self.row_count += len(raw.numbers)
                 self.repair_counts.update(repair.kind for repair in checked.repairs)
@@ -133,6 +134,15 @@ def open_input(
         yield input_file
     finally:
         reader.close()
+
+
+def _one_ahead(chunks: Iterator[RawChunk]) -> Iterator[RawChunk]:
+    """Read the next chunk while this one is checked: polars leaves the interpreter free."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        following = thread.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = thread.submit(next, chunks, None)
+            yield chunk
 
 
 def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:

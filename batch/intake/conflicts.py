@@ -24,9 +24,7 @@ class Conflicts:
     def add(self, checked: Checked) -> None:
         """Take note of a chunk's rows that name a trainee, also of those that failed a check."""
         failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
-        part = checked.frame.with_row_index("place").filter(
-            pl.col("id").str.contains(r"^[A-Za-z0-9_-]{1,64}$")
-        )
+        part = checked.frame.filter("is_id")
         self._parts.append(
             part.select(
                 "row",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,11 +26,32 @@ _UNGUARD = r"^'('*[=+\-@\t\r])"
 
 _RULES = (
     (Code.MISSING_TRAINEE_ID, pl.col("id") == ""),
-    (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("id").str.contains(_WELL_FORMED_ID)),
+    (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("is_id")),
     (Code.MISSING_DEFER_DATE, pl.col("date") == ""),
     (Code.INVALID_DEFER_DATE, (pl.col("date") != "") & pl.col("day").is_null()),
     (Code.UNUSUAL_DEFER_DATE, pl.col("is_unusual").fill_null(False)),
     (Code.REASON_TOO_LONG, pl.col("reason").str.len_chars() > MOST_REASON_CODE_POINTS),
+)
+
+_IS_PLAIN = pl.col("raw_id").str.contains(_WELL_FORMED_ID) & ~pl.col("raw_reason").str.contains(
+    rf"^[{_SPACES}']|[{_SPACES}]$|{_CONTROLS}"
+)
+_AS_IT_IS = (
+    pl.col("raw_id").alias("id"),
+    pl.col("raw_reason").alias("reason"),
+    pl.lit(True).alias("is_id"),
+)
+_IS_SUSPECT = (
+    pl.col("too_many")
+    | ~pl.col("is_id")
+    | pl.col("day").is_null()
+    | pl.col("is_unusual")
+    | (pl.col("reason").str.len_bytes() > MOST_REASON_CODE_POINTS)
+)
+_WAS_CHANGED = (
+    (pl.col("raw_id") != pl.col("id"))
+    | (pl.col("raw_date") != pl.col("date"))
+    | (pl.col("raw_reason") != pl.col("reason"))
 )
 
 _REPAIRS = (
@@ -82,62 +104,80 @@ class Rules:
         self._names = {known: layout.own[place] for known, place in layout.places.items()}
 
     def check(self, chunk: RawChunk) -> Checked:
-        """Apply every rule to every row of the chunk, and give all problems of each row."""
+        """Apply every rule to every row of the chunk, and give all problems of each row.
+
+        Most rows are plain: the chain of rules and repairs runs only on those that are not.
+        """
         frame = self._with_days(self._tidied(chunk))
-        flags = frame.select(rule.alias(code) for code, rule in _RULES)
-        bad = flags.select(pl.any_horizontal(pl.all()) | frame["too_many"]).to_series().arg_true()
+        suspect = frame.filter(_IS_SUSPECT)
+        flags = suspect.select(rule.alias(code) for code, rule in _RULES)
         problems = {
-            place: self._problems_of(frame.row(place, named=True), flags.row(place))
-            for place in bad.to_list()
+            row["place"]: self._problems_of(row, failed)
+            for row, failed in zip(suspect.iter_rows(named=True), flags.iter_rows(), strict=True)
+            if row["too_many"] or any(failed)
         }
-        return Checked(frame, problems, tuple(self._repairs(frame, chunk.numbers)))
+        return Checked(frame, problems, tuple(self._repairs(frame)))
 
     def _tidied(self, chunk: RawChunk) -> pl.DataFrame:
-        width = self._layout.width
-        too_many = [len(record) > width for record in chunk.records]
-        raw = {
-            f"raw_{short}": pl.Series(self._column(chunk.records, known), dtype=pl.String)
-            for short, known in (
-                ("id", columns.TRAINEE_ID),
-                ("date", columns.DEFER_DATE),
-                ("reason", columns.DEFER_REASON),
+        frame = self._raw(chunk)
+        plain = frame.select(_IS_PLAIN).to_series()
+        if plain.all():
+            return frame.with_columns(_AS_IT_IS)
+        tidied = (
+            frame.filter(~plain)
+            .with_columns(
+                id=_without_apostrophes(pl.col("raw_id")),
+                reason=pl.col("raw_reason")
+                .str.replace(_UNGUARD, "$1")
+                .str.replace_all(_CONTROLS, "")
+                .str.replace_all(_EDGE, ""),
             )
-        }
-        numbers = pl.Series(chunk.numbers, dtype=pl.UInt32)
-        frame = pl.DataFrame({"row": numbers, "too_many": too_many} | raw)
-        return frame.with_columns(
-            id=_without_apostrophes(pl.col("raw_id")),
-            date=_without_apostrophes(pl.col("raw_date")),
-            reason=pl.col("raw_reason")
-            .str.replace(_UNGUARD, "$1")
-            .str.replace_all(_CONTROLS, "")
-            .str.replace_all(_EDGE, ""),
+            .with_columns(is_id=pl.col("id").str.contains(_WELL_FORMED_ID))
         )
+        return pl.concat([frame.filter(plain).with_columns(_AS_IT_IS), tidied]).sort("place")
+
+    def _raw(self, chunk: RawChunk) -> pl.DataFrame:
+        width = self._layout.width
+        known = (
+            ("raw_id", columns.TRAINEE_ID),
+            ("raw_date", columns.DEFER_DATE),
+            ("raw_reason", columns.DEFER_REASON),
+        )
+        return pl.DataFrame(
+            {
+                "row": pl.Series(list(chunk.numbers), dtype=pl.UInt32),
+                "too_many": pl.Series(map(len, chunk.records), dtype=pl.UInt32) > width,
+            }
+            | {
+                name: pl.Series(self._column(chunk.records, column), dtype=pl.String)
+                for name, column in known
+            }
+        ).with_row_index("place")
 
     def _column(self, records: Sequence[list[str]], known: str) -> list[str]:
         place = self._layout.places.get(known)
         if place is None:
             return [""] * len(records)
-        return [record[place] if len(record) > place else "" for record in records]
+        try:
+            return list(map(operator.itemgetter(place), records))
+        except IndexError:
+            return [record[place] if len(record) > place else "" for record in records]
 
     def _with_days(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Read each different date once, however many rows share it."""
-        texts = frame["date"].unique().to_list()
-        days = [dates.parsed(text, self.date_format) for text in texts]
+        known = frame.select(pl.col("raw_date").unique()).with_columns(
+            date=_without_apostrophes(pl.col("raw_date"))
+        )
+        days = [dates.parsed(text, self.date_format) for text in known["date"]]
         unusual = [
             day is not None and not self._allow_unusual_dates and dates.is_unusual(day, self._today)
             for day in days
         ]
-        known = pl.DataFrame(
-            {
-                "date": pl.Series(texts, dtype=pl.String),
-                "day": pl.Series(
-                    [None if day is None else day.isoformat() for day in days], dtype=pl.String
-                ),
-                "is_unusual": unusual,
-            }
+        known = known.with_columns(
+            day=pl.Series([day and day.isoformat() for day in days], dtype=pl.String),
+            is_unusual=pl.Series(unusual, dtype=pl.Boolean),
         )
-        return frame.join(known, on="date", how="left", maintain_order="left")
+        return frame.join(known, on="raw_date", how="left", maintain_order="left")
 
     def _problems_of(self, row: dict[str, str], flags: tuple[bool, ...]) -> tuple[Problem, ...]:
         if row["too_many"]:
@@ -153,10 +193,11 @@ class Rules:
     def _name(self, code: Code) -> str:
         return self._names.get(COLUMN_OF[code], "")
 
-    def _repairs(self, frame: pl.DataFrame, numbers: list[int]) -> list[Repair]:
-        flags = frame.select(found.alias(f"{kind} {column}") for kind, column, found in _REPAIRS)
+    def _repairs(self, frame: pl.DataFrame) -> list[Repair]:
+        changed = frame.filter(_WAS_CHANGED)
+        flags = changed.select(found.alias(f"{kind} {column}") for kind, column, found in _REPAIRS)
         return [
-            Repair(numbers[place], self._names[column], kind)
+            Repair(changed["row"][place], self._names[column], kind)
             for kind, column, _ in _REPAIRS
             if column in self._names
             for place in flags[f"{kind} {column}"].arg_true().to_list()

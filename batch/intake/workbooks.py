@@ -35,7 +35,8 @@ class WorkbookReader:
     def chunks(self) -> Iterator[RawChunk]:
         """Stream the rows of the sheet behind its header."""
         date_place = self.layout.places[columns.DEFER_DATE]
-        chunk = RawChunk([], [])
+        numbers: list[int] = []
+        records: list[list[str]] = []
         for place in range(self._header_at + 1, self._frame.height):
             record = [value or "" for value in self._frame.row(place)]
             if not any(map(str.strip, record)):
@@ -43,13 +44,13 @@ class WorkbookReader:
                 continue
             record = _without_empty_tail(record, self.layout.width)
             record[date_place] = _MIDNIGHT.sub(r"\1", record[date_place])
-            chunk.numbers.append(place + 1)
-            chunk.records.append(record)
-            if len(chunk.numbers) == ROWS_A_CHUNK:
-                yield chunk
-                chunk = RawChunk([], [])
-        if chunk.numbers:
-            yield chunk
+            numbers.append(place + 1)
+            records.append(record)
+            if len(numbers) == ROWS_A_CHUNK:
+                yield RawChunk(numbers, records)
+                numbers, records = [], []
+        if numbers:
+            yield RawChunk(numbers, records)
 
     def _find_header(self, path: Path) -> int:
         for place in range(self._frame.height):
