@@ -1,0 +1,67 @@
+"""Pacing never overfills a window, and wastes little of one, against servers of all clocks."""
+
+from __future__ import annotations
+
+import random
+from statistics import median
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from throttling import Latency, Run, Server, World, least_seconds, played
+
+from batch.submission.pacing import Pacer
+
+PHASES = st.floats(0, 59.99)
+DRIFTS = st.floats(-2e-4, 2e-4)
+
+
+def most_in_any(starts: list[float], seconds: float) -> int:
+    """Give the most that start in any half-open stretch of that length."""
+    return max(sum(first <= start < first + seconds for start in starts) for first in starts)
+
+
+@settings(deadline=None, max_examples=25)
+@given(PHASES, st.integers(0, 2**16), st.integers(5, 40))
+def test_without_a_date_no_rolling_window_is_overfilled(
+    phase: float, seed: int, limit: int
+) -> None:
+    run = played(Server(limit, 60, phase, gateway_ahead=None), 3 * limit, seed=seed)
+    assert most_in_any(run.starts, 60.0) <= limit
+
+
+@settings(deadline=None, max_examples=25)
+@given(PHASES, DRIFTS, st.integers(0, 2**16))
+def test_with_dates_no_aligned_window_is_overfilled(phase: float, drift: float, seed: int) -> None:
+    server = Server(100, 60, phase, drift)
+    run = played(server, 350, seed=seed)
+    assert max(server.counts.values()) <= 100
+    assert run.refused == []
+
+
+@settings(deadline=None, max_examples=15)
+@given(PHASES, st.floats(-30, 30), st.integers(0, 2**16))
+def test_a_gateway_whose_clock_is_wrong_costs_few_refusals(
+    phase: float, ahead: float, seed: int
+) -> None:
+    run = played(Server(100, 60, phase, gateway_ahead=ahead), 350, seed=seed)
+    assert len(run.refused) <= 2 * run.max_at_once
+    assert len(run.arrivals) - len(run.refused) == 350
+
+
+def test_the_wall_time_is_near_the_least_that_the_windows_allow() -> None:
+    ratios = []
+    for step in range(15):
+        phase = 4.0 * step
+        run = played(Server(100, 60, phase), 250, seed=step)
+        ratios.append(run.finished / least_seconds(Server(100, 60, phase), 250, seed=step))
+    assert median(ratios) <= 1.06
+    assert max(ratios) <= 1.15
+
+
+def test_two_runs_behind_one_address_both_finish_in_time() -> None:
+    server = Server(100, 60, 20.0)
+    latencies = [Latency(random.Random(seed)) for seed in (1, 2)]
+    runs = [Run(Pacer(100, 60.0), 300, latency) for latency in latencies]
+    World(server, runs).play()
+    least = least_seconds(Server(100, 60, 20.0), 600, seed=1)
+    assert max(run.finished for run in runs) <= 1.3 * least
