@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch import columns, files
-from batch.record import manifest, page, workbook
+from batch.record import manifest
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord
 from batch.rows import Code, Outcome
@@ -36,6 +36,8 @@ def write_report(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str
 
     A report of another version of the tool is left as it is; this one then goes beside it.
     """
+    from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
+
     place = manifest.place_for(folder, tool_version)
     files.make_private_folder(place)
     for outcome in Outcome:
