@@ -1,0 +1,182 @@
+"""README says what is so: codes, commands, options, messages, recipes."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Office
+
+from batch.rows import Code
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+EXIT_CODES = {
+    "0": "every row succeeded (`check`: every row is valid); nothing to do",
+    "1": "the run finished; some rows need attention (`check`: some rows are invalid)",
+    "2": "nothing was sent: wrong usage, a setting missing or bad, a file that cannot be used, an unfinished run in the way, a question declined",
+    "3": "stopped early, rows are unresolved: `resume` carries on",
+    "4": "another run is submitting to this Register as this user on this machine, or writing this journal",
+    "5": "the run's own self-check failed: do not trust its reports, tell the maintainers",
+    "130, 143": "interrupted (Ctrl-C, SIGTERM) after writing everything down: `resume` carries on",
+}
+RAISERS = {
+    "UsageProblem", "UnusableFile", "JournalProblem", "UnfinishedRun", "UnknownRun",
+    "StoppedEarly", "JournalLost", "AlreadyRunning", "SelfCheckFailed", "unusable", "_unusable",
+}  # fmt: skip
+SHORTEST = 9
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def sources() -> list[ast.AST]:
+    return [ast.parse(p.read_text(encoding="utf-8")) for p in sorted(ROOT.glob("batch/**/*.py"))]
+
+
+def constant_parts(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        return [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+    return []
+
+
+def messages_raised() -> set[str]:
+    found = set()
+    for tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                place = 1 if node.func.id in {"unusable", "_unusable"} else 0
+                if node.func.id in RAISERS and len(node.args) > place:
+                    parts = constant_parts(node.args[place])
+                    found.add(max((part.strip(" :,(") for part in parts), key=len, default=""))
+    return {part for part in found if len(part) >= SHORTEST}
+
+
+def told() -> list[str]:
+    lines = [line for line in section("Troubleshooting").splitlines() if line.startswith("| `")]
+    cells = [line.split(" | ")[0] for line in lines]
+    return [part.strip(" …,") for cell in cells for part in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_exit_codes_are_those_of_the_interface() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \| (.+) \|$", section("Exit codes"), re.MULTILINE)
+    assert dict(rows) == EXIT_CODES
+
+
+def test_every_command_is_told_and_there(office: Office) -> None:
+    help_text = office.run("--help").out.split("Commands:")[1]
+    there = set(re.findall(r"^  (\w+) ", help_text, re.MULTILINE))
+    assert set(re.findall(r"^\| `defer-batch (\w+)", README, re.MULTILINE)) == there
+
+
+def test_every_option_of_run_is_told(office: Office) -> None:
+    options = set(re.findall(r"--[a-z-]+", office.run("run", "--help").out)) - {"--help"}
+    assert not {option for option in options if f"`{option}`" not in section("Settings")}
+
+
+def test_every_default_is_the_one_of_the_help(office: Office) -> None:
+    help_text = " ".join(office.run("run", "--help").out.split())
+    rows = re.findall(r"^\| `(--[a-z-]+)` \| `\w+` \| `([^`]+)` \|$", README, re.MULTILINE)
+    assert len(rows) >= 7
+    for option, default in rows:
+        assert f"[{default}]" in help_text.split(option)[1].split(" --")[0]
+
+
+def test_every_code_is_told() -> None:
+    assert not {code for code in Code if f"`{code.value}`" not in section("What becomes of a row")}
+
+
+def test_every_message_that_is_raised_has_a_remedy() -> None:
+    known = told()
+    assert not {
+        message
+        for message in messages_raised()
+        if not any(part in message or message in part for part in known)
+    }
+
+
+def test_every_message_with_a_remedy_is_in_the_source() -> None:
+    words = [
+        node.value
+        for tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert not [part for part in told() if not any(part in text for text in words)]
+
+
+@pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "sh"])
+def test_shell_recipes_are_good_shell(block: str) -> None:
+    subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def inbox(office: Office) -> subprocess.CompletedProcess[str]:
+    script = office.write("defer-inbox", next(block for kind, block in BLOCKS if kind == "sh"))
+    folder = str(Path(sys.executable).parent)
+    office.environment |= {
+        "DEFER_BATCH_REGISTER": "emulator",
+        "PATH": os.pathsep.join([folder, os.environ["PATH"]]),
+    }
+    return subprocess.run(
+        ["sh", str(script), "inbox"],
+        cwd=office.folder,
+        env=office._environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_inbox_runs_each_file_and_puts_it_away(office: Office) -> None:
+    (office.folder / "inbox").mkdir()
+    office.write("inbox/good.csv", "trainee_id,defer_date\nabc,2026-09-14\n")
+    office.write("inbox/rows.csv", "trainee_id,defer_date\nabc,\n")
+    office.write("inbox/unusable.csv", "name\nabc\n")
+    ran = inbox(office)
+    assert ran.returncode == 1
+    assert "no column named" in ran.stdout
+    assert [p.name[17:] for p in office.folder.glob("inbox/done/*")] == ["good.csv"]
+    kept = {p.name[17:] for p in office.folder.glob("inbox/attention/*")}
+    assert kept == {"rows.csv", "unusable.csv"}
+
+
+def test_an_empty_inbox_is_quiet(office: Office) -> None:
+    ran = inbox(office)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "ini"])
+def test_systemd_recipes_are_good_units(block: str, tmp_path: Path) -> None:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(block)
+    assert "Unit" in parser
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        return
+    kind = "timer" if "Timer" in parser else "service"
+    unit = "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n"
+    (tmp_path / "defer-batch.service").write_text(unit, encoding="utf-8")
+    (tmp_path / "defer-batch-alert.service").write_text(unit, encoding="utf-8")
+    path = tmp_path / f"defer-batch.{kind}"
+    path.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", block), encoding="utf-8")
+    ran = subprocess.run(
+        [program, "verify", str(path)], capture_output=True, text=True, check=False
+    )
+    assert "defer-batch" not in ran.stderr
+    assert ran.returncode == 0
+
+
+def test_no_address_but_registers_own_is_named() -> None:
+    addresses = re.findall(r"https?://[^\s`)]+", README)
+    assert not [url for url in addresses if "register-trainee-teachers.service.gov.uk" not in url]
