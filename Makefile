@@ -32,3 +32,4 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	$(BIN)/python tests/laws/simulation.py 0 $(SEEDS)
+	$(BIN)/python tests/soak/soak.py
