@@ -1,0 +1,72 @@
+"""The command line itself: quick to start, plain without colours, quiet on a broken pipe."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import Office
+
+SAMPLE = "trainee_id,defer_date\nabc,2026-09-14\n"
+
+
+def python(office: Office, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=office.folder,
+        env=office._environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_nothing_heavy_is_imported_to_tell_about_oneself(office: Office, option: str) -> None:
+    told = python(office, "-X", "importtime", "-m", "batch", option)
+    modules = {line.rsplit("|", 1)[-1].strip() for line in told.stderr.splitlines()}
+    assert told.returncode == 0
+    assert "batch.cli" in modules
+    assert not modules & {"polars", "httpx", "starlette", "uvicorn", "sqlite3", "jinja2"}
+
+
+def test_no_color_is_honoured(office: Office) -> None:
+    office.environment |= {"NO_COLOR": "1", "FORCE_COLOR": "1"}
+    office.write("list.csv", SAMPLE)
+    ran = office.run("run", "list.csv", "--register", "emulator")
+    assert "\x1b[" not in ran.out + ran.err
+
+
+def test_a_broken_pipe_leaves_no_traceback(office: Office) -> None:
+    office.write("list.csv", "trainee_id,defer_date\n" + "x,\n" * 5_000)
+    with office.start("check", "list.csv", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert "Traceback" not in told
+    assert "BrokenPipe" not in told
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_the_commands(office: Office, shell: str) -> None:
+    office.environment |= {
+        "_DEFER_BATCH_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "defer-batch re",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": "defer-batch re",
+        "COMP_CWORD": "1",
+    }
+    call = "import sys; sys.argv[0] = 'defer-batch'; from batch.cli import main; main()"
+    told = python(office, "-c", call)
+    assert "resume" in told.stdout
+    assert "report" in told.stdout
+
+
+def test_a_wrong_option_is_one_message(office: Office) -> None:
+    ran = office.run("run", "list.csv", "--regster", "emulator")
+    assert ran.code == 2
+    assert ran.err.startswith("error: ")
+    assert "Traceback" not in ran.err

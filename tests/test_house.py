@@ -1,0 +1,106 @@
+"""The architecture: which layers there are, and who owns each third party."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "batch"
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("terminal", "settings"),
+    ("submission",),
+    ("intake", "register", "record"),
+    ("columns", "files", "logs", "advice"),
+    ("rows",),
+    ("errors",),
+)
+OWNERS = {
+    "fastexcel": {"intake.workbooks"},
+    "filelock": {"record.locks"},
+    "httpx": {"register.client"},
+    "jinja2": {"record.page"},
+    "polars": {"intake.rules", "intake.conflicts"},
+    "pydantic": {"settings"},
+    "pydantic_settings": {"settings"},
+    "rich": {"terminal"},
+    "sqlite3": {"record.journal", "record.ledger", "record.schema"},
+    "starlette": {"register.emulator"},
+    "structlog": {"logs", "submission.session"},
+    "truststore": {"register.client"},
+    "typer": {"cli"},
+    "uvicorn": {"register.emulator"},
+    "xlsxwriter": {"record.workbook"},
+}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(
+        path.read_text(encoding="utf-8")
+    )
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            names |= {str(part.value) for part in node.args if isinstance(part, ast.Constant)}
+    return names
+
+
+def room(name: str) -> str:
+    return name.split(".", maxsplit=1)[0]
+
+
+def layer(name: str) -> int:
+    return next(number for number, rooms in enumerate(LAYERS) if room(name) in rooms)
+
+
+def ours(tree: ast.AST) -> set[str]:
+    found = {name.removeprefix("batch.") for name in imported(tree) if name.startswith("batch.")}
+    return {name for name in found if room(name) != "__version__"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "__init__"])
+def test_right_never_imports_left(name: str) -> None:
+    upward = {other for other in ours(MODULES[name]) if layer(other) < layer(name)}
+    assert not upward
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in MODULES if room(n) in {"intake", "register", "record"}]
+)
+def test_the_wings_never_import_each_other(name: str) -> None:
+    wings = {"intake", "register", "record"} - {room(name)}
+    assert not {other for other in ours(MODULES[name]) if room(other) in wings}
+
+
+def test_each_third_party_has_its_owners_and_no_other() -> None:
+    found: dict[str, set[str]] = {}
+    for name, tree in MODULES.items():
+        for party in {other.split(".")[0] for other in imported(tree)}:
+            if party not in sys.stdlib_module_names | {"batch"} or party == "sqlite3":
+                found.setdefault(party, set()).add(name)
+    assert found == OWNERS
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_has_a_docstring(name: str) -> None:
+    assert ast.get_docstring(MODULES[name])
+
+
+@pytest.mark.parametrize(
+    "name", ["errors", "rows", "columns", "register.answers", "register.model"]
+)
+def test_the_pure_rooms_import_no_third_party_and_no_io(name: str) -> None:
+    parties = {other.split(".")[0] for other in imported(MODULES[name])}
+    assert not parties & {*OWNERS, "asyncio", "os", "pathlib", "socket", "time"}
