@@ -59,6 +59,11 @@ class Pacer:
         self._latency = 0.0
         self._most_open = 1
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit paces at all."""
+        return self._limit is not None
+
     def next_start(self, now: float) -> float:
         """Give the earliest time at which one more request may start; `now` means at once.
 

@@ -12,7 +12,7 @@ from batch.record.journal import Journal, PendingRow
 from batch.register.answers import Kind, Meaning
 from batch.rows import Settled
 from batch.submission import settling
-from batch.submission.service import Service, Stopped, Stopping
+from batch.submission.service import Claim, Service, Stopped, Stopping
 from batch.submission.settling import Course, Later, Read, Send, Step, Stop
 
 MOST_READ_FAILURES = 5
@@ -27,6 +27,7 @@ class _UnderWay:
     row_number: int
     course: Course
     step: Step
+    claim: Claim | None = None
     read_after: float | None = None
     """When the lost answer's wait is over, on the loop's clock; None where none runs."""
 
@@ -57,6 +58,7 @@ class Submission:
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
         self._on_settled = on_settled
+        self._claims_ahead = not service.pacer.is_limited
         self._page: list[PendingRow] = []
         self._last_row_number = 0
         self._paging = asyncio.Lock()
@@ -89,7 +91,9 @@ class Submission:
         await self._journal.flush()
 
     async def _work(self) -> None:
-        while (row := await self._next()) is not None:
+        ahead: _UnderWay | None = None
+        while (row := ahead or await self._next()) is not None:
+            ahead = await self._claimed_ahead()
             try:
                 await self._advance(row)
             except Stopped:
@@ -119,6 +123,19 @@ class Submission:
             await self._until_change(self._later[0][0] - now if self._later else None)
         return None
 
+    async def _claimed_ahead(self) -> _UnderWay | None:
+        """Give a worker's next row, its intent on the way to the disk, where no limit paces.
+
+        Then the disk would: so the next intent is synced while this row is under way. With a rate
+        limit it would only stand for longer, and a crash would have more rows to read.
+        """
+        if not self._claims_ahead or self._stopping.reason is not None:
+            return None
+        row = await self._fresh()
+        if row is not None and isinstance(row.step, Send):
+            row.claim = self._service.claim(row.row_number)
+        return row
+
     async def _fresh(self) -> _UnderWay | None:
         async with self._paging:
             if not self._page:
@@ -133,7 +150,8 @@ class Submission:
             self._under_way += 1
         course = Course(pending.deferral, is_open=pending.is_open)
         read_after = self._began + self._wait_seconds if pending.is_open else None
-        return _UnderWay(pending.row_number, course, settling.first_step(course), read_after)
+        step = settling.first_step(course)
+        return _UnderWay(pending.row_number, course, step, read_after=read_after)
 
     async def _until_change(self, seconds: float | None) -> None:
         self._changed.clear()
@@ -171,7 +189,8 @@ class Submission:
         )
 
     async def _send(self, row: _UnderWay) -> Step:
-        meaning = await self._service.defer(row.row_number, row.course.deferral)
+        claim, row.claim = row.claim, None
+        meaning = await self._service.defer(row.row_number, row.course.deferral, claim)
         step = settling.after_defer(row.course, meaning)
         row.course = replace(row.course, sends=row.course.sends + 1)
         if meaning.kind is Kind.LOST:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from batch.record.journal import Journal
@@ -27,6 +28,14 @@ from batch.submission.pacing import Pacer, Slot
 FAILURES_BEFORE_PAUSE = 3
 LONGEST_HOLD_SECONDS = 600.0
 PROBE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+
+@dataclass(slots=True)
+class Claim:
+    """The intent to send a row that is next: on its way to the disk, and then perhaps used."""
+
+    intent: asyncio.Future[int]
+    is_used: bool = False
 
 
 class Asks(Protocol):
@@ -89,14 +98,27 @@ class Service:
         self._pace_changed = asyncio.Event()
         self.on_attempt: Callable[[int, str, int | None, Meaning], None] = _ignore
 
-    async def defer(self, row_number: int, deferral: Deferral) -> Meaning:
+    def claim(self, row_number: int) -> Claim:
+        """Begin to write down the intent to send a row that is next, while others are under way."""
+        intent = self._journal.intend(self._run_no, row_number, "defer")
+        return Claim(asyncio.ensure_future(intent))
+
+    async def defer(
+        self, row_number: int, deferral: Deferral, claim: Claim | None = None
+    ) -> Meaning:
         """Send one deferral, as often as it certainly did not arrive. Raises Stopped."""
-        return await self._ask(
-            "defer",
-            row_number,
-            lambda: self._asks.defer(deferral),
-            lambda answer: meaning_of_defer(answer, deferral),
-        )
+        try:
+            return await self._ask(
+                "defer",
+                row_number,
+                lambda: self._asks.defer(deferral),
+                lambda answer: meaning_of_defer(answer, deferral),
+                claim,
+            )
+        except Stopped:
+            if claim is not None and not claim.is_used:
+                self._journal.answer(await claim.intent, meaning=Kind.NEVER_LEFT)
+            raise
 
     async def read(self, row_number: int, deferral: Deferral) -> Meaning:
         """Read one trainee, as often as the read was throttled or did not leave."""
@@ -123,17 +145,18 @@ class Service:
         row_number: int,
         ask: Callable[[], Awaitable[Answer]],
         understand: Callable[[Answer], Meaning],
+        claim: Claim | None = None,
     ) -> Meaning:
         while True:
             await self._until_up(kind)
-            meaning = await self._once(kind, row_number, ask, understand)
+            meaning = await self._once(kind, row_number, ask, understand, claim)
+            claim = None
             self._note_health(meaning)
-            if meaning.kind is Kind.NEVER_LEFT and self._stopping.reason is None:
-                continue
-            if meaning.kind in {Kind.THROTTLED, Kind.NEVER_LEFT}:
-                self._refuse_if_stopping(kind)
-                continue
-            return meaning
+            if meaning.kind not in {Kind.THROTTLED, Kind.NEVER_LEFT}:
+                return meaning
+            self._refuse_if_stopping(kind)
+            if meaning.kind is Kind.NEVER_LEFT and self._stopping.reason is not None:
+                return meaning
 
     async def _once(
         self,
@@ -141,15 +164,20 @@ class Service:
         row_number: int | None,
         ask: Callable[[], Awaitable[Answer]],
         understand: Callable[[Answer], Meaning],
+        claim: Claim | None = None,
     ) -> Meaning:
         slot = await self._place(kind)
         try:
-            attempt_id = await self._journal.intend(self._run_no, row_number, kind)
+            attempt_id = await (
+                claim.intent if claim else self._journal.intend(self._run_no, row_number, kind)
+            )
             await self._until_not_held()
         except BaseException:
             self.pacer.release(slot)
             self._pace_changed.set()
             raise
+        if claim is not None:
+            claim.is_used = True
         sent = asyncio.get_running_loop().time()
         self.pacer.started(slot, sent)
         self._pace_changed.set()

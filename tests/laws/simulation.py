@@ -391,7 +391,7 @@ async def _submit(world: World, connection: sqlite3.Connection, run_no: int) -> 
     service = Service(
         Network(world),
         journal,
-        Pacer(20, 60.0),
+        Pacer(world.rng.choice((20, None)), 60.0),
         stopping,
         run_no=run_no,
         give_up_after_seconds=120.0,
