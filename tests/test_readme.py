@@ -180,3 +180,20 @@ def test_systemd_recipes_are_good_units(block: str, tmp_path: Path) -> None:
 def test_no_address_but_registers_own_is_named() -> None:
     addresses = re.findall(r"https?://[^\s`)]+", README)
     assert not [url for url in addresses if "register-trainee-teachers.service.gov.uk" not in url]
+
+
+def test_security_names_only_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+    assert len(named) >= 8
+    assert not [
+        (path, name)
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text("utf-8")
+    ]
+
+
+def test_the_files_that_contributing_names_exist() -> None:
+    named = re.findall(
+        r"`((?:batch|tests|sample_data)/\S+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    )
+    assert not [path for path in named if not (ROOT / path).is_file()]
