@@ -124,6 +124,8 @@ def say(words: str) -> None:
 
 def duration(seconds: float) -> str:
     """Give a length of time in the unit that people would use."""
+    if seconds < 1:
+        return "a few seconds"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

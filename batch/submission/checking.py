@@ -66,7 +66,7 @@ def check_file(options: InputOptions, *, rate: tuple[int, float] | None) -> Chec
         for chunk in input_file.chunks():
             for number, problem in chunk.problems:
                 found.add(number, problem)
-        for number, problem in input_file.conflicts():
+        for number, problem in sorted(input_file.conflicts(), key=lambda pair: pair[0]):
             found.add(number, problem)
         return _checked(input_file, found, rate)
 
