@@ -143,7 +143,9 @@ def plan_lines(plan: Plan) -> list[str]:
     """Give the plan as lines: where to, what is sent, what is held back, warnings, time."""
     terms = plan.terms
     where = "the emulator in this process" if terms.is_rehearsal else terms.origin
-    lines = [f"Register: {terms.environment.upper()} ({where}), version {terms.api_version}"]
+    is_named = terms.environment != terms.origin or terms.is_rehearsal
+    named = f"{terms.environment.upper()} ({where})" if is_named else where
+    lines = [f"Register: {named}, version {terms.api_version}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines.append(f"File: {plan.input_name}, {plan.input_rows} rows; {plan.to_send} to send")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import socket
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -333,6 +335,25 @@ def test_files_are_private_after_umask_000(
     modes = {stat.S_IMODE(path.stat().st_mode) for path in everything}
     assert ran.code == 0
     assert modes == {0o600, 0o700}
+
+
+@pytest.mark.parametrize(("answer", "code", "runs"), [("no", 2, 0), ("yes", 0, 1)])
+def test_someone_at_a_terminal_is_asked(
+    register: Serving, office: Office, answer: str, code: int, runs: int
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
+    environment = office._environment() | {"DEFER_BATCH_API_TOKEN": TOKEN}
+    ended = subprocess.run(
+        command, stdin=theirs, cwd=office.folder, env=environment, capture_output=True, check=False
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert b"Type yes to send" in ended.stderr
+    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (code, runs)
 
 
 @contextlib.contextmanager
