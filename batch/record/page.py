@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +13,13 @@ import jinja2
 
 from batch import files
 from batch.advice import advice
+from batch.record import chart
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
 from batch.rows import Code, Outcome
 
 MOST_ROWS_SHOWN_A_CODE = 500
+MOST_ROWS_SHOWN_AT_ONCE = 500
 _URGENT_FIRST = (
     Code.ANSWER_DIFFERS,
     Code.ANSWER_LOST,
@@ -28,77 +32,49 @@ _URGENT_FIRST = (
     Code.ALREADY_DEFERRED,
     Code.TRAINEE_NOT_FOUND,
 )
-_LABELS = {
-    Outcome.SUCCEEDED: "Succeeded",
-    Outcome.NOT_FOUND: "Not found",
-    Outcome.UNPROCESSABLE: "Unprocessable",
-    Outcome.UNRESOLVED: "Unresolved",
-}
-_CHART_WIDTH, _CHART_HEIGHT = 640, 120
-_MOST_BARS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One outcome's number, and its part of the picture, in percent."""
-
-    outcome: str
-    label: str
-    rows: int
-    left: float
-    width: float
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that need attention for the same reason."""
+    """Rows that need attention for the same reason, the first of them at least."""
 
-    code: str
+    code: Code
     count: int
     advice: str
     rows: tuple[RowRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """How many rows were settled in one stretch of time, drawn."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Rows settled over time against the rate limit, drawn to `_CHART_WIDTH` by `_CHART_HEIGHT`."""
-
-    bars: tuple[Bar, ...]
-    limit_y: float | None
-    said: str
-
-
 def write_page(ledger: Ledger, run_id: str, path: Path) -> None:
     """Write a run's page; rows stream through, however many."""
-    run = ledger.run(run_id)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("batch.record", "."), autoescape=True, trim_blocks=True
-    )
+    with files.replacing(path) as file:
+        for part in rendered(ledger, run_id):
+            file.write(part)
+
+
+def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
+    """Stream a run's page: the same journal gives the same bytes."""
+    run, codes = ledger.run(run_id), ledger.counts(run_id)
+    loader = jinja2.PackageLoader("batch.record", ".")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
+    environment.filters |= {"words": _words, "day": _day}
+    style, script = (loader.get_source(environment, f"page.{kind}")[0] for kind in ("css", "js"))
     parts = environment.get_template("page.html.j2").stream(
         run=run,
         banner=_banner(run),
-        counts=_counts(ledger, run),
-        groups=_groups(ledger, run_id),
-        chart=_chart(ledger, run),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        parts=chart.parts(codes),
+        codes={Code(code): codes[code] for code in Code if code in codes},
+        groups=_groups(ledger, run_id, codes),
+        curve=chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
         rows=ledger.rows(run_id),
-        outcomes=_LABELS,
         requests=ledger.requests(run_id),
+        most_at_once=MOST_ROWS_SHOWN_AT_ONCE,
     )
     parts.enable_buffering(200)
-    with files.replacing(path) as file:
-        for part in parts:
-            file.write(part.encode("utf-8", "replace"))
+    for part in parts:
+        yield part.encode("utf-8", "replace")
 
 
 def _banner(run: RunRecord) -> str | None:
@@ -109,33 +85,37 @@ def _banner(run: RunRecord) -> str | None:
     return None
 
 
-def _counts(ledger: Ledger, run: RunRecord) -> list[Count]:
-    codes = ledger.counts(run.run_id)
-    counts, left = [], 0.0
-    for outcome in Outcome:
-        rows = sum(count for code, count in codes.items() if Code(code).outcome is outcome)
-        width = 100 * rows / run.input_rows if run.input_rows else 0.0
-        counts.append(Count(outcome, _LABELS[outcome], rows, round(left, 3), round(width, 3)))
-        left += width
-    return counts
+def _policy(style: str, script: str) -> str:
+    """Give the page's policy: this style and this script, and nothing else from anywhere."""
+    hashes = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (style, script)
+    ]
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}';"
+        " base-uri 'none'; form-action 'none'"
+    )
 
 
-def _groups(ledger: Ledger, run_id: str) -> list[Group]:
+def _groups(ledger: Ledger, run_id: str, codes: dict[str, int]) -> list[Group]:
     by_code: dict[Code, list[RowRecord]] = {}
-    totals = {Code(code): count for code, count in ledger.counts(run_id).items()}
-    for row in _needing_attention(ledger, run_id):
+    for row in _needing_attention(ledger, run_id, codes):
         rows = by_code.setdefault(Code(row.code), [])
         if len(rows) < MOST_ROWS_SHOWN_A_CODE:
             rows.append(row)
-    urgent = {code: place for place, code in enumerate(_URGENT_FIRST)}
-    ordered = sorted(
-        by_code, key=lambda code: (urgent.get(code, len(urgent)), list(Code).index(code))
-    )
-    return [Group(code, totals[code], advice(code), tuple(by_code[code])) for code in ordered]
+    return [
+        Group(code, codes[code], advice(code), tuple(by_code[code]))
+        for code in sorted(by_code, key=_urgency)
+    ]
 
 
-def _needing_attention(ledger: Ledger, run_id: str) -> Iterator[RowRecord]:
-    if ledger.counts(run_id).get(Code.ANSWER_DIFFERS):
+def _urgency(code: Code) -> tuple[int, int]:
+    place = _URGENT_FIRST.index(code) if code in _URGENT_FIRST else len(_URGENT_FIRST)
+    return place, list(Code).index(code)
+
+
+def _needing_attention(ledger: Ledger, run_id: str, codes: dict[str, int]) -> Iterator[RowRecord]:
+    if codes.get(Code.ANSWER_DIFFERS):
         for row in ledger.rows(run_id, Outcome.SUCCEEDED):
             if row.code == Code.ANSWER_DIFFERS:
                 yield row
@@ -143,39 +123,17 @@ def _needing_attention(ledger: Ledger, run_id: str) -> Iterator[RowRecord]:
         yield from ledger.rows(run_id, outcome)
 
 
-def _chart(ledger: Ledger, run: RunRecord) -> Chart | None:
-    settled = sorted(_seconds(moment) for moment in ledger.settled_by_asking(run.run_id))
-    if len(settled) < 2:
-        return None
-    first, span = settled[0], max(settled[-1] - settled[0], 1.0)
-    step = max(1.0, span / (_MOST_BARS - 1))
-    heights = [0] * (int(span // step) + 1)
-    for moment in settled:
-        heights[int((moment - first) // step)] += 1
-    limit = _limit_in(step, run)
-    top = max([*heights, limit or 0.0])
-    width = _CHART_WIDTH / len(heights)
-    bars = tuple(
-        Bar(
-            round(place * width, 2),
-            round(_CHART_HEIGHT * (1 - height / top), 2),
-            round(max(width - 1, 1), 2),
-            round(_CHART_HEIGHT * height / top, 2),
-            f"{height} rows from second {place * step:.0f}",
-        )
-        for place, height in enumerate(heights)
-    )
-    said = f"{len(settled)} rows in {span:.0f} seconds, at most {max(heights)} in {step:.0f} s."
-    return Chart(bars, None if limit is None else round(_CHART_HEIGHT * (1 - limit / top), 2), said)
-
-
-def _limit_in(step: float, run: RunRecord) -> float | None:
-    """Give what the rate limit allows in one bar: a whole period's at once, if the bar is short."""
+def _limit(run: RunRecord) -> chart.Limit | None:
     requests, period = run.settings.get("rate_requests"), run.settings.get("rate_period_seconds")
     if not isinstance(requests, int) or not isinstance(period, int | float):
         return None
-    return requests * max(1.0, step / period)
+    return chart.Limit(requests, period)
 
 
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def _words(code: str) -> str:
+    return code.replace("_", " ").capitalize()
+
+
+def _day(moment: str) -> str:
+    at = datetime.fromisoformat(moment)
+    return f"{at.day} {at:%B %Y}"

@@ -1,0 +1,117 @@
+"""The pictures of a page, as numbers to draw: parts of a whole, and settled rows over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from batch.rows import Code, Outcome
+
+WIDTH, HEIGHT = 640, 160
+MOST_POINTS = 240
+LABELS = {
+    Outcome.SUCCEEDED: "Succeeded",
+    Outcome.NOT_FOUND: "Not found",
+    Outcome.UNPROCESSABLE: "Unprocessable",
+    Outcome.UNRESOLVED: "Unresolved",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One outcome's rows, and where its part of the bar lies, in percent of the whole."""
+
+    outcome: Outcome
+    label: str
+    rows: int
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many requests were allowed in how many seconds."""
+
+    requests: int
+    period_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Rows settled so far, over time, drawn to `WIDTH` by `HEIGHT`.
+
+    `line` and `area` are SVG points; `limit` those of what the rate limit allows, or None.
+    """
+
+    line: str
+    area: str
+    limit: str | None
+    rows: int
+    began: str
+    ended: str
+    said: str
+
+
+def parts(codes: Mapping[str, int]) -> list[Part]:
+    """Give the four counts as parts of one bar."""
+    whole, left, found = sum(codes.values()), 0.0, []
+    for outcome in Outcome:
+        rows = sum(count for code, count in codes.items() if Code(code).outcome is outcome)
+        width = 100 * rows / whole if whole else 0.0
+        found.append(Part(outcome, LABELS[outcome], rows, round(left, 3), round(width, 3)))
+        left += width
+    return found
+
+
+def curve(moments: Iterable[str], limit: Limit | None) -> Curve | None:
+    """Give how many rows were settled by when (ISO 8601), None where there is no time to show."""
+    settled = sorted(datetime.fromisoformat(moment).timestamp() for moment in moments)
+    if len(settled) < 2:
+        return None
+    rows, first = len(settled), settled[0]
+    span = max(settled[-1] - first, 0.001)
+    step = max(1, rows // MOST_POINTS)
+    known = [(0.0, 1), *((settled[n] - first, n + 1) for n in range(step, rows, step))]
+    known.append((span, rows))
+    line = _drawn(known, span, rows)
+    began = datetime.fromtimestamp(first, tz=UTC)
+    ended = began + timedelta(seconds=span)
+    said = f"{rows:,} rows were settled in {_duration(span)}"
+    if limit is not None:
+        said += f", where {limit.requests} requests in {limit.period_seconds:g} s were allowed"
+    return Curve(
+        line,
+        f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}",
+        None if limit is None else _drawn(_allowed(limit, span, rows), span, rows),
+        rows,
+        f"{began:%H:%M:%S}",
+        f"{ended:%H:%M:%S}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M:%S}",
+        said,
+    )
+
+
+def _allowed(limit: Limit, span: float, rows: int) -> list[tuple[float, float]]:
+    """Give the most that can be settled by when: a period's requests at once, then their rate."""
+    reached = (rows - limit.requests) * limit.period_seconds / limit.requests
+    if reached <= 0:
+        return [(0.0, rows), (span, rows)]
+    until = min(reached, span)
+    most = limit.requests * (1 + until / limit.period_seconds)
+    return [(0.0, limit.requests), (until, most), (span, most)]
+
+
+def _drawn(known: Iterable[tuple[float, float]], span: float, rows: int) -> str:
+    return " ".join(
+        f"{WIDTH * at / span:.1f},{HEIGHT * (1 - count / rows):.1f}" for at, count in known
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

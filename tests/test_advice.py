@@ -1,0 +1,13 @@
+"""What to do about each code."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch.advice import advice
+from batch.rows import Code
+
+
+@pytest.mark.parametrize("code", Code)
+def test_each_code_has_one_sentence_of_advice(code: Code) -> None:
+    assert advice(code).endswith(".")

@@ -1,0 +1,93 @@
+"""The page as bytes: what it holds, what it may not hold, and what it forbids."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from journals import RUN, failed, journal_of
+
+from batch.record import page
+from batch.rows import Code, Row
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+def text_of(folder: Path, *rows: Row, **more: object) -> str:
+    with journal_of(folder, rows, **more) as journal:
+        return b"".join(page.rendered(journal, RUN.run_id)).decode()
+
+
+def test_nothing_on_the_page_comes_from_elsewhere(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "abc", "x", "y"))
+    assert set(re.findall(r'(?:href|src)="(?!#)([^"]*)"', text)) == {
+        "succeeded.csv",
+        "not_found.csv",
+        "unprocessable.csv",
+        "unresolved.csv",
+        "results.xlsx",
+    }
+    assert not re.search(r"url\(|@import|<link|<img|<iframe", text)
+
+
+def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
+    text = text_of(tmp_path)
+    for kind in ("style", "script"):
+        (inner,) = re.findall(rf"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+    assert "unsafe" not in text
+    assert " style=" not in text
+
+
+def test_hostile_values_are_escaped(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, HOSTILE, "x", "y"), input_name=HOSTILE, operator=HOSTILE)
+    assert HOSTILE not in text
+    assert text.count("<script>") == 1
+
+
+def test_other_columns_are_not_on_the_page(tmp_path: Path) -> None:
+    assert "Zq-reason" not in text_of(tmp_path, failed(2, "abc", "x", "Zq-reason"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"rehearsal": True}, "REHEARSAL: nothing was sent to Register"),
+        ({"settings": {"environment": "sandbox"}}, "SANDBOX: these are not real records"),
+    ],
+)
+def test_what_is_not_real_says_so(tmp_path: Path, more: dict[str, object], said: str) -> None:
+    assert f'role="note">{said}<' in text_of(tmp_path, **more)
+
+
+def test_a_real_run_has_no_banner(tmp_path: Path) -> None:
+    assert 'class="banner"' not in text_of(tmp_path)
+
+
+def test_the_most_urgent_code_comes_first(tmp_path: Path) -> None:
+    duplicate = failed(2, "a", "x", "y", code=Code.DUPLICATE_ROW)
+    conflicting = failed(3, "b", "x", "y", code=Code.CONFLICTING_ROWS)
+    text = text_of(tmp_path, duplicate, conflicting)
+    assert re.findall(r'<h3 id="(\w+)"', text) == ["conflicting_rows", "duplicate_row"]
+
+
+def test_each_kind_says_what_to_do(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "a", "x", "y", code=Code.MALFORMED_TRAINEE_ID))
+    assert "Copy the id again from Register&#39;s export." in text
+
+
+def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:
+    with journal_of(tmp_path, [failed(2, "abc", "x", "y")]) as journal:
+        first, again = (list(page.rendered(journal, RUN.run_id)) for _ in range(2))
+    assert first == again
+
+
+def test_rows_beyond_the_first_stand_on_the_page_too(tmp_path: Path) -> None:
+    text = text_of(tmp_path, *(failed(number, f"id{number}", "x", "y") for number in range(2, 604)))
+    assert text.count("data-outcome=") == 602
+    assert text.count('class="later"') == 102
