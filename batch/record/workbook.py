@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import xlsxwriter
 
 from batch import files
+from batch.advice import advice
 from batch.columns import REPORT_COLUMNS
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
@@ -16,27 +20,38 @@ from batch.rows import Code, Outcome
 
 MOST_ROWS = 1_048_575
 MOST_CHARACTERS = 32_767
+_CUT = " … (cut: the CSV holds all of it)"
 _WIDTHS = {"message": 60, "code": 24, "outcome": 15, "settled_at": 25, "register_date": 14}
+_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """A workbook that is being written, and its two formats."""
+
+    book: Any
+    bold: Any
+    plain: Any
 
 
 def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
-    """Write a run's workbook. A sheet holds a million rows: what is beyond stands in the CSVs."""
+    """Write a run's workbook; what does not fit a sheet or a cell is cut there, and said so."""
     run = ledger.run(run_id)
-    with files.replacing(path) as file:
-        book = xlsxwriter.Workbook(
-            file,
-            {
-                "constant_memory": True,
-                "strings_to_formulas": False,
-                "strings_to_urls": False,
-                "strings_to_numbers": False,
-            },
-        )
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as rows_on_the_way,
+        files.replacing(path) as file,
+    ):
+        book = xlsxwriter.Workbook(file, {**_OPTIONS, "tmpdir": rows_on_the_way})
+        made = _Book(book, book.add_format({"bold": True}), book.add_format())
         book.set_properties({"created": _began(run), "title": f"Run {run_id}"})
-        bold = book.add_format({"bold": True})
-        _write_summary(book.add_worksheet("summary"), ledger, run, bold)
+        _write_summary(made, ledger, run)
         for outcome in Outcome:
-            _write_rows(book.add_worksheet(outcome.value), ledger, run, outcome, bold)
+            _write_rows(made, ledger, run, outcome)
         book.close()
 
 
@@ -44,56 +59,94 @@ def _began(run: RunRecord) -> datetime:
     return datetime.fromisoformat(run.started_at).replace(tzinfo=None)
 
 
-def _write_summary(sheet: Any, ledger: Ledger, run: RunRecord, bold: Any) -> None:
-    lines: list[tuple[str, str | int]] = [
-        ("REHEARSAL: nothing was sent to Register", "") if run.rehearsal else ("Run", run.run_id),
-        ("File", run.input_name),
-        ("Rows", run.input_rows),
-        ("Register", run.base_url),
-        ("Started", run.started_at),
-        ("Finished", run.finished_at or ""),
-    ]
-    codes = ledger.counts(run.run_id)
-    lines += [
-        (outcome.value, sum(n for code, n in codes.items() if Code(code).outcome is outcome))
-        for outcome in Outcome
-    ]
+def _write_summary(made: _Book, ledger: Ledger, run: RunRecord) -> None:
+    sheet = made.book.add_worksheet("summary")
     sheet.set_column(0, 0, 44)
     sheet.set_column(1, 1, 60)
-    for place, (name, value) in enumerate(lines):
-        sheet.write_string(place, 0, name, bold)
+    sheet.set_column(2, 2, 70)
+    for place, (name, value, remark) in enumerate(_summary_lines(ledger, run)):
+        _write_text(made, sheet, place, 0, name, made.bold)
         if isinstance(value, int):
             sheet.write_number(place, 1, value)
         else:
-            sheet.write_string(place, 1, value)
+            _write_text(made, sheet, place, 1, value)
+        _write_text(made, sheet, place, 2, remark)
 
 
-def _write_rows(sheet: Any, ledger: Ledger, run: RunRecord, outcome: Outcome, bold: Any) -> None:
+def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | int, str]]:
+    if run.rehearsal:
+        yield "REHEARSAL: nothing was sent to Register", "", ""
+    elif run.settings.get("environment") == "sandbox":
+        yield "SANDBOX: these are not real records", "", ""
+    yield "Run", run.run_id, ""
+    yield "Run by", run.operator_name or run.operator, ""
+    yield "File", run.input_name, ""
+    yield "Rows", run.input_rows, ""
+    yield "Register", run.base_url, ""
+    yield "Started", run.started_at, ""
+    yield "Finished", run.finished_at or "", ""
+    if run.stopped_because:
+        yield "Stopped early", run.stopped_because, ""
+    codes = ledger.counts(run.run_id)
+    for outcome in Outcome:
+        known = [code for code in Code if code.outcome is outcome and code in codes]
+        rows = sum(codes[code] for code in known)
+        cut = f"the sheet holds the first {MOST_ROWS:,}, the CSV all" if rows > MOST_ROWS else ""
+        yield outcome.value, rows, cut
+        yield from ((f"    {code.value}", codes[code], advice(code)) for code in known)
+
+
+def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
+    sheet = made.book.add_worksheet(outcome.value)
     names = (*run.columns, *REPORT_COLUMNS)
     sheet.freeze_panes(1, 0)
     for place, name in enumerate(names):
         sheet.set_column(place, place, _WIDTHS.get(name, 16))
     for place, name in enumerate(names):
-        sheet.write_string(0, place, name[:MOST_CHARACTERS], bold)
+        _write_text(made, sheet, 0, place, name, made.bold)
     last = 0
-    for last, row in enumerate(ledger.rows(run.run_id, outcome), 1):
-        if last > MOST_ROWS:
+    for place, row in enumerate(ledger.rows(run.run_id, outcome), 1):
+        if place > MOST_ROWS:
             break
-        _write_row(sheet, last, row)
-    sheet.autofilter(0, 0, min(last, MOST_ROWS), len(names) - 1)
+        _write_row(made, sheet, place, row)
+        last = place
+    sheet.autofilter(0, 0, last, len(names) - 1)
 
 
-def _write_row(sheet: Any, place: int, row: RowRecord) -> None:
-    texts = (row.outcome, row.code, row.message)
-    tail = (row.sent_date, row.register_date, row.settled_at)
-    for column, value in enumerate(row.values):
-        sheet.write_string(place, column, value[:MOST_CHARACTERS])
-    first = len(row.values)
-    sheet.write_number(place, first, row.row_number)
-    for column, value in enumerate(texts, first + 1):
-        sheet.write_string(place, column, value)
-    if row.http_status is not None:
-        sheet.write_number(place, first + 4, row.http_status)
-    sheet.write_number(place, first + 5, row.attempts)
-    for column, text in enumerate(tail, first + 6):
-        sheet.write_string(place, column, text or "")
+def _write_row(made: _Book, sheet: Any, place: int, row: RowRecord) -> None:
+    cells = (
+        *row.values,
+        row.row_number,
+        row.outcome,
+        row.code,
+        row.message,
+        row.http_status,
+        row.attempts,
+        row.sent_date,
+        row.register_date,
+        row.settled_at,
+    )
+    for column, value in enumerate(cells):
+        if isinstance(value, int):
+            sheet.write_number(place, column, value)
+        elif value:
+            _write_text(made, sheet, place, column, value)
+
+
+def _write_text(
+    made: _Book, sheet: Any, place: int, column: int, value: str, style: Any = None
+) -> None:
+    text = _fitting(value)
+    if text.startswith("<r>") and text.endswith("</r>"):
+        # xlsxwriter would take this for marked-up text of its own, and write it as it stands
+        sheet.write_rich_string(place, column, text[0], made.plain, text[1:], style or made.plain)
+    else:
+        sheet.write_string(place, column, text, style)
+
+
+def _fitting(value: str) -> str:
+    """Give a text that fits a cell, which holds so many UTF-16 units."""
+    if len(value) <= MOST_CHARACTERS // 2 or len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
+        return value
+    kept = value.encode("utf-16-le")[: 2 * (MOST_CHARACTERS - len(_CUT))]
+    return kept.decode("utf-16-le", "ignore") + _CUT

@@ -10,13 +10,17 @@ from pathlib import Path
 import openpyxl
 import pytest
 from conftest import Ran
+from journals import RUN, journal_of
 
+from batch.record import report
 from batch.register.gateway import Emulator
+from batch.rows import Deferral, Row
 
 HOSTILE = "note,trainee_id,defer_date,defer_reason\n" + "".join(
     f'"{start}HYPERLINK(""x"")","id{number}",2026-10-01,Été\n'
     for number, start in enumerate(("=", "+", "-", "@", "'=", "\t="))
 )
+HOSTILE += '"=HYPERLINK(""x"")","a/b",2026-10-01,Été\n'
 
 
 def converted(path: Path, to: str, folder: Path) -> Path:
@@ -36,7 +40,7 @@ def ran(register: Callable[..., Emulator], submit: Callable[..., Ran]) -> Ran:
     return submit(register(id0="trn_received"), HOSTILE)
 
 
-@pytest.mark.parametrize("name", ["succeeded", "not_found"])
+@pytest.mark.parametrize("name", ["succeeded", "not_found", "unprocessable"])
 def test_a_csv_opens_as_text_with_right_accents(ran: Ran, tmp_path: Path, name: str) -> None:
     opened = converted(ran.folder / f"{name}.csv", "xlsx", tmp_path)
     sheet = openpyxl.load_workbook(opened).active
@@ -46,6 +50,18 @@ def test_a_csv_opens_as_text_with_right_accents(ran: Ran, tmp_path: Path, name: 
     for row in rows:
         assert "f" not in {cell.data_type for cell in row}
         assert row[3].value == "Été"
+
+
+def test_unresolved_rows_open_as_text_too(tmp_path: Path) -> None:
+    row = Row(2, ("=1+1", "@x", "Été"), "a", Deferral("a", "2026-10-01", None))
+    with journal_of(tmp_path, [row]) as journal:
+        written = report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
+    sheet = openpyxl.load_workbook(
+        converted(written.folder / "unresolved.csv", "xlsx", tmp_path)
+    ).active
+    assert sheet is not None
+    assert [cell.value for cell in sheet[2]][:3] == ["'=1+1", "'@x", "Été"]
+    assert "f" not in {cell.data_type for cell in sheet[2]}
 
 
 def test_the_workbook_opens_as_text(ran: Ran, tmp_path: Path) -> None:
