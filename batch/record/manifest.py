@@ -9,14 +9,17 @@ from typing import Any
 
 from batch import files
 from batch.record.ledger import Ledger
+from batch.record.records import RunRecord
 
 NAME = "manifest.json"
 
 
-def place_for(folder: Path, tool_version: str) -> Path:
-    """Give the folder to write to: another version's report is never written over."""
+def place_for(run: RunRecord, folder: Path, tool_version: str) -> Path:
+    """Give the folder to write to: another version's report on this state of the run stays."""
     before = read_manifest(folder)
     if before is None or before.get("report_tool_version") == tool_version:
+        return folder
+    if before.get("finished_at") != run.finished_at:
         return folder
     return folder / f"report-{tool_version}"
 
@@ -36,16 +39,26 @@ def write_manifest(ledger: Ledger, run_id: str, folder: Path, *, tool_version: s
     Where an equal one stands already it is left as it is; one that differs becomes a predecessor.
     """
     before = read_manifest(folder)
-    content = _content(ledger, run_id, folder, tool_version)
+    content = {
+        **facts(ledger, run_id, tool_version),
+        "files": files_of(folder),
+        "journal_digest": ledger.digest(run_id),
+    }
     predecessors: list[str] = []
     if before is not None:
-        predecessors = list(before.get("predecessors", []))
+        predecessors = predecessors_of(before)
         if {**before, "predecessors": []} != {**content, "predecessors": []}:
             predecessors.append(_sha256(folder / NAME))
     data = json.dumps({**content, "predecessors": predecessors}, indent=2).encode() + b"\n"
     with files.replacing(folder / NAME) as file:
         file.write(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def predecessors_of(told: dict[str, Any]) -> list[str]:
+    """Give the SHA-256 of the manifests that this one replaced, oldest first."""
+    listed = told.get("predecessors")
+    return [str(one) for one in listed] if isinstance(listed, list) else []
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -57,7 +70,8 @@ def files_of(folder: Path) -> dict[str, str]:
     }
 
 
-def _content(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> dict[str, Any]:
+def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
+    """Give what a manifest says of the run itself, from the journal."""
     run = ledger.run(run_id)
     return {
         "run_id": run.run_id,
@@ -80,8 +94,6 @@ def _content(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> di
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "codes": ledger.counts(run_id),
-        "files": files_of(folder),
-        "journal_digest": ledger.digest(run_id),
     }
 
 

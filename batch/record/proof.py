@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from batch.errors import UnknownRun
 from batch.record import manifest, report
 from batch.record.ledger import Ledger
-from batch.rows import Outcome
+
+_NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Verdict:
         }
 
 
+def run_id_of(folder: Path) -> str:
+    """Give the id of the run that a folder says it is of, "" where it says none."""
+    return str((manifest.read_manifest(folder) or {}).get("run_id", ""))
+
+
 def verify_run(folder: Path, ledger: Ledger | None, manifest_sha256: str | None) -> Verdict:
     """Hold a run's folder against its manifest, and against the journal where there is one.
 
@@ -62,28 +69,28 @@ def verify_run(folder: Path, ledger: Ledger | None, manifest_sha256: str | None)
     differences = _against_printed(told, own, manifest_sha256)
     differences += _against_files(told, folder)
     differences += _rows_accounted_for(told, folder)
-    unchecked: list[str] = []
-    if ledger is None:
-        unchecked.append("the journal is not here, so rows and attempts were not compared with it")
-    else:
-        differences += _against_journal(told, run_id, ledger, folder)
+    unchecked = [_NO_JOURNAL]
+    if ledger is not None:
+        found, unchecked = _against_journal(told, run_id, ledger, folder)
+        differences += [words for words in found if words not in differences]
     return Verdict(run_id, tuple(differences), tuple(unchecked), own)
 
 
 def _against_printed(told: dict[str, Any], own: str, printed: str | None) -> list[str]:
-    if printed is None or printed.lower() == own:
+    if printed is None or printed.strip().lower() == own:
         return []
-    if printed.lower() in told.get("predecessors", []):
+    if printed.strip().lower() in manifest.predecessors_of(told):
         return ["that SHA-256 is of an earlier manifest of this run: the report was written anew"]
     return ["manifest.json is not the one with that SHA-256"]
 
 
 def _against_files(told: dict[str, Any], folder: Path) -> list[str]:
-    listed: dict[str, str] = dict(told.get("files", {}))
+    listed = _part(told, "files")
     found = manifest.files_of(folder)
     return [
         *(f"{name} is missing" for name in sorted(listed.keys() - found.keys())),
         *(f"{name} was added" for name in sorted(found.keys() - listed.keys())),
+        *(f"{name} was added" for name in _folders_in(folder)),
         *(
             f"{name} was altered"
             for name in sorted(listed.keys() & found.keys())
@@ -92,33 +99,58 @@ def _against_files(told: dict[str, Any], folder: Path) -> list[str]:
     ]
 
 
+def _folders_in(folder: Path) -> list[str]:
+    """Give the folders that do not belong there: only another version's report does."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith((".", "report-"))
+    )
+
+
 def _rows_accounted_for(told: dict[str, Any], folder: Path) -> list[str]:
-    rows = 0
-    for outcome in Outcome:
-        path = folder / f"{outcome.value}.csv"
-        if path.is_file():
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows += max(0, sum(1 for _ in csv.reader(file)) - 1)
-    expected = told.get("input", {}).get("rows")
+    rows, expected = report.rows_in(folder), _part(told, "input").get("rows")
+    if rows is None:
+        return ["the rows cannot be counted: a CSV is missing or cannot be read"]
     return [] if rows == expected else [f"the input had {expected} rows, the CSVs have {rows}"]
 
 
-def _against_journal(told: dict[str, Any], run_id: str, ledger: Ledger, folder: Path) -> list[str]:
+def _against_journal(
+    told: dict[str, Any], run_id: str, ledger: Ledger, folder: Path
+) -> tuple[list[str], list[str]]:
+    """Give what differs from the journal, and what could not be compared with it."""
     try:
         stage = ledger.stage_of(run_id)
-        digest = ledger.digest(run_id)
     except UnknownRun:
-        return ["the journal knows no such run"]
+        return ["the journal knows no such run"], []
     if stage == "purged":
-        return ["the journal's rows of this run were purged"]
-    if digest != told.get("journal_digest"):
-        rows = _differing_rows(run_id, ledger, folder)
-        return rows or ["the journal's rows or attempts are not those of the manifest"]
-    return []
+        return [], ["the journal's rows and attempts of this run were purged"]
+    rows = report.self_check(ledger, run_id, folder)
+    found = [*rows, *_facts_that_differ(told, run_id, ledger, folder)]
+    if not rows and ledger.digest(run_id) != told.get("journal_digest"):
+        found.append("the journal's rows or attempts are not those of the manifest")
+    return found, []
 
 
-def _differing_rows(run_id: str, ledger: Ledger, folder: Path) -> list[str]:
+def _facts_that_differ(
+    told: dict[str, Any], run_id: str, ledger: Ledger, folder: Path
+) -> Iterator[str]:
+    known = manifest.facts(ledger, run_id, str(told.get("report_tool_version")))
+    for name in (name for name, value in known.items() if told.get(name) != value):
+        yield f"manifest.json differs from the journal in `{name}`"
+    if (folder / "summary.json").is_file() and _summary_of(folder) != report.summary(
+        ledger, run_id
+    ):
+        yield "summary.json differs from the journal"
+
+
+def _summary_of(folder: Path) -> object:
     try:
-        return report.self_check(ledger, run_id, folder)
-    except (OSError, csv.Error, UnicodeError):
-        return []
+        return json.loads((folder / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _part(told: dict[str, Any], name: str) -> dict[str, Any]:
+    part = told.get(name)
+    return part if isinstance(part, dict) else {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from batch.record.records import RowRecord
 from batch.rows import Code, Outcome
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_CHARACTERS_READ = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,14 @@ def csv_name(outcome: Outcome) -> str:
 def write_report(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str) -> Written:
     """Write every file of a run from the journal: the same journal gives the same bytes.
 
-    A report of another version of the tool is left as it is; this one then goes beside it.
+    A report of another version of the tool is left as it is, and this one goes beside it,
+    unless the run was carried on since: then it no longer tells how the run ended.
     """
     from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
 
-    place = manifest.place_for(folder, tool_version)
+    place = manifest.place_for(ledger.run(run_id), folder, tool_version)
     files.make_private_folder(place)
+    _remove_unfinished(place)
     for outcome in Outcome:
         _write_csv(ledger, run_id, place / csv_name(outcome), outcome)
     with files.replacing(place / "summary.json") as file:
@@ -80,31 +86,71 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
 def self_check(ledger: Ledger, run_id: str, folder: Path) -> list[str]:
     """Read the CSVs again and give every disagreement with the journal and with the input."""
     run, found = ledger.run(run_id), []
-    rows = 0
     for outcome in Outcome:
-        written = read_report(folder / csv_name(outcome), run.separator)
-        for row in ledger.rows(run_id, outcome):
-            rows += 1
-            told = next(written, None)
-            if told != report_values(row):
-                found.append(
-                    f"{csv_name(outcome)} differs from the journal at row {row.row_number}"
-                )
-        if next(written, None) is not None:
-            found.append(f"{csv_name(outcome)} has rows that the journal has not")
+        name = csv_name(outcome)
+        try:
+            with _reading(folder / name) as told:
+                if next(told, None) != list(_header(ledger, run_id)):
+                    found.append(f"the header of {name} is not the one that was written")
+                found += _differing(name, told, ledger.rows(run_id, outcome))
+        except (OSError, UnicodeError, csv.Error):
+            found.append(f"{name} cannot be read")
+    rows = sum(ledger.counts(run_id).values())
     if rows != run.input_rows:
         found.append(f"the input had {run.input_rows} rows, the outcomes have {rows}")
     return found
 
 
-def read_report(path: Path, separator: str = ",") -> Iterator[list[str]]:
-    """Stream the rows of a report CSV behind its header, as they were before the guard."""
-    del separator  # reports are written with commas, whatever the input had
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        next(reader, None)
-        for record in reader:
-            yield [columns.unguarded(value) for value in record]
+def rows_in(folder: Path) -> int | None:
+    """Count the rows of a folder's CSVs, None where one cannot be read."""
+    rows = 0
+    for outcome in Outcome:
+        try:
+            with _reading(folder / csv_name(outcome)) as told:
+                rows += max(0, sum(1 for _ in told) - 1)
+        except (OSError, UnicodeError, csv.Error):
+            return None
+    return rows
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[Iterator[list[str]]]:
+    """Stream the lines of a report CSV, header included, as they were before the guard."""
+    before = csv.field_size_limit(_MOST_CHARACTERS_READ)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            yield ([columns.unguarded(value) for value in line] for line in lines)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _differing(name: str, told: Iterator[list[str]], rows: Iterator[RowRecord]) -> Iterator[str]:
+    """Give what differs between a CSV and the journal, both in the order of their row numbers."""
+    line = next(told, None)
+    for row in rows:
+        while line is not None and _row_number(line) < row.row_number:
+            yield f"{name} has a row that the journal has not: {_shown(line)}"
+            line = next(told, None)
+        if line is None or _row_number(line) != row.row_number:
+            yield f"{name} lacks row {row.row_number}"
+            continue
+        if line != report_values(row):
+            yield f"{name} differs from the journal at row {row.row_number}"
+        line = next(told, None)
+    while line is not None:
+        yield f"{name} has a row that the journal has not: {_shown(line)}"
+        line = next(told, None)
+
+
+def _row_number(line: list[str]) -> int:
+    text = line[-len(columns.REPORT_COLUMNS)] if len(line) >= len(columns.REPORT_COLUMNS) else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
+
+
+def _shown(line: list[str]) -> str:
+    number = _row_number(line)
+    return "one without a number" if number < 0 else f"row {number}"
 
 
 def report_values(row: RowRecord) -> list[str]:
@@ -133,6 +179,16 @@ def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> Non
             writer.writerow(columns.guarded(value) for value in report_values(row))
         text.flush()
         text.detach()
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half written: it may hold reasons."""
+    for pattern in (".*.csv.*", ".*.json.*", ".*.html.*", ".*.xlsx.*"):
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def _header(ledger: Ledger, run_id: str) -> tuple[str, ...]:

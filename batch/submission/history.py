@@ -84,15 +84,25 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
 
 def verify_run(folder: Path, reports_dir: Path, manifest_sha256: str | None) -> proof.Verdict:
     """Hold a run's folder against its manifest and, where there is one, the journal."""
-    path = reports_dir / JOURNAL
-    if not path.exists():
-        path = folder.parent / JOURNAL
-    ledger = Ledger.read(path) if path.exists() else None
+    ledger = _ledger_of(folder, reports_dir)
     try:
         return proof.verify_run(folder, ledger, manifest_sha256)
     finally:
         if ledger is not None:
             ledger.close()
+
+
+def _ledger_of(folder: Path, reports_dir: Path) -> Ledger | None:
+    """Give the journal beside the folder, or else one that knows the run: a copy may be far off."""
+    if (folder.parent / JOURNAL).exists():
+        return Ledger.read(folder.parent / JOURNAL)
+    if not (reports_dir / JOURNAL).exists():
+        return None
+    ledger = Ledger.read(reports_dir / JOURNAL)
+    if any(run.run_id == proof.run_id_of(folder) for _, run in ledger.runs()):
+        return ledger
+    ledger.close()
+    return None
 
 
 def _counts(codes: Mapping[str, int]) -> dict[str, int]:

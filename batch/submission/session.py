@@ -166,7 +166,7 @@ def write_and_check(
 ) -> Finished:
     """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
     written = report.write_report(journal, run_id, folder, tool_version=tool_version)
-    disagreements = report.self_check(journal, run_id, folder)
+    disagreements = report.self_check(journal, run_id, written.folder)
     if disagreements:
         raise SelfCheckFailed(
             f"the reports of {run_id} disagree with the journal: do not trust them",
@@ -174,7 +174,11 @@ def write_and_check(
             hint="keep the folder and journal.db, and tell the maintainers",
         )
     return finished(
-        journal, run_id, folder, environment=environment, manifest_sha256=written.manifest_sha256
+        journal,
+        run_id,
+        written.folder,
+        environment=environment,
+        manifest_sha256=written.manifest_sha256,
     )
 
 

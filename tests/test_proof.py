@@ -1,0 +1,178 @@
+"""What `verify` sees where files, manifest and journal were altered, together or alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journals import RUN, altered, failed, journal_of
+
+from batch.errors import UnknownRun
+from batch.record import proof, report
+from batch.record.journal import Journal
+from batch.rows import Outcome
+
+ROWS = [failed(number, f"id{number}", "x", "note") for number in (2, 3, 4)]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with journal_of(tmp_path, ROWS) as kept:
+        yield kept
+
+
+@pytest.fixture
+def folder(tmp_path: Path, journal: Journal) -> Path:
+    return report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1").folder
+
+
+def forge(folder: Path, name: str | None = None, **facts: Any) -> None:
+    """Alter the manifest, so that it agrees with an altered file."""
+    path = folder / "manifest.json"
+    told = json.loads(path.read_text()) | facts
+    if name is not None:
+        told["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    path.write_text(json.dumps(told))
+
+
+def differences(folder: Path, journal: Journal | None) -> tuple[str, ...]:
+    return proof.verify_run(folder, journal, None).differences
+
+
+def test_untouched_files_hold(folder: Path, journal: Journal) -> None:
+    verdict = proof.verify_run(folder, journal, None)
+    assert (verdict.holds, verdict.unchecked, len(verdict.lines())) == (True, (), 1)
+
+
+def test_a_csv_altered_together_with_the_manifest_is_named(folder: Path, journal: Journal) -> None:
+    path = folder / "unprocessable.csv"
+    path.write_bytes(path.read_bytes().replace(b"id3", b"id9"))
+    forge(folder, path.name)
+    assert differences(folder, journal) == ("unprocessable.csv differs from the journal at row 3",)
+
+
+def test_a_row_taken_out_is_named_and_no_other(folder: Path, journal: Journal) -> None:
+    path = folder / "unprocessable.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if not line.startswith(b"id3")))
+    forge(folder, path.name)
+    assert differences(folder, journal) == (
+        "the input had 3 rows, the CSVs have 2",
+        "unprocessable.csv lacks row 3",
+    )
+
+
+def test_a_row_put_in_is_named(folder: Path, journal: Journal) -> None:
+    path = folder / "succeeded.csv"
+    path.write_bytes(path.read_bytes() + b"a,b,c,9,succeeded,deferred,,200,1,,,\r\n")
+    assert "succeeded.csv has a row that the journal has not: row 9" in differences(folder, journal)
+
+
+def test_a_header_that_was_altered_is_named(folder: Path, journal: Journal) -> None:
+    path = folder / "succeeded.csv"
+    path.write_bytes(path.read_bytes().replace(b"note", b"nota"))
+    found = differences(folder, journal)
+    assert "the header of succeeded.csv is not the one that was written" in found
+
+
+def test_a_forged_operator_is_named(folder: Path, journal: Journal) -> None:
+    forge(folder, operator={"login": "nobody", "name": None})
+    assert differences(folder, journal) == ("manifest.json differs from the journal in `operator`",)
+
+
+def test_a_forged_summary_is_named(folder: Path, journal: Journal) -> None:
+    path = folder / "summary.json"
+    path.write_text(path.read_text().replace('"unprocessable": 3', '"unprocessable": 0'))
+    forge(folder, path.name)
+    assert differences(folder, journal) == ("summary.json differs from the journal",)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\xff", b'"never closed', b"a\x00b\r\n"])
+def test_a_csv_that_cannot_be_read_is_said_and_no_crash(folder: Path, content: bytes) -> None:
+    path = folder / "succeeded.csv"
+    path.write_bytes(path.read_bytes() + content)
+    assert "succeeded.csv was altered" in differences(folder, None)
+
+
+@pytest.mark.parametrize("name", ["files", "input", "predecessors"])
+def test_a_manifest_of_another_shape_is_no_crash(folder: Path, journal: Journal, name: str) -> None:
+    forge(folder, None, **{name: 7})
+    proof.verify_run(folder, journal, "0" * 64)
+
+
+def test_a_folder_that_was_added_is_named(folder: Path, journal: Journal) -> None:
+    (folder / "more").mkdir()
+    assert differences(folder, journal) == ("more was added",)
+
+
+def test_an_attempt_that_was_altered_is_found(
+    tmp_path: Path, folder: Path, journal: Journal
+) -> None:
+    altered(
+        tmp_path / "journal.db",
+        "INSERT INTO attempts (run_no, kind, intended_at, meaning) VALUES (1, 'info', 1.0, 'x')",
+    )
+    assert "the journal's rows or attempts are not those of the manifest" in differences(
+        folder, journal
+    )
+
+
+def test_without_the_journal_it_says_what_was_not_compared(folder: Path) -> None:
+    verdict = proof.verify_run(folder, None, None)
+    assert verdict.holds
+    assert verdict.lines()[1].startswith("not checked: the journal is not here")
+
+
+def test_after_a_purge_a_copy_still_holds_in_itself(folder: Path, journal: Journal) -> None:
+    journal.purge(RUN.run_id)
+    verdict = proof.verify_run(folder, journal, None)
+    assert (verdict.holds, len(verdict.unchecked)) == (True, 1)
+
+
+def test_a_folder_without_a_manifest_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UnknownRun):
+        proof.verify_run(tmp_path, None, None)
+
+
+def test_another_version_writes_beside_and_leaves_what_is_there(
+    folder: Path, journal: Journal
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    again = report.write_report(journal, RUN.run_id, folder, tool_version="2")
+    assert again.folder == folder / "report-2"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert differences(folder, journal) == differences(again.folder, journal) == ()
+
+
+def test_a_run_carried_on_by_another_version_is_told_anew_in_its_folder(
+    tmp_path: Path, folder: Path, journal: Journal
+) -> None:
+    altered(tmp_path / "journal.db", "UPDATE runs SET finished_at='2026-11-25T10:00:00.000Z'")
+    again = report.write_report(journal, RUN.run_id, folder, tool_version="2")
+    assert again.folder == folder
+    assert len(json.loads((folder / "manifest.json").read_text())["predecessors"]) == 1
+
+
+def test_what_a_killed_process_left_half_written_goes(folder: Path, journal: Journal) -> None:
+    (folder / ".succeeded.csv.x1y2").write_text("half")
+    (folder / ".results.xlsx.x1y2").mkdir()
+    report.write_report(journal, RUN.run_id, folder, tool_version="1")
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_value_longer_than_csv_reads_by_default_passes_the_self_check(tmp_path: Path) -> None:
+    with journal_of(tmp_path, [failed(2, "a", "b", "x" * 200_000)]) as journal:
+        report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
+        assert report.self_check(journal, RUN.run_id, tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_self_check_says_which_csv_is_missing(
+    folder: Path, journal: Journal, outcome: Outcome
+) -> None:
+    (folder / f"{outcome}.csv").unlink()
+    assert report.self_check(journal, RUN.run_id, folder) == [f"{outcome}.csv cannot be read"]
