@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import openpyxl
 import pytest
 from conftest import Office, Ran
 
+from batch import __version__
 from batch.register.gateway import Emulator
 
 Serving = Callable[..., Emulator]
@@ -147,6 +149,25 @@ def test_verify_works_on_a_copy_without_the_journal(ran: Ran, office: Office) ->
     told = office.run("verify", str(copy), "--reports-dir", "nowhere")
     assert told.code == 0
     assert "not checked" in told.out
+
+
+def test_verify_of_a_copy_does_not_ask_a_journal_of_other_runs(
+    ran: Ran, office: Office, register: Serving, submit: Submit
+) -> None:
+    copy = office.folder / "elsewhere" / ran.folder.name
+    shutil.copytree(ran.folder, copy)
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (office.reports / name).unlink(missing_ok=True)
+    submit(register(abc="trn_received"), MESSY)
+    told = office.run("verify", str(copy))
+    assert (told.code, "not checked" in told.out) == (0, True)
+
+
+def test_report_of_another_version_shows_what_it_wrote_beside(ran: Ran, office: Office) -> None:
+    manifest = ran.folder / "manifest.json"
+    told = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(told | {"report_tool_version": "0.0.1"}))
+    assert f"report-{__version__}" in office.run("report", ran.folder.name).out
 
 
 def test_verify_checks_a_printed_hash(ran: Ran, office: Office) -> None:
