@@ -6,15 +6,8 @@ import json
 
 import pytest
 
-from batch.register.answers import (
-    Answer,
-    Kind,
-    NoReply,
-    Reply,
-    meaning_of_defer,
-    meaning_of_info,
-    meaning_of_read,
-)
+from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
+from batch.register.meanings import Answer, Kind, NoReply, Reply
 from batch.rows import Deferral
 
 OURS = Deferral("abcDEF", "2026-10-01", "Illness of a parent")

@@ -98,9 +98,22 @@ def test_every_module_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(MODULES[name])
 
 
-@pytest.mark.parametrize(
-    "name", ["errors", "rows", "columns", "register.answers", "register.model"]
+PURE = (
+    "errors",
+    "rows",
+    "columns",
+    "register.answers",
+    "register.contents",
+    "register.meanings",
+    "register.model",
+    "submission.clocks",
+    "submission.pacing",
+    "submission.settling",
+    "submission.windows",
 )
+
+
+@pytest.mark.parametrize("name", PURE)
 def test_the_pure_rooms_import_no_third_party_and_no_io(name: str) -> None:
     parties = {other.split(".")[0] for other in imported(MODULES[name])}
     assert not parties & {*OWNERS, "asyncio", "os", "pathlib", "socket", "time"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch.register.answers import Reply
+from batch.register.meanings import Reply
 from batch.register.model import ANY_TOKEN, Begun, Deed, Register, Request, Who
 from batch.register.trainees import STATES, Trainee
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.register import troubles
-from batch.register.answers import Reply
+from batch.register.meanings import Reply
 from batch.register.model import Register
 from batch.register.routes import route_of
 from batch.register.trainees import STATES, Trainee

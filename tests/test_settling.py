@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch.register.answers import Kind, Meaning
+from batch.register.meanings import Kind, Meaning
 from batch.rows import Code, Deferral, Settled
 from batch.submission.settling import (
     Course,

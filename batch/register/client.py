@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from batch import __version__
-from batch.register.answers import Answer, NoReply, Reply
+from batch.register.meanings import Answer, NoReply, Reply
 from batch.rows import Deferral
 
 MOST_BYTES = 2_000_000

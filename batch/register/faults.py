@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from batch.register.answers import Reply
+from batch.register.meanings import Reply
 from batch.register.model import Register
 from batch.register.routes import Endpoint, Route
 from batch.rows import folded

@@ -19,8 +19,8 @@ from email.utils import formatdate
 from typing import Any
 
 from batch.register import faults
-from batch.register.answers import Reply
 from batch.register.faults import Fault, FaultPlan, Given
+from batch.register.meanings import Reply
 from batch.register.model import Begun, Register, Request
 from batch.register.routes import Endpoint, Route, route_of
 from batch.register.troubles import out_of_service

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import parse_qs
 
 from batch.register import replies
-from batch.register.answers import Reply
+from batch.register.meanings import Reply
 from batch.register.trainees import Trainee, as_seen, instant
 
 PER_PAGE = 50

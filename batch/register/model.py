@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from batch.register import replies
-from batch.register.answers import Reply
 from batch.register.history import Deed, Event, Who, deferrals_by_api
 from batch.register.listing import listed
+from batch.register.meanings import Reply
 from batch.register.routes import Endpoint, Route, route_of
 from batch.register.trainees import DEFERRABLE, Trainee, as_seen, instant
 from batch.register.validation import Wanted, wanted

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from batch.register.answers import Reply
+from batch.register.meanings import Reply
 
 _JSON = "application/json; charset=utf-8"
 _FRESH = "max-age=0, private, must-revalidate"

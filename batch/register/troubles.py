@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from batch.register import replies
-from batch.register.answers import Reply
 from batch.register.faults import (
     Altered,
     Arrival,
@@ -25,6 +24,7 @@ from batch.register.faults import (
     Reinstating,
     Truncated,
 )
+from batch.register.meanings import Reply
 
 _HTML = {"content-type": "text/html"}
 _TEXT = {"content-type": "text/plain", "cache-control": "no-cache"}

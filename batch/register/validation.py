@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch.register import replies
-from batch.register.answers import Reply
 from batch.register.dates import LONGEST, stored_date
+from batch.register.meanings import Reply
 
 LONGEST_REASON = 500
 """Unicode code points, untrimmed."""

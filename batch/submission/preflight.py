@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from batch.register.answers import Kind, Meaning
+from batch.register.meanings import Kind, Meaning
 from batch.submission.service import PROBE_WAITS_SECONDS, Service, Stopping
 
 KNOWN_VERSION = "v2026.1"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal, PendingRow
-from batch.register.answers import Kind, Meaning
+from batch.register.meanings import Kind, Meaning
 from batch.rows import Settled
 from batch.submission import settling
 from batch.submission.service import Claim, Service, Stopped, Stopping

@@ -13,15 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batch.record.journal import Journal
-from batch.register.answers import (
-    Answer,
-    Kind,
-    Meaning,
-    NoReply,
-    meaning_of_defer,
-    meaning_of_info,
-    meaning_of_read,
-)
+from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
+from batch.register.meanings import Answer, Kind, Meaning, NoReply
 from batch.rows import Deferral
 from batch.submission.pacing import Pacer, Slot
 

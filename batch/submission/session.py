@@ -18,8 +18,8 @@ from batch.errors import SelfCheckFailed
 from batch.logs import run_log
 from batch.record import report
 from batch.record.journal import Journal
-from batch.register.answers import Meaning
 from batch.register.client import Client
+from batch.register.meanings import Meaning
 from batch.rows import Code, Outcome, Settled
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from batch.register.answers import DEFERRABLE, Kind, Meaning
+from batch.register.meanings import DEFERRABLE, Kind, Meaning
 from batch.rows import Code, Deferral, Settled
 
 MOST_SENDS = 3

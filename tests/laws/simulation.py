@@ -20,7 +20,7 @@ from typing import Any
 from batch.record import schema
 from batch.record.journal import Journal
 from batch.record.records import RowRecord, RunRecord
-from batch.register.answers import Answer, NoReply, Reply
+from batch.register.meanings import Answer, NoReply, Reply
 from batch.register.model import Begun, Deed, Register, Request, Who
 from batch.register.trainees import Trainee
 from batch.rows import Code, Deferral, Outcome, Row

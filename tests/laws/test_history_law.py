@@ -12,7 +12,7 @@ from simulation import tell_history
 
 from batch.record import journal as journal_module
 from batch.record.journal import Journal
-from batch.register.answers import Meaning
+from batch.register.meanings import Meaning
 from batch.submission import settling
 from batch.submission.pacing import Pacer, Slot
 from batch.submission.settling import Course, Read, Send, Step

@@ -13,7 +13,7 @@ from simulation import _run_record
 
 from batch.record import schema
 from batch.record.journal import IN_DOUBT, Journal
-from batch.register.answers import Kind
+from batch.register.meanings import Kind
 from batch.rows import Code, Deferral, Row, Settled
 
 ROWS = 4

@@ -25,7 +25,7 @@ from simulation import EPOCH, LOST_ANSWER_WAIT, TIMEOUT, VirtualClock, VirtualLo
 
 from batch.record import schema
 from batch.record.journal import Journal
-from batch.register.answers import Answer, NoReply, Reply
+from batch.register.meanings import Answer, NoReply, Reply
 from batch.register.model import Register
 from batch.register.trainees import Trainee
 from batch.rows import Deferral, Row
