@@ -63,7 +63,7 @@ def test_the_commit_waits_in_another_thread(path: Path) -> None:
     journal = opened(path)
     run_no = staged(journal)
     threads: list[int] = []
-    commit = journal._commit
+    commit = journal._commits._commit
 
     async def watched(call: object) -> object:
         def noted() -> object:
@@ -72,7 +72,7 @@ def test_the_commit_waits_in_another_thread(path: Path) -> None:
 
         return await commit(noted)
 
-    journal._commit = watched
+    journal._commits._commit = watched
     asyncio.run(journal.intend(run_no, 2, "defer"))
     journal.close()
     assert threads
@@ -83,7 +83,7 @@ def test_intents_of_one_moment_share_a_commit(path: Path) -> None:
     journal = opened(path)
     run_no = staged(journal)
     commits: list[int] = []
-    commit = journal._commit
+    commit = journal._commits._commit
 
     async def counted(call: object) -> object:
         commits.append(1)
@@ -92,7 +92,7 @@ def test_intents_of_one_moment_share_a_commit(path: Path) -> None:
     async def ten() -> None:
         await asyncio.gather(*(journal.intend(run_no, 2, "defer") for _ in range(10)))
 
-    journal._commit = counted
+    journal._commits._commit = counted
     asyncio.run(ten())
     journal.close()
     assert len(commits) == 1

@@ -14,6 +14,7 @@ from journals import RUN, altered, failed, journal_of
 from batch.errors import UnknownRun
 from batch.record import proof, report
 from batch.record.journal import Journal
+from batch.record.purge import Purge
 from batch.rows import Outcome
 
 ROWS = [failed(number, f"id{number}", "x", "note") for number in (2, 3, 4)]
@@ -128,7 +129,7 @@ def test_without_the_journal_it_says_what_was_not_compared(folder: Path) -> None
 
 
 def test_after_a_purge_a_copy_still_holds_in_itself(folder: Path, journal: Journal) -> None:
-    journal.purge(RUN.run_id)
+    Purge(journal._connection).purge(RUN.run_id)
     verdict = proof.verify_run(folder, journal, None)
     assert (verdict.holds, len(verdict.unchecked)) == (True, 1)
 

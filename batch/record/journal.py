@@ -35,28 +35,37 @@ nothing, and the next writer removes it.
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from batch.errors import JournalLost
-from batch.record import schema
-from batch.record.ledger import Ledger
-from batch.record.records import RunRecord
+from batch import files
+from batch.record import locks, schema
+from batch.record.commits import Commit, GroupCommit
+from batch.record.drafts import Drafts
 from batch.record.times import iso
-from batch.rows import Code, Deferral, Problem, Row, Settled, folded, joined_messages
+from batch.rows import Code, Deferral, Settled
 
 IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 """Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
 
 _IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"
 
-GATHERING_SECONDS = 0.001
-"""How long a commit waits for others to join it, in seconds."""
+_OPEN_REQUESTS = (
+    "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
+    " JOIN attempts a ON a.run_no=e.run_no AND a.row_number=e.row_number AND a.kind='defer'"
+    " WHERE e.folded_id=r.folded_id AND e.defer_date IS NOT NULL AND x.origin=m.origin"
+    " AND (x.run_no=m.run_no OR NOT (x.rehearsal OR m.rehearsal))"
+    f" AND {_IS_IN_DOUBT}"
+    " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
+)
 
-Commit = Callable[[Callable[[], object]], Awaitable[object]]
+_UNRESOLVED_WORDS = (
+    "A request was sent and its answer was lost: Register may hold the deferral or not.",
+    "Not sent: the run stopped before this row.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ class PendingRow:
     is_open: bool
 
 
-class Journal(Ledger):
+class Journal(Drafts):
     """The journal, opened by its one writer; reading it is inherited from `Ledger`.
 
     `wall` gives Unix seconds; `commit` runs a blocking call without blocking the event loop.
@@ -81,14 +90,8 @@ class Journal(Ledger):
         wall: Callable[[], float],
         commit: Commit = asyncio.to_thread,
     ) -> None:
-        super().__init__(connection)
-        self._wall = wall
-        self._commit = commit
-        self._queued: list[tuple[str, tuple[object, ...], Callable[[], None] | None]] = []
-        self._waiting: list[asyncio.Future[None]] = []
-        self._flusher: asyncio.Task[None] | None = None
-        self._between_commits = asyncio.Lock()
-        self._lost: JournalLost | None = None
+        super().__init__(connection, wall=wall)
+        self._commits = GroupCommit(connection, commit)
         last = connection.execute("SELECT coalesce(max(attempt_id), 0) FROM attempts").fetchone()
         self._last_attempt_id: int = last[0]
 
@@ -99,137 +102,24 @@ class Journal(Ledger):
         journal._remove_staged()
         return journal
 
-    # Before the run
-
-    def stage(self, run: RunRecord, *, origin: str) -> int:
-        """Write down a run that is not yet confirmed, and give its number."""
-        details = asdict(run)
-        for name in ("run_id", "rehearsal", "input_sha256", "input_rows", "started_at"):
-            del details[name]
-        cursor = self._connection.execute(
-            "INSERT INTO runs (run_id, stage, origin, rehearsal, input_sha256, input_rows,"
-            " started_at, details) VALUES (?, 'staged', ?, ?, ?, ?, ?, ?)",
-            (
-                run.run_id,
-                origin,
-                run.rehearsal,
-                run.input_sha256,
-                run.input_rows,
-                run.started_at,
-                json.dumps(details),
-            ),
-        )
-        return int(cursor.lastrowid or 0)
-
-    def add_rows(self, run_no: int, rows: Iterable[Row]) -> None:
-        """Write down rows of a staged run; those that failed a check are settled at once."""
-        now = iso(self._wall())
-        self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
-            (_row_values(run_no, row, now) for row in rows),
-        )
-        self._connection.execute("COMMIT")
-
-    def add_problems(self, run_no: int, found: Iterable[tuple[int, Problem]]) -> None:
-        """Settle rows of a staged run by what was found over the whole file."""
-        now = iso(self._wall())
-        self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "UPDATE rows SET outcome='unprocessable', code=coalesce(code, ?),"
-            " message=trim(coalesce(message, '') || ' ' || ?), settled_at=?, defer_date=NULL"
-            " WHERE run_no=? AND row_number=?",
-            ((problem.code, problem.message, now, run_no, number) for number, problem in found),
-        )
-        self._connection.execute("COMMIT")
-
-    def settle_now(self, run_no: int, settled: Mapping[int, Settled]) -> None:
-        """Settle rows before the run begins, all in one commit."""
-        now = iso(self._wall())
-        self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
-            " WHERE run_no=? AND row_number=?",
-            (
-                (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
-                for number, row in settled.items()
-            ),
-        )
-        self._connection.execute("COMMIT")
-
-    def describe(self, run_no: int, *, input_rows: int, input_sha256: str, **more: object) -> None:
-        """Complete a staged run by what is known only after the file was read."""
-        self._connection.execute(
-            "UPDATE runs SET input_rows=?, input_sha256=?, details=json_patch(details, ?)"
-            " WHERE run_no=?",
-            (input_rows, input_sha256, json.dumps(more), run_no),
-        )
-
-    def discard(self, run_no: int) -> None:
-        """Forget a staged run: it was declined, or its file turned out to be unusable."""
-        for table in ("rows", "attempts", "runs"):
-            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
-
-    def discard_if_staged(self, run_no: int) -> None:
-        """Forget a run, unless it has been confirmed meanwhile."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
-        if stage.fetchone() == ("staged",):
-            self.discard(run_no)
-
-    def start(self, run_no: int) -> None:
-        """Mark a run as confirmed: from here on it can be resumed."""
-        self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
-
-    def end_for_good(self, run_no: int) -> None:
-        """Mark an unfinished run as one that can no longer be resumed."""
-        self._connection.execute("UPDATE runs SET stage='ended' WHERE run_no=?", (run_no,))
-
-    # After the run
-
-    def purgeable(self, before: str) -> list[str]:
-        """Give the runs that began before then and need nothing more."""
-        found = self._connection.execute(
-            "SELECT run_id FROM runs WHERE started_at<? AND stage IN ('finished', 'ended')",
-            (before,),
-        )
-        return [run_id for (run_id,) in found]
-
-    def forget(self, digests: Iterable[tuple[str, str]]) -> None:
-        """Keep hashes of deferrals, each with its run, beyond the rows themselves."""
-        self._connection.executemany("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", digests)
-
-    def purge(self, run_id: str) -> None:
-        """Delete a run's rows and attempts; its one line, with the counts, stays."""
-        counts, run_no = self.counts(run_id), self.run_number(run_id)
-        self._connection.execute("BEGIN")
-        for table in ("rows", "attempts"):
-            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
-        self._connection.execute(
-            "UPDATE runs SET stage='purged', details=json_patch(details, ?) WHERE run_no=?",
-            (json.dumps({"purged_counts": counts} | _NOBODY), run_no),
-        )
-        self._connection.execute("COMMIT")
-
-    def vacuum(self) -> None:
-        """Leave nothing in the file of what was deleted."""
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    # During the run
-
     async def intend(self, run_no: int, row_number: int | None, kind: str) -> int:
         """Write down that a request will be sent; it may leave once this returns."""
-        self._last_attempt_id += 1
-        attempt_id = self._last_attempt_id
-        self._queue(
-            "INSERT INTO attempts (attempt_id, run_no, row_number, kind, intended_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (attempt_id, run_no, row_number, kind, self._wall()),
-        )
+        return (await self.intend_all(run_no, [row_number], kind))[0]
+
+    async def intend_all(
+        self, run_no: int, row_numbers: Sequence[int | None], kind: str
+    ) -> list[int]:
+        """Write down that requests will be sent, all in one commit; gives an attempt for each."""
+        first, now = self._last_attempt_id + 1, self._wall()
+        self._last_attempt_id += len(row_numbers)
+        for attempt_id, row_number in enumerate(row_numbers, first):
+            self._commits.queue(
+                "INSERT INTO attempts (attempt_id, run_no, row_number, kind, intended_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (attempt_id, run_no, row_number, kind, now),
+            )
         await self.flush()
-        return attempt_id
+        return list(range(first, first + len(row_numbers)))
 
     def answer(
         self,
@@ -242,7 +132,7 @@ class Journal(Ledger):
         register_date: str | None = None,
     ) -> None:
         """Write down what came back; on disk with the next commit."""
-        self._queue(
+        self._commits.queue(
             "UPDATE attempts SET answered_at=?, meaning=?, http_status=?, request_id=?, state=?,"
             " register_date=? WHERE attempt_id=?",
             (self._wall(), meaning, http_status, request_id, state, register_date, attempt_id),
@@ -252,7 +142,7 @@ class Journal(Ledger):
         self, run_no: int, row_number: int, settled: Settled, then: Callable[[], None] | None = None
     ) -> None:
         """Write down what became of a row; `then` is called once that is on disk."""
-        self._queue(
+        self._commits.queue(
             "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
             " WHERE run_no=? AND row_number=?",
             (
@@ -269,17 +159,11 @@ class Journal(Ledger):
 
     async def flush(self) -> None:
         """Return once everything written so far is on disk. Raises JournalLost."""
-        if self._lost is not None:
-            raise self._lost
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.ensure_future(self._flush_groups())
-        await future
+        await self._commits.flush()
 
     async def pending(self, run_no: int, after: int, most: int) -> list[PendingRow]:
         """Give the next rows to settle behind a row number, in the order of the file."""
-        async with self._between_commits:
+        async with self._commits.between:
             found = self._connection.execute(
                 "SELECT row_number, trainee_id, defer_date, defer_reason,"
                 f" EXISTS ({_OPEN_REQUESTS}) FROM rows r WHERE run_no=? AND row_number>?"
@@ -331,73 +215,19 @@ class Journal(Ledger):
         """Close the file; what was not flushed is gone."""
         self._connection.close()
 
-    def _queue(
-        self, sql: str, values: tuple[object, ...], then: Callable[[], None] | None = None
-    ) -> None:
-        self._queued.append((sql, values, then))
 
-    async def _flush_groups(self) -> None:
-        while self._waiting and self._lost is None:
-            await asyncio.sleep(GATHERING_SECONDS)
-            async with self._between_commits:
-                await self._flush_group()
+@contextmanager
+def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -> Iterator[Journal]:
+    """Hold the only writer's place and give the journal, made or migrated where needed.
 
-    async def _flush_group(self) -> None:
-        queued, self._queued = self._queued, []
-        waiting, self._waiting = self._waiting, []
+    `run_id` and `since` tell others who holds it. Raises AlreadyRunning, UsageProblem,
+    JournalProblem.
+    """
+    files.make_private_folder(path.parent)
+    files.refuse_shared_folder(path.parent)
+    with locks.one_writer(path, run_id=run_id, since=since):
+        journal = Journal.open(path, wall=wall)
         try:
-            self._connection.execute("BEGIN")
-            for sql, values, _ in queued:
-                self._connection.execute(sql, values)
-            await self._commit(self._connection.commit)
-        except sqlite3.Error as error:
-            self._lose(error, waiting)
-            return
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-        for _, _, then in queued:
-            if then is not None:
-                then()
-
-    def _lose(self, error: sqlite3.Error, waiting: list[asyncio.Future[None]]) -> None:
-        self._lost = JournalLost(
-            f"the journal can no longer be written: {error}",
-            hint="make room on the disk, then `defer-batch resume` carries on; nothing is lost",
-        )
-        for future in [*waiting, *self._waiting]:
-            if not future.done():
-                future.set_exception(self._lost)
-        self._waiting.clear()
-
-    def _remove_staged(self) -> None:
-        staged = self._connection.execute("SELECT run_no FROM runs WHERE stage='staged'")
-        for (run_no,) in staged.fetchall():
-            self.discard(run_no)
-
-
-_OPEN_REQUESTS = (
-    "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
-    " JOIN attempts a ON a.run_no=e.run_no AND a.row_number=e.row_number AND a.kind='defer'"
-    " WHERE e.folded_id=r.folded_id AND e.defer_date IS NOT NULL AND x.origin=m.origin"
-    " AND (x.run_no=m.run_no OR NOT (x.rehearsal OR m.rehearsal))"
-    f" AND {_IS_IN_DOUBT}"
-    " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
-)
-
-_NOBODY = {"operator": "", "operator_name": "", "host": "", "command": [], "columns": []}
-"""What is left of a purged run's details: times, counts and the input's hash say it happened."""
-
-_UNRESOLVED_WORDS = (
-    "A request was sent and its answer was lost: Register may hold the deferral or not.",
-    "Not sent: the run stopped before this row.",
-)
-
-
-def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
-    own = json.dumps(row.values, ensure_ascii=False)
-    ids = (run_no, row.row_number, own, row.trainee_id, folded(row.trainee_id))
-    if row.deferral is not None:
-        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, None, None, None, None)
-    code = row.problems[0].code
-    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now)
+            yield journal
+        finally:
+            journal.close()

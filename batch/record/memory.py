@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from batch.record.journal import Journal
 from batch.record.ledger import Ledger
+from batch.record.purge import Purge
 from batch.rows import Code, Settled
 
 _EARLIER = (
@@ -95,7 +95,7 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
                 yield Remembered(number, Settled(Code.DEFERRED_EARLIER, words, date))
 
 
-def remember_for_good(journal: Journal, run_id: str) -> None:
+def remember_for_good(journal: Purge, run_id: str) -> None:
     """Keep a run's deferrals as hashes, so that its purge takes nothing from the memory."""
     origin = journal.run(run_id).base_url
     if journal.run(run_id).rehearsal:

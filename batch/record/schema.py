@@ -8,6 +8,9 @@ from pathlib import Path
 from batch import files
 from batch.errors import JournalProblem
 
+JOURNAL = "journal.db"
+"""The journal's name within a reports folder (interface.md)."""
+
 APPLICATION_ID = 0x44464A31  # "DFJ1", so that a foreign database is told from ours
 MIGRATIONS = (
     """

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from batch.errors import JournalProblem
-from batch.record import locks, proof
-from batch.record.journal import Journal
+from batch.record import proof
+from batch.record.journal import writing
 from batch.record.ledger import Ledger
+from batch.record.schema import JOURNAL
 from batch.record.times import iso
 from batch.rows import Code, Outcome
 from batch.submission.session import write_and_check
 from batch.submission.terms import Finished
-
-JOURNAL = "journal.db"
 
 
 def runs(reports_dir: Path) -> list[dict[str, Any]]:
@@ -67,19 +66,15 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
         raise JournalProblem(
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
-    with locks.one_writer(path, run_id=run_id, since=iso(time.time())):
-        journal = Journal.open(path, wall=time.time)
-        try:
-            journal.settle_the_rest(journal.run_number(run_id))
-            return write_and_check(
-                journal,
-                run_id,
-                reports_dir / run_id,
-                environment=str(journal.run(run_id).settings.get("environment", "")),
-                tool_version=tool_version,
-            )
-        finally:
-            journal.close()
+    with writing(path, run_id=run_id, since=iso(time.time()), wall=time.time) as journal:
+        journal.settle_the_rest(journal.run_number(run_id))
+        return write_and_check(
+            journal,
+            run_id,
+            reports_dir / run_id,
+            environment=str(journal.run(run_id).settings.get("environment", "")),
+            tool_version=tool_version,
+        )
 
 
 def verify_run(folder: Path, reports_dir: Path, manifest_sha256: str | None) -> proof.Verdict:

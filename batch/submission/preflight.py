@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from batch.register.meanings import Kind, Meaning
-from batch.submission.service import PROBE_WAITS_SECONDS, Service, Stopping
+from batch.submission.health import PROBE_WAITS_SECONDS
+from batch.submission.service import Service
+from batch.submission.stopping import Stopping
 
 KNOWN_VERSION = "v2026.1"
 """A version that the live service serves (API.md, "Where")."""

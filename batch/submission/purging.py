@@ -10,11 +10,11 @@ from pathlib import Path
 
 from batch.errors import UsageProblem
 from batch.record import locks
-from batch.record.journal import Journal
 from batch.record.memory import remember_for_good
+from batch.record.purge import Purge
+from batch.record.schema import JOURNAL, open_for_writing
 from batch.record.times import iso
 
-JOURNAL = "journal.db"
 _SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 
@@ -30,7 +30,7 @@ def purge_runs(reports_dir: Path, older_than: str, *, confirm: Callable[[str], b
         return 0
     now = time.time()
     with locks.one_writer(path, run_id="purge", since=iso(now)):
-        journal = Journal.open(path, wall=time.time)
+        journal = Purge(open_for_writing(path))
         try:
             old = journal.purgeable(iso(now - age))
             if not old:

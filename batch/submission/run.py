@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from batch.errors import JournalLost
-from batch.record.journal import Journal, PendingRow
+from batch.record.journal import Journal
 from batch.register.meanings import Kind, Meaning
 from batch.rows import Settled
 from batch.submission import settling
-from batch.submission.service import Claim, Service, Stopped, Stopping
-from batch.submission.settling import Course, Later, Read, Send, Step, Stop
+from batch.submission.queue import Queue, UnderWay
+from batch.submission.service import Service
+from batch.submission.settling import Later, Read, Send, Step, Stop
+from batch.submission.stopping import Stopped, Stopping
 
 MOST_READ_FAILURES = 5
 MOST_REFUSALS_IN_A_ROW = 10
-ROWS_A_PAGE = 100
-
-
-@dataclass(slots=True)
-class _UnderWay:
-    """A row that a worker holds, and where it stands."""
-
-    row_number: int
-    course: Course
-    step: Step
-    claim: Claim | None = None
-    read_after: float | None = None
-    """When the lost answer's wait is over, on the loop's clock; None where none runs."""
 
 
 class Submission:
@@ -58,27 +46,25 @@ class Submission:
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
         self._on_settled = on_settled
-        self._claims_ahead = not service.pacer.is_limited
-        self._page: list[PendingRow] = []
-        self._last_row_number = 0
-        self._paging = asyncio.Lock()
-        self._later: list[tuple[float, int, _UnderWay]] = []
-        self._under_way = 0
-        self._changed = asyncio.Event()
+        self._queue = Queue(
+            journal,
+            stopping,
+            run_no=run_no,
+            lost_answer_wait_seconds=lost_answer_wait_seconds,
+            intents_ahead=0 if service.pacer.is_limited else 2 * max_at_once,
+        )
         self._reads_work = True
         self._refusals = 0
-        self._began = 0.0
 
     async def submit(self) -> None:
         """Settle every pending row, or as many as the run's end lets. Raises JournalLost."""
-        self._began = asyncio.get_running_loop().time()
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._max_at_once)]
         everyone = asyncio.ensure_future(asyncio.wait(workers, return_when=_AT_FIRST_FAILURE))
         stopped = asyncio.ensure_future(self._stopping.event.wait())
         try:
             either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            self._changed.set()
+            self._queue.close()
             await asyncio.wait({everyone}, timeout=self._timeout_seconds)
         finally:
             for task in (everyone, stopped, *workers):
@@ -88,12 +74,11 @@ class Submission:
         for error in ended:
             if isinstance(error, Exception):
                 raise error
+        self._queue.close()
         await self._journal.flush()
 
     async def _work(self) -> None:
-        ahead: _UnderWay | None = None
-        while (row := ahead or await self._next()) is not None:
-            ahead = await self._claimed_ahead()
+        while (row := await self._queue.next()) is not None:
             try:
                 await self._advance(row)
             except Stopped:
@@ -102,68 +87,9 @@ class Submission:
                 self._stopping(lost.message)
                 raise
             finally:
-                self._under_way -= 1
-                self._changed.set()
+                self._queue.done()
 
-    # Which row is next
-
-    async def _next(self) -> _UnderWay | None:
-        """Give a fresh row, or one whose wait is over; None when there will be none."""
-        while self._stopping.reason is None:
-            row = await self._fresh()
-            if row is not None:
-                return row
-            now = asyncio.get_running_loop().time()
-            if self._later and self._later[0][0] <= now:
-                self._under_way += 1
-                return heapq.heappop(self._later)[2]
-            if not self._later and not self._under_way:
-                self._changed.set()
-                return None
-            await self._until_change(self._later[0][0] - now if self._later else None)
-        return None
-
-    async def _claimed_ahead(self) -> _UnderWay | None:
-        """Give a worker's next row, its intent on the way to the disk, where no limit paces.
-
-        Then the disk would: so the next intent is synced while this row is under way. With a rate
-        limit it would only stand for longer, and a crash would have more rows to read.
-        """
-        if not self._claims_ahead or self._stopping.reason is not None:
-            return None
-        row = await self._fresh()
-        if row is not None and isinstance(row.step, Send):
-            row.claim = self._service.claim(row.row_number)
-        return row
-
-    async def _fresh(self) -> _UnderWay | None:
-        async with self._paging:
-            if not self._page:
-                self._page = await self._journal.pending(
-                    self._run_no, self._last_row_number, ROWS_A_PAGE
-                )
-                self._page.reverse()
-            if not self._page:
-                return None
-            pending = self._page.pop()
-            self._last_row_number = pending.row_number
-            self._under_way += 1
-        course = Course(pending.deferral, is_open=pending.is_open)
-        read_after = self._began + self._wait_seconds if pending.is_open else None
-        step = settling.first_step(course)
-        return _UnderWay(pending.row_number, course, step, read_after=read_after)
-
-    async def _until_change(self, seconds: float | None) -> None:
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-    # What becomes of it
-
-    async def _advance(self, row: _UnderWay) -> None:
+    async def _advance(self, row: UnderWay) -> None:
         while True:
             match row.step:
                 case Send():
@@ -172,8 +98,7 @@ class Submission:
                     row.step = await self._read(row, row.step)
                 case Later():
                     row.step = Read(settling.Why.LOST)
-                    ready = row.read_after or 0.0
-                    heapq.heappush(self._later, (ready, row.row_number, row))
+                    self._queue.later(row)
                     return
                 case Stop(why):
                     self._stopping(why)
@@ -182,15 +107,15 @@ class Submission:
                     self._settle(row, settled)
                     return
 
-    def _settle(self, row: _UnderWay, settled: Settled) -> None:
+    def _settle(self, row: UnderWay, settled: Settled) -> None:
         number = row.row_number
         self._journal.settle(
             self._run_no, number, settled, lambda: self._on_settled(number, settled)
         )
 
-    async def _send(self, row: _UnderWay) -> Step:
-        claim, row.claim = row.claim, None
-        meaning = await self._service.defer(row.row_number, row.course.deferral, claim)
+    async def _send(self, row: UnderWay) -> Step:
+        intent, row.intent = row.intent, None
+        meaning = await self._service.defer(row.row_number, row.course.deferral, intent)
         step = settling.after_defer(row.course, meaning)
         row.course = replace(row.course, sends=row.course.sends + 1)
         if meaning.kind is Kind.LOST:
@@ -199,7 +124,7 @@ class Submission:
         await self._note_refusal(meaning)
         return step
 
-    async def _read(self, row: _UnderWay, read: Read) -> Step:
+    async def _read(self, row: UnderWay, read: Read) -> Step:
         if not self._reads_work:
             return settling.after_read(row.course, read, _NO_READ, waited=False)
         failures = 0

@@ -24,7 +24,8 @@ from batch.rows import Code, Outcome, Settled
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
 from batch.submission.run import Submission
-from batch.submission.service import Service, Stopping
+from batch.submission.service import Service
+from batch.submission.stopping import Stopping
 from batch.submission.terms import Finished, Plan, Terms, Watcher
 
 TIME_LEFT_EVERY_SECONDS = 0.5

@@ -26,8 +26,9 @@ from batch.register.trainees import Trainee
 from batch.rows import Code, Deferral, Outcome, Row
 from batch.submission.pacing import Pacer
 from batch.submission.run import Submission
-from batch.submission.service import Service, Stopping
+from batch.submission.service import Service
 from batch.submission.staging import set_aside_remembered
+from batch.submission.stopping import Stopping
 
 EPOCH = 1_790_000_000.0
 LOST_ANSWER_WAIT = 60.0
@@ -436,6 +437,7 @@ def _bury(loop: VirtualLoop, world: World) -> None:
             world.journal._connection,
             sqlite3.connect(":memory:"),
         )
+        world.journal._commits._connection = world.journal._connection
         if connection.in_transaction:
             connection.rollback()
         world.journal._connection.close()

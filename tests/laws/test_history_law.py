@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import simulation
 from simulation import tell_history
 
-from batch.record import journal as journal_module
+from batch.record import drafts
 from batch.record.journal import Journal
 from batch.register.meanings import Meaning
 from batch.submission import settling
@@ -41,11 +42,11 @@ def broken_laws() -> str:
 
 
 def test_without_the_intent_somebody_is_deferred_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def intend(self: Journal, run_no: int, row_number: int | None, kind: str) -> int:
-        self._last_attempt_id += 1
-        return self._last_attempt_id
+    async def intend_all(self: Journal, run_no: int, rows: Sequence[int], kind: str) -> list[int]:
+        self._last_attempt_id += len(rows)
+        return [self._last_attempt_id - place for place in range(len(rows))]
 
-    monkeypatch.setattr(Journal, "intend", intend)
+    monkeypatch.setattr(Journal, "intend_all", intend_all)
     assert_breaks("our request deferred the trainee")
 
 
@@ -76,7 +77,7 @@ def test_without_the_wait_before_sending_again_somebody_is_deferred_twice(
 def test_without_folding_ids_an_earlier_deferral_is_reported_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(journal_module, "folded", lambda trainee_id: trainee_id)
+    monkeypatch.setattr(drafts, "folded", lambda trainee_id: trainee_id)
     assert_breaks("our request deferred the trainee")
 
 

@@ -31,7 +31,8 @@ from batch.register.trainees import Trainee
 from batch.rows import Deferral, Row
 from batch.submission.pacing import Pacer
 from batch.submission.run import Submission
-from batch.submission.service import Service, Stopping
+from batch.submission.service import Service
+from batch.submission.stopping import Stopping
 
 LIMIT, PERIOD = 100, 60.0
 DATE = "2026-10-01"

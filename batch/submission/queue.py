@@ -1,0 +1,135 @@
+"""Which row is next: fresh ones in the order of the file, then those whose wait is over."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from dataclasses import dataclass
+
+from batch.record.journal import Journal, PendingRow
+from batch.register.meanings import Kind
+from batch.submission import settling
+from batch.submission.settling import Course, Send, Step
+from batch.submission.stopping import Stopping
+
+ROWS_A_PAGE = 100
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """A row that a worker holds, and where it stands.
+
+    `intent` is an attempt that is on disk and not sent yet; `read_after` is when the lost
+    answer's wait is over, on the loop's clock. None where there is none.
+    """
+
+    row_number: int
+    course: Course
+    step: Step
+    intent: int | None = None
+    read_after: float | None = None
+
+
+class Queue:
+    """The rows of a run that wait to be worked on, for as many workers as like.
+
+    A worker takes one with `next`, and then says `later` or `done`.
+    `intents_ahead` is how many rows have their intent written in one go, before a worker takes
+    them; 0 where each waits for its own. Without a rate limit the disk would set the pace, so one
+    wait serves many. With one it would gain nothing, and a crash would leave more rows to read.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stopping: Stopping,
+        *,
+        run_no: int,
+        lost_answer_wait_seconds: float,
+        intents_ahead: int,
+    ) -> None:
+        self._journal = journal
+        self._stopping = stopping
+        self._run_no = run_no
+        self._read_after = asyncio.get_running_loop().time() + lost_answer_wait_seconds
+        self._intents_ahead = intents_ahead
+        self._page: deque[UnderWay] = deque()
+        self._last_row_number = 0
+        self._paging = asyncio.Lock()
+        self._later: list[tuple[float, int, UnderWay]] = []
+        self._under_way = 0
+        self._changed = asyncio.Event()
+
+    async def next(self) -> UnderWay | None:
+        """Give a row to work on; None when there will be none, or the run is ending."""
+        while self._stopping.reason is None:
+            row = await self._fresh() or self._whose_wait_is_over()
+            if row is not None:
+                self._under_way += 1
+                return row
+            if not self._later and not self._under_way:
+                self._changed.set()
+                return None
+            await self._until_change()
+        return None
+
+    def later(self, row: UnderWay) -> None:
+        """Put a row at the back: it is given again once its lost answer's wait is over."""
+        heapq.heappush(self._later, (row.read_after or 0.0, row.row_number, row))
+
+    def done(self) -> None:
+        """Take note that a row that was given is no longer worked on."""
+        self._under_way -= 1
+        self._changed.set()
+
+    def close(self) -> None:
+        """Let nobody wait any longer; intents of rows that nobody took are written off."""
+        self._changed.set()
+        for row in self._page:
+            if row.intent is not None:
+                self._journal.answer(row.intent, meaning=Kind.NEVER_LEFT)
+        self._page.clear()
+
+    async def _fresh(self) -> UnderWay | None:
+        async with self._paging:
+            if not self._page:
+                await self._turn_page()
+            return self._page.popleft() if self._page else None
+
+    async def _turn_page(self) -> None:
+        pending = await self._journal.pending(
+            self._run_no, self._last_row_number, self._intents_ahead or ROWS_A_PAGE
+        )
+        if not pending:
+            return
+        self._last_row_number = pending[-1].row_number
+        rows = [self._begun(row) for row in pending]
+        if self._intents_ahead:
+            to_send = [row for row in rows if isinstance(row.step, Send)]
+            intents = await self._journal.intend_all(
+                self._run_no, [row.row_number for row in to_send], "defer"
+            )
+            for row, intent in zip(to_send, intents, strict=True):
+                row.intent = intent
+        self._page.extend(rows)
+
+    def _begun(self, pending: PendingRow) -> UnderWay:
+        course = Course(pending.deferral, is_open=pending.is_open)
+        read_after = self._read_after if pending.is_open else None
+        step = settling.first_step(course)
+        return UnderWay(pending.row_number, course, step, read_after=read_after)
+
+    def _whose_wait_is_over(self) -> UnderWay | None:
+        if self._later and self._later[0][0] <= asyncio.get_running_loop().time():
+            return heapq.heappop(self._later)[2]
+        return None
+
+    async def _until_change(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(self._later[0][0] - now if self._later else None):
+                await self._changed.wait()
+        except TimeoutError:
+            return
