@@ -34,19 +34,21 @@ class Client:
         timeout_seconds: float,
         max_at_once: int,
     ) -> None:
-        self._api = f"/api/{quote(api_version, safe='.')}"
+        self._base_url = base_url
+        self._api_version = api_version
         self._timeout_seconds = timeout_seconds
-        limits = httpx.Limits(max_connections=max_at_once + 1, max_keepalive_connections=None)
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            headers={
+        self._headers = httpx.Headers(
+            {
                 "Authorization": f"Bearer {token}",
                 "Accept": "application/json",
+                "Accept-Encoding": "identity",
                 "User-Agent": f"defer-batch/{__version__}",
-            },
+            }
+        )
+        self._http = httpx.AsyncClient(
             verify=_trust(base_url),
-            timeout=httpx.Timeout(timeout_seconds),
-            limits=limits,
+            timeout=httpx.Timeout(None, connect=timeout_seconds),
+            limits=httpx.Limits(max_connections=max_at_once + 1, max_keepalive_connections=None),
             follow_redirects=False,
             trust_env=not _is_loopback(base_url),
         )
@@ -70,22 +72,25 @@ class Client:
         data = {"defer_date": deferral.defer_date}
         if deferral.defer_reason is not None:
             data["defer_reason"] = deferral.defer_reason
-        path = f"{self._api}/trainees/{quote(deferral.trainee_id, safe='')}/defer"
-        return await self._ask(self._http.build_request("POST", path, json={"data": data}))
+        path = f"/trainees/{quote(deferral.trainee_id, safe='')}/defer"
+        return await self._ask("POST", path, content={"data": data})
 
     async def trainee(self, trainee_id: str) -> Answer:
         """Read one trainee."""
-        path = f"{self._api}/trainees/{quote(trainee_id, safe='')}"
-        return await self._ask(self._http.build_request("GET", path))
+        return await self._ask("GET", f"/trainees/{quote(trainee_id, safe='')}")
 
     async def info(self, api_version: str | None = None) -> Answer:
         """Ask whether token and version are accepted; of another version, if one is given."""
-        api = self._api if api_version is None else f"/api/{quote(api_version, safe='.')}"
-        return await self._ask(self._http.build_request("GET", f"{api}/info"))
+        return await self._ask("GET", "/info", api_version=api_version)
 
-    async def _ask(self, request: httpx.Request) -> Answer:
+    async def _ask(
+        self, method: str, path: str, *, content: object = None, api_version: str | None = None
+    ) -> Answer:
+        version = quote(api_version or self._api_version, safe=".")
+        address = f"{self._base_url}/api/{version}{path}"
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                request = httpx.Request(method, address, headers=self._headers, json=content)
                 response = await self._http.send(request, stream=True)
                 try:
                     return await _reply(response)

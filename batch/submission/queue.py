@@ -55,8 +55,10 @@ class Queue:
         self._read_after = asyncio.get_running_loop().time() + lost_answer_wait_seconds
         self._intents_ahead = intents_ahead
         self._page: deque[UnderWay] = deque()
+        self._rows_a_page = intents_ahead or ROWS_A_PAGE
         self._last_row_number = 0
-        self._paging = asyncio.Lock()
+        self._is_at_end = False
+        self._turning: asyncio.Task[None] | None = None
         self._later: list[tuple[float, int, UnderWay]] = []
         self._under_way = 0
         self._changed = asyncio.Event()
@@ -83,36 +85,54 @@ class Queue:
         self._under_way -= 1
         self._changed.set()
 
-    def close(self) -> None:
-        """Let nobody wait any longer; intents of rows that nobody took are written off."""
+    def wake(self) -> None:
+        """Let nobody wait for a row any longer: the run is ending, or everyone is done."""
         self._changed.set()
+
+    async def close(self) -> None:
+        """Write off the intents of rows that nobody took: their requests never left."""
+        if self._turning is not None:
+            await asyncio.wait({self._turning})
         for row in self._page:
             if row.intent is not None:
                 self._journal.answer(row.intent, meaning=Kind.NEVER_LEFT)
         self._page.clear()
 
     async def _fresh(self) -> UnderWay | None:
-        async with self._paging:
-            if not self._page:
-                await self._turn_page()
-            return self._page.popleft() if self._page else None
+        """Give the next row of the file; the next page is turned before this one is used up.
+
+        So the workers do not all wait for one page, and then all ask at the same moment.
+        Raises JournalLost.
+        """
+        while True:
+            is_low = len(self._page) <= self._rows_a_page // 2
+            if is_low and self._turning is None and not self._is_at_end:
+                self._turning = asyncio.ensure_future(self._turn_page())
+            if self._page:
+                return self._page.popleft()
+            if (turning := self._turning) is None:
+                return None
+            await asyncio.wait({turning})
+            turning.result()
 
     async def _turn_page(self) -> None:
         pending = await self._journal.pending(
-            self._run_no, self._last_row_number, self._intents_ahead or ROWS_A_PAGE
+            self._run_no, self._last_row_number, self._rows_a_page
         )
-        if not pending:
-            return
-        self._last_row_number = pending[-1].row_number
         rows = [self._begun(row) for row in pending]
         if self._intents_ahead:
-            to_send = [row for row in rows if isinstance(row.step, Send)]
-            intents = await self._journal.intend_all(
-                self._run_no, [row.row_number for row in to_send], "defer"
-            )
-            for row, intent in zip(to_send, intents, strict=True):
-                row.intent = intent
+            await self._intend([row for row in rows if isinstance(row.step, Send)])
+        if rows:
+            self._last_row_number = rows[-1].row_number
+        self._is_at_end = not rows
         self._page.extend(rows)
+        self._turning = None
+
+    async def _intend(self, rows: list[UnderWay]) -> None:
+        numbers = [row.row_number for row in rows]
+        intents = await self._journal.intend_all(self._run_no, numbers, "defer")
+        for row, intent in zip(rows, intents, strict=True):
+            row.intent = intent
 
     def _begun(self, pending: PendingRow) -> UnderWay:
         course = Course(pending.deferral, is_open=pending.is_open)

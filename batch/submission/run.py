@@ -18,6 +18,9 @@ from batch.submission.stopping import Stopped, Stopping
 
 MOST_READ_FAILURES = 5
 MOST_REFUSALS_IN_A_ROW = 10
+ROWS_AHEAD = 5
+"""For each worker, the rows whose intent is written ahead, where no limit paces: enough that nobody
+waits, since workers that wait together then ask together, and the pool slows them down."""
 
 
 class Submission:
@@ -51,7 +54,7 @@ class Submission:
             stopping,
             run_no=run_no,
             lost_answer_wait_seconds=lost_answer_wait_seconds,
-            intents_ahead=0 if service.pacer.is_limited else 2 * max_at_once,
+            intents_ahead=0 if service.pacer.is_limited else ROWS_AHEAD * max_at_once,
         )
         self._reads_work = True
         self._refusals = 0
@@ -64,7 +67,7 @@ class Submission:
         try:
             either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            self._queue.close()
+            self._queue.wake()
             await asyncio.wait({everyone}, timeout=self._timeout_seconds)
         finally:
             for task in (everyone, stopped, *workers):
@@ -74,7 +77,7 @@ class Submission:
         for error in ended:
             if isinstance(error, Exception):
                 raise error
-        self._queue.close()
+        await self._queue.close()
         await self._journal.flush()
 
     async def _work(self) -> None:
