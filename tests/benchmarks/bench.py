@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import datetime as dt
 import os
@@ -22,7 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
 
-import httpx
 from throttling import Latency, Run, Server, World, least_seconds, played
 
 from batch.submission.pacing import Pacer
@@ -93,7 +91,8 @@ def throughput(folder: Path) -> Iterator[Line]:
     with serving() as url:
         bare, ours, curl = [], [], []
         for turn in range(3):
-            bare.append(timed(partial(bare_run, url, f"bare{turn}x")))
+            plain = written(folder / f"bare{turn}.csv", f"bare{turn}x")
+            bare.append(timed(partial(bare_run, url, plain)))
             path = written(folder / f"run{turn}.csv", f"run{turn}x")
             ours.append(timed(partial(submitted, url, path, folder / f"r{turn}")))
             if shutil.which("curl"):
@@ -191,22 +190,9 @@ def serving() -> Iterator[str]:
             server.kill()
 
 
-def bare_run(url: str, prefix: str) -> None:
-    """Send the rows as plainly as httpx can."""
-    asyncio.run(bare_loop(url, prefix))
-
-
-async def bare_loop(url: str, prefix: str) -> None:
-    """Ten workers, no journal, no pacing, no report."""
-    ids = iter(f"{prefix}{number:05}" for number in range(ROWS))
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer x"}) as client:
-
-        async def work() -> None:
-            for trainee_id in ids:
-                body = {"data": {"defer_date": "2026-10-01"}}
-                await client.post(f"/api/v2025.0/trainees/{trainee_id}/defer", json=body)
-
-        await asyncio.gather(*(work() for _ in range(10)))
+def bare_run(url: str, path: Path) -> None:
+    """Send the rows as plainly as httpx can, from a process of its own like ours."""
+    subprocess.run([sys.executable, str(HERE / "bare.py"), url, str(path)], check=True)
 
 
 def submitted(url: str, path: Path, reports: Path) -> None:
