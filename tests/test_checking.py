@@ -416,3 +416,15 @@ def test_without_the_extra_a_workbook_says_what_to_install(
     with pytest.raises(UnusableFile) as refused:
         read(content, "list.xlsx")
     assert "pip install 'defer-batch[excel]'" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'trainee_id,defer_reason,defer_date\nid0,"ill,2026-10-01\nid1,",2026-10-02\n',
+        'defer_reason,trainee_id,defer_date\n"ill,abc,2026-10-01\nsick",def,2026-10-01\n',
+    ],
+)
+def test_a_row_swallowed_across_columns_is_refused(read: Reading, content: str) -> None:
+    with pytest.raises(UnusableFile, match="opens in row 2 swallows"):
+        read(content)

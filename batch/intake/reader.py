@@ -22,6 +22,7 @@ from batch.intake.decoding import Encoded, unusable
 
 ROWS_A_CHUNK = 16_000
 SEPARATORS = (",", ";", "\t", "|")
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _ID = re.compile(r"\s*'?[A-Za-z0-9_-]{1,64}\s*", re.ASCII)
 _DATE = re.compile(r"\s*'?(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4})\s*", re.ASCII)
@@ -123,14 +124,14 @@ class CsvReader:
         return unusable(self._path, "it changed while it was read", hint="run again")
 
     def _refuse_swallowed(self, record: list[str], number: int) -> None:
-        for value in (value for value in record if "\n" in value or "\r" in value):
-            for line in re.split(r"\r\n|\n|\r", value)[1:]:
-                if self._reads_as_row(line):
-                    raise unusable(
-                        self._path,
-                        f"a quote that opens in row {number} swallows the rows after it",
-                        hint=f"look at row {number}: close the quote there, or take it away",
-                    )
+        within = (line for value in record for line in _LINE_END.split(value)[1:])
+        across = _LINE_END.split(self.layout.separator.join(record))
+        if any(map(self._reads_as_row, within)) or sum(map(self._reads_as_row, across)) > 1:
+            raise unusable(
+                self._path,
+                f"a quote that opens in row {number} swallows the rows after it",
+                hint=f"look at row {number}: close the quote there, or take it away",
+            )
 
     def _reads_as_row(self, line: str) -> bool:
         parts, places = line.split(self.layout.separator), self.layout.places
