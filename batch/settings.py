@@ -131,7 +131,7 @@ def _origin(url: str) -> str:
     except ValueError:
         raise _unknown_target(url) from None
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme not in _DEFAULT_PORTS or not host or parts.username or parts.query:
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or parts.query:
         raise _unknown_target(url)
     if parts.path.strip("/") or parts.fragment:
         raise UsageProblem(
@@ -149,7 +149,7 @@ def _origin(url: str) -> str:
 
 
 def _unknown_target(name: str) -> UsageProblem:
-    shown = name[:80] if "@" not in name else "with a user name in it"
+    shown = name[:80] if not {"@", "?"} & set(name) else "with a user name or a query in it"
     return UsageProblem(
         f"cannot use --register {shown}: no such Register",
         hint="say production, sandbox, emulator, or a base URL such as https://register.example",
