@@ -15,7 +15,8 @@ from batch import columns
 from batch.intake import dates
 from batch.intake.conflicts import Conflicts
 from batch.intake.decoding import look_at
-from batch.intake.reader import CsvReader, Layout, RawChunk
+from batch.intake.layout import Layout
+from batch.intake.reader import CsvReader, RawChunk
 from batch.intake.rules import Checked, Repair, Rules
 from batch.intake.workbooks import SUFFIXES, WorkbookReader, encoded_workbook
 from batch.rows import Code, Deferral, Problem, Row

@@ -19,27 +19,12 @@ from typing import Protocol
 from batch import columns
 from batch.errors import UnusableFile
 from batch.intake.decoding import Encoded, unusable
+from batch.intake.layout import read_header
 
 ROWS_A_CHUNK = 16_000
-SEPARATORS = (",", ";", "\t", "|")
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _ID = re.compile(r"\s*'?[A-Za-z0-9_-]{1,64}\s*", re.ASCII)
 _DATE = re.compile(r"\s*'?(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4})\s*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the header stands and what it names.
-
-    `own` are the input's own columns; `width` counts those of the whole file, of which reports may
-    have added some; `places` tells where the known columns stand.
-    """
-
-    own: tuple[str, ...]
-    width: int
-    places: dict[str, int]
-    separator: str
 
 
 @dataclass(slots=True)
@@ -68,18 +53,18 @@ class CsvReader:
     def __init__(self, path: Path, encoded: Encoded) -> None:
         self._path = path
         self._encoded = encoded
-        self.blank_rows = 0
-        self._rows_before = 0
         self._file = path.open("rb")
         self._digest = _Hashing(self._file)
         self._text = io.TextIOWrapper(
             io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
         )
         try:
-            self.layout = self._read_header()
+            header = read_header(path, self._text)
         except BaseException:
             self.close()
             raise
+        self.layout, self._rows_before = header.layout, header.row
+        self.blank_rows = header.blank_rows_before
 
     def close(self) -> None:
         """Close the file."""
@@ -154,37 +139,6 @@ class CsvReader:
             hint=f"look at row {number} in a text editor: a quote within a quoted value is doubled",
         )
 
-    def _read_header(self) -> Layout:
-        told: str | None = None
-        while line := self._header_line():
-            bare = line.strip("\r\n")
-            sep = _SEP_LINE.fullmatch(bare.strip())
-            if sep and told is None and self._rows_before == 0:
-                told = sep[1]
-            elif bare.strip(" \t\u00a0" + "".join(SEPARATORS)):
-                separator = told or _separator_of(bare)
-                self._rows_before += 1
-                return layout_of(self._path, _split(self._path, line, separator), separator)
-            else:
-                self.blank_rows += 1
-            self._rows_before += 1
-        raise unusable(
-            self._path, "it has no header line", hint="`defer-batch template` prints the right one"
-        )
-
-    def _header_line(self) -> str:
-        """Give the next line; a quoted header name may hold line ends."""
-        line = self._text.readline(1 << 16)
-        while (
-            line.count('"') % 2 and len(line) < 1 << 16 and (more := self._text.readline(1 << 16))
-        ):
-            line += more
-        if "\x00" in line:
-            raise unusable(
-                self._path, "it is not text", hint="save it as CSV UTF-8, and name that file"
-            )
-        return line
-
 
 class _Hashing(io.RawIOBase):
     """Hashes the bytes that pass, so that the SHA-256 is of what was parsed."""
@@ -203,61 +157,3 @@ class _Hashing(io.RawIOBase):
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
-
-
-def layout_of(path: Path, header: list[str], separator: str) -> Layout:
-    """Tell where the known columns stand. Raises UnusableFile: one missing, or there twice."""
-    own = tuple(header[: columns.own_column_count(tuple(header))])
-    places: dict[str, int] = {}
-    for place, name in enumerate(own):
-        known = columns.known_column(name)
-        if known is None:
-            continue
-        if known in places:
-            both = f"{own[places[known]]!r} and {name!r}"
-            raise unusable(
-                path,
-                f"two columns are `{known}`: {both}",
-                hint="keep the one that is meant",
-            )
-        places[known] = place
-    missing = [name for name in columns.REQUIRED if name not in places]
-    if missing:
-        raise _missing(path, missing, own)
-    return Layout(own, len(header), places, separator)
-
-
-def _missing(path: Path, missing: list[str], found: tuple[str, ...]) -> UnusableFile:
-    import difflib  # noqa: PLC0415 — for this one message only
-
-    near = [name for want in missing for name in difflib.get_close_matches(want, found, n=1)]
-    notes = ["found: " + ", ".join(name[:40] for name in found[:20])]
-    if near:
-        notes.append("closest: " + ", ".join(near))
-    names = " and ".join(f"`{name}`" for name in missing)
-    return unusable(
-        path,
-        f"no column named {names}",
-        notes=tuple(notes),
-        hint="`defer-batch template` prints the right header",
-    )
-
-
-def _separator_of(header: str) -> str:
-    outside_quotes = re.sub(r'"[^"]*"', "", header)
-    counts = {separator: outside_quotes.count(separator) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: counts[separator])
-
-
-def _split(path: Path, line: str, separator: str) -> list[str]:
-    try:
-        return [
-            columns.unguarded(name)
-            for name in next(
-                csv.reader(io.StringIO(line, newline=""), delimiter=separator, strict=True)
-            )
-        ]
-    except csv.Error:
-        raise unusable(
-            path, "its header line has a quote that is wrong", hint="look at the first line"
-        ) from None

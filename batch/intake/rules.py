@@ -11,7 +11,8 @@ import polars as pl
 
 from batch import columns
 from batch.intake import dates
-from batch.intake.reader import Layout, RawChunk
+from batch.intake.layout import Layout
+from batch.intake.reader import RawChunk
 from batch.rows import Code, Problem
 
 MOST_REASON_CODE_POINTS = 500

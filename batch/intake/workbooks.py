@@ -11,7 +11,8 @@ from typing import Any
 
 from batch import columns
 from batch.intake.decoding import Encoded, unusable
-from batch.intake.reader import ROWS_A_CHUNK, Layout, RawChunk, layout_of
+from batch.intake.layout import Layout, layout_of
+from batch.intake.reader import ROWS_A_CHUNK, RawChunk
 
 SUFFIXES = frozenset({".xlsx", ".xlsm"})
 _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2}) 00:00:00", re.ASCII)
