@@ -71,12 +71,15 @@ def _of_one_trainee(rows: list[tuple[int, int, bool]]) -> Iterator[tuple[int, Pr
             yield number, Problem(Code.DUPLICATE_ROW, "", words)
         return
     for number in numbers:
-        others = [str(other) for other in numbers if other != number]
-        named = ", ".join(others[:_MOST_NAMED])
-        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-        subject = f"Row {named} names" if len(others) == 1 else f"Rows {named}{more} name"
-        words = (
-            f"{subject} the same trainee with another date or reason, so none is sent: "
-            "keep the one that is meant."
-        )
-        yield number, Problem(Code.CONFLICTING_ROWS, "", words)
+        yield number, Problem(Code.CONFLICTING_ROWS, "", _contradicted(number, numbers))
+
+
+def _contradicted(number: int, numbers: list[int]) -> str:
+    others = [str(other) for other in numbers[: _MOST_NAMED + 1] if other != number][:_MOST_NAMED]
+    more = len(numbers) - 1 - len(others)
+    named = ", ".join(others) + (f" and {more} more" if more else "")
+    subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
+    return (
+        f"{subject} the same trainee with another date or reason, so none is sent: "
+        "keep the one that is meant."
+    )
