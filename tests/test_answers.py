@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
 
 import pytest
 
 from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
-from batch.register.meanings import Answer, Kind, NoReply, Reply
+from batch.register.meanings import Answer, Kind, Meaning, NoReply, Reply
 from batch.rows import Deferral
 
 OURS = Deferral("abcDEF", "2026-10-01", "Illness of a parent")
@@ -40,8 +41,11 @@ STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
         (reply(200, {"data": trainee(trainee_id="ABCdef")}), Kind.DEFERRED),
         (reply(200, {"data": trainee(state="recommended_for_award")}), Kind.DEFERRED),
         (reply(200, {"data": trainee(defer_date="2026-10-01T00:00:00Z")}), Kind.DEFERRED),
+        (reply(201, {"data": trainee()}), Kind.DEFERRED),
         (reply(200, {"data": trainee(defer_date="2026-10-02")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(defer_date="2026-09-30")}), Kind.DIFFERS),
         (reply(200, {"data": trainee(trainee_id="other")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(trainee_id="abc")}), Kind.DIFFERS),
         (reply(200, {"data": trainee(trainee_id=7)}), Kind.DIFFERS),
         (reply(200, {"data": trainee(defer_date=None)}), Kind.NO_DATE),
         (reply(200, {"data": {}}), Kind.NO_DATE),
@@ -52,7 +56,10 @@ STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
         (reply(200, b'{"data": {"trainee_id": "abc'), Kind.LOST),
         (reply(200, b"[" * 100_000), Kind.LOST),
         (reply(204), Kind.LOST),
+        (reply(299), Kind.LOST),
+        (reply(300), Kind.REDIRECTED),
         (reply(301, location="https://elsewhere.example"), Kind.REDIRECTED),
+        (reply(399), Kind.REDIRECTED),
         (reply(400), Kind.REFUSED),
         (reply(401, {"error": "Unauthorized"}), Kind.UNAUTHORISED),
         (reply(403, b"Forbidden\n"), Kind.FORBIDDEN),
@@ -68,6 +75,7 @@ STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
         (reply(422, {"error": "Unprocessable entity"}), Kind.REFUSED),
         (reply(422, b""), Kind.REFUSED),
         (reply(429, b"Retry later\n"), Kind.THROTTLED),
+        (reply(499), Kind.REFUSED),
         (reply(500, {"error": "Internal server error"}), Kind.LOST),
         (reply(502, b"<html>Bad gateway</html>"), Kind.LOST),
         (reply(503), Kind.LOST),
@@ -90,6 +98,7 @@ def test_each_answer_to_a_defer_request_has_one_meaning(answer: Answer, kind: Ki
         (reply(200, b"<html></html>"), Kind.UNCLEAR),
         (reply(404, NOT_FOUND), Kind.NOT_FOUND),
         (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
+        (reply(405), Kind.WRONG_PATH),
         (reply(401), Kind.UNAUTHORISED),
         (reply(429), Kind.THROTTLED),
         (reply(500), Kind.LOST),
@@ -118,6 +127,45 @@ def test_each_answer_to_info_has_one_meaning(answer: Answer, kind: Kind) -> None
     assert meaning_of_info(answer).kind is kind
 
 
+@pytest.mark.parametrize("latest", [None, 2026, "the newest", "v2026.1 or so"])
+def test_a_newest_version_that_is_none_is_not_told(latest: object) -> None:
+    answer = reply(200, {"status": "ok", "version": {"latest": latest}})
+    assert meaning_of_info(answer).latest_version is None
+
+
+def test_the_newest_version_is_told() -> None:
+    answer = reply(200, {"status": "ok", "version": {"latest": "v2026.1"}})
+    assert meaning_of_info(answer).latest_version == "v2026.1"
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(503), NoReply(left=True, why="silent"), NoReply(left=False, why="not there")]
+)
+def test_a_failure_or_a_silence_speaks_of_the_service(answer: Answer) -> None:
+    assert meaning_of_defer(answer, OURS).is_service_failure is True
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 422, 429])
+def test_other_answers_speak_of_the_row(status: int) -> None:
+    meaning = meaning_of_defer(reply(status, {"data": trainee()}), OURS)
+    assert meaning.is_service_failure is False
+
+
+def test_a_repeat_may_mend_a_silence_unless_it_is_said_to_be_hopeless() -> None:
+    assert not NoReply(left=True, why="gave no answer in time").hopeless
+
+
+def test_equal_answers_and_meanings_are_the_same_value() -> None:
+    silences = {NoReply(left=True, why="none"), NoReply(left=True, why="none")}
+    meanings = {Meaning(Kind.LOST), Meaning(Kind.LOST)}
+    assert (len(silences), len(meanings)) == (1, 1)
+
+
+def test_an_answer_stays_as_it_came() -> None:
+    with pytest.raises(FrozenInstanceError):
+        reply(200).status = 500  # type: ignore[misc]
+
+
 def test_retry_after_is_read_in_seconds() -> None:
     assert meaning_of_defer(reply(429, retry_after="58"), OURS).retry_after_seconds == 58
 
@@ -129,6 +177,20 @@ def test_retry_after_is_read_as_a_date() -> None:
         date="Tue, 24 Nov 2026 10:00:30 GMT",
     )
     assert meaning_of_defer(answer, OURS).retry_after_seconds == 30
+
+
+def test_a_retry_after_that_has_passed_is_no_wait() -> None:
+    answer = reply(
+        429,
+        retry_after="Tue, 24 Nov 2026 10:00:29 GMT",
+        date="Tue, 24 Nov 2026 10:00:30 GMT",
+    )
+    assert meaning_of_defer(answer, OURS).retry_after_seconds == 0
+
+
+def test_a_retry_after_as_a_date_tells_nothing_without_the_servers_second() -> None:
+    answer = reply(429, retry_after="Tue, 24 Nov 2026 10:01:00 GMT")
+    assert meaning_of_defer(answer, OURS).retry_after_seconds is None
 
 
 @pytest.mark.parametrize("given", ["", "soon", "-5", "٣", "1e3"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 
 from batch.register.meanings import Kind, Meaning
@@ -65,6 +67,7 @@ def test_after_a_defer_request(course: Course, kind: Kind, then: object) -> None
 OUR_DATE, OTHER_DATE = "2026-10-01", "2026-09-01"
 GONE = Meaning(Kind.NOT_FOUND)
 UNREADABLE = Meaning(Kind.WRONG_PATH)
+WITHOUT_A_STATE = Meaning(Kind.FOUND)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,7 @@ UNREADABLE = Meaning(Kind.WRONG_PATH)
         (OPEN, Why.LOST, found("withdrawn"), Code.STATE_NOT_DEFERRABLE),
         (OPEN, Why.LOST, GONE, Code.TRAINEE_NOT_FOUND),
         (OPEN, Why.LOST, UNREADABLE, Code.ANSWER_LOST),
+        (OPEN, Why.LOST, WITHOUT_A_STATE, Code.ANSWER_LOST),
         # a 422 about the state
         (FRESH, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.ALREADY_DEFERRED),
         (OPEN, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
@@ -111,15 +115,37 @@ def test_after_a_read(course: Course, why: Why, meaning: Meaning, then: object) 
     assert shown(after_read(course, Read(why, "said"), meaning, waited=False)) == then
 
 
-def test_a_row_is_sent_again_once_the_wait_is_over() -> None:
-    step = after_read(OPEN, Read(Why.LOST), found("trn_received"), waited=True)
-    assert step == Send()
+def test_a_new_row_was_never_sent() -> None:
+    assert Course(OURS, is_open=False).sends == 0
 
 
-def test_a_row_is_sent_three_times_at_most() -> None:
-    course = Course(OURS, is_open=True, sends=3)
-    step = after_read(course, Read(Why.LOST), found("trn_received"), waited=True)
-    assert shown(step) == Code.REGISTER_KEEPS_FAILING
+@pytest.mark.parametrize(
+    ("sends", "then"),
+    [
+        (1, Send()),
+        (2, Send()),
+        (3, Code.REGISTER_KEEPS_FAILING),
+        (4, Code.REGISTER_KEEPS_FAILING),
+    ],
+)
+def test_once_the_wait_is_over_a_row_is_sent_three_times_at_most(sends: int, then: object) -> None:
+    course = Course(OURS, is_open=True, sends=sends)
+    assert shown(after_read(course, Read(Why.LOST), found("trn_received"), waited=True)) == then
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [("refused it: no", "Register refused it: no."), ("", "Register refused it.")],
+)
+def test_a_refusal_is_told_in_registers_words_where_it_gave_any(said: str, message: str) -> None:
+    step = after_defer(FRESH, Meaning(Kind.REFUSED, said))
+    assert isinstance(step, Settled)
+    assert step.message == message
+
+
+def test_equal_steps_and_courses_are_the_same_value() -> None:
+    values = [Send(), Later(), Read(Why.LOST), Stop("Register is not there."), FRESH]
+    assert len({*values, *map(copy, values)}) == len(values)
 
 
 def test_the_message_says_since_when() -> None:
