@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from conftest import TOKEN, Office, Ran
 
+from batch.register import troubles
 from batch.register.faults import Fault
 from batch.register.gateway import Emulator
 from batch.register.model import Who
@@ -172,7 +173,7 @@ def test_start_over_ends_the_old_run_for_good(register: Serving, office: Office)
 def test_a_second_run_at_the_same_time_exits_4(register: Serving, office: Office) -> None:
     content, states = many(300)
     emulator = register(**states)
-    process = begin(office, emulator, content, "--max-at-once", "1")
+    process = begin(office, emulator, content, "--rate-limit", "10/60")  # so that it still runs
     until(lambda: len(emulator.requests) > 5)
     elsewhere = office.run(
         "run", "list.csv", "--register", emulator.base_url, "--reports-dir", "elsewhere"
@@ -224,6 +225,43 @@ def test_what_was_found_deferred_is_not_asked_again(register: Serving, submit: S
     ran = submit(emulator, content)
     assert ran.codes() == {2: "already_deferred"}
     assert len(emulator.requests) == asked
+
+
+PURGE = ("purge", "--older-than", "0d", "--yes")
+
+
+@pytest.mark.parametrize("between", [None, PURGE])
+def test_who_was_reinstated_is_not_deferred_again(
+    register: Serving, submit: Submit, office: Office, between: tuple[str, ...] | None
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.reinstated_after("abc")])
+    assert submit(emulator, ONE).codes() == {2: "reinstated_since"}
+    assert between is None or office.run(*between).code == 0
+    assert submit(emulator, ONE).codes() == {2: "reinstated_since"}
+    assert deferred_by_us(emulator) == {"abc": 1}
+
+
+def test_a_purge_forgets_nobody_who_was_found_deferred(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="deferred")
+    content = "trainee_id,defer_date\nabc,2026-01-01\n"
+    submit(emulator, content)
+    office.run(*PURGE)
+    emulator.register.reinstate("abc")
+    assert submit(emulator, content).codes() == {2: "already_deferred"}
+    assert deferred_by_us(emulator) == {}
+
+
+def test_a_purge_keeps_a_run_whose_request_has_no_answer(register: Serving, office: Office) -> None:
+    emulator = register(abc="trn_received", faults=[Fault("abc", delay_seconds=5)])
+    process = begin(office, emulator, ONE)
+    until(lambda: any(request.method == "POST" for request in emulator.requests))
+    kill(process)
+    with sqlite3.connect(office.reports / "journal.db") as journal:
+        journal.execute("UPDATE runs SET stage='ended'")
+    journal.close()
+    assert "0 runs purged" in office.run(*PURGE).out
 
 
 def test_another_target_cannot_be_resumed_against(register: Serving, office: Office) -> None:

@@ -45,20 +45,16 @@ from batch import files
 from batch.record import locks, schema
 from batch.record.commits import Commit, GroupCommit
 from batch.record.drafts import Drafts
+from batch.record.ledger import IS_IN_DOUBT
 from batch.record.times import iso
 from batch.rows import Code, Deferral, Settled
-
-IN_DOUBT = ("lost", "differs", "no_date", "deferred")
-"""Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
-
-_IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"
 
 _OPEN_REQUESTS = (
     "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
     " JOIN attempts a ON a.run_no=e.run_no AND a.row_number=e.row_number AND a.kind='defer'"
     " WHERE e.folded_id=r.folded_id AND e.defer_date IS NOT NULL AND x.origin=m.origin"
     " AND (x.run_no=m.run_no OR NOT (x.rehearsal OR m.rehearsal))"
-    f" AND {_IS_IN_DOUBT}"
+    f" AND {IS_IN_DOUBT}"
     " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
 )
 
@@ -199,7 +195,7 @@ class Journal(Drafts):
             "UPDATE rows AS r SET outcome='unresolved', settled_at=?, (code, message) = ("
             " SELECT iif(count(*), ?, ?), iif(count(*), ?, ?) FROM attempts a WHERE"
             " a.run_no=r.run_no AND a.row_number=r.row_number AND a.kind='defer'"
-            f" AND {_IS_IN_DOUBT}) WHERE run_no=? AND outcome IS NULL",
+            f" AND {IS_IN_DOUBT}) WHERE run_no=? AND outcome IS NULL",
             (iso(self._wall()), Code.ANSWER_LOST, Code.NOT_SENT, *_UNRESOLVED_WORDS, run_no),
         )
 

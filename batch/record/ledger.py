@@ -15,6 +15,11 @@ from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord
 from batch.record.times import iso
 from batch.rows import Outcome
 
+IN_DOUBT = ("lost", "differs", "no_date", "deferred")
+"""Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
+
+IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"
+
 _ARRIVED = "a.kind='defer' AND (a.meaning IS NULL OR a.meaning NOT IN ('throttled', 'never_left'))"
 _SENT = "(a.meaning IS NULL OR a.meaning <> 'never_left')"
 _RUN = (

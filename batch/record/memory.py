@@ -18,8 +18,9 @@ _EARLIER = (
     " JOIN runs x ON x.run_no=e.run_no AND x.origin=m.origin AND x.run_no<>m.run_no"
     " AND NOT x.rehearsal"
     " WHERE r.run_no=? AND r.outcome IS NULL AND r.defer_date IS NOT NULL"
-    " AND (e.outcome='succeeded' AND e.code<>'answer_differs' OR e.code='already_deferred')"
-    " ORDER BY r.row_number, e.code='already_deferred', x.run_no"
+    " AND (e.outcome='succeeded' AND e.code<>'answer_differs'"
+    " OR e.code IN ('already_deferred', 'reinstated_since'))"
+    " ORDER BY r.row_number, e.outcome<>'succeeded', x.run_no"
 )
 
 
@@ -42,8 +43,9 @@ def deferrals_known(ledger: Ledger, origin: str) -> int:
         "SELECT (SELECT count(*) FROM rows JOIN runs USING (run_no) WHERE origin=?"
         " AND NOT rehearsal AND outcome='succeeded'"
         " AND code NOT IN ('answer_differs', 'deferred_earlier'))"
-        " + (SELECT count(*) FROM forgotten)",
-        (origin,),
+        " + (SELECT count(*) FROM forgotten JOIN runs USING (run_id) WHERE origin=?"
+        " AND code='deferred_earlier')",
+        (origin, origin),
     )
     return int(next(found)[0])
 
@@ -69,13 +71,24 @@ def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]
 def _settled(
     code: str, run_id: str, register_date: str | None, date: str, *, is_same_date: bool
 ) -> Settled | None:
-    if code != Code.ALREADY_DEFERRED:
-        words = f"Deferred on {date} by run {run_id}; not sent again."
-        return Settled(Code.DEFERRED_EARLIER, words, date) if is_same_date else None
-    if register_date != date:
-        return None
-    words = f"Run {run_id} found this trainee already deferred, since {date}; not sent again."
-    return Settled(Code.ALREADY_DEFERRED, words, date)
+    match code:
+        case Code.ALREADY_DEFERRED:
+            return _known(Code(code), run_id, date) if register_date == date else None
+        case Code.REINSTATED_SINCE:
+            return _known(Code(code), run_id, date) if is_same_date else None
+        case _:
+            return _known(Code.DEFERRED_EARLIER, run_id, date) if is_same_date else None
+
+
+def _known(code: Code, run_id: str, date: str) -> Settled:
+    words = {
+        Code.DEFERRED_EARLIER: f"Deferred on {date} by run {run_id}",
+        Code.ALREADY_DEFERRED: f"Run {run_id} found this trainee already deferred, since {date}",
+        Code.REINSTATED_SINCE: (
+            f"Run {run_id} found this trainee deferred on {date} and reinstated since"
+        ),
+    }
+    return Settled(code, f"{words[code]}; not sent again.", date)
 
 
 def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iterator[Remembered]:
@@ -88,21 +101,23 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
     )
     for number, folded_id, date in rows:
         digest = digest_of(origin, folded_id, date)
-        for (run_id,) in ledger.select("SELECT run_id FROM forgotten WHERE digest=?", (digest,)):
+        kept = ledger.select("SELECT code, run_id FROM forgotten WHERE digest=?", (digest,))
+        for code, run_id in kept:
             if number not in done:
                 done.add(number)
-                words = f"Deferred on {date} by run {run_id}; not sent again."
-                yield Remembered(number, Settled(Code.DEFERRED_EARLIER, words, date))
+                yield Remembered(number, _known(Code(code), run_id, date))
 
 
 def remember_for_good(journal: Purge, run_id: str) -> None:
-    """Keep a run's deferrals as hashes, so that its purge takes nothing from the memory."""
+    """Keep what a run knows of deferrals as hashes: its purge takes nothing from the memory."""
     origin = journal.run(run_id).base_url
     if journal.run(run_id).rehearsal:
         return
     rows = journal.select(
-        "SELECT folded_id, defer_date FROM rows WHERE run_no=? AND defer_date IS NOT NULL"
-        " AND (outcome='succeeded' AND code<>'answer_differs')",
+        "SELECT folded_id, defer_date, iif(outcome='succeeded', 'deferred_earlier', code)"
+        " FROM rows WHERE run_no=? AND defer_date IS NOT NULL"
+        " AND (outcome='succeeded' AND code<>'answer_differs' OR code='reinstated_since'"
+        " OR code='already_deferred' AND register_date=defer_date)",
         (journal.run_number(run_id),),
     )
-    journal.forget([(digest_of(origin, folded_id, date), run_id) for folded_id, date in rows])
+    journal.forget([(digest_of(origin, i, date), run_id, code) for i, date, code in rows])

@@ -63,6 +63,8 @@ MIGRATIONS = (
         run_id TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    # what was known of the trainee: deferred_earlier, already_deferred, reinstated_since
+    "ALTER TABLE forgotten ADD COLUMN code TEXT NOT NULL DEFAULT 'deferred_earlier';",
 )
 VERSION = len(MIGRATIONS)
 

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from simulation import _run_record
 
 from batch.record import schema
-from batch.record.journal import IN_DOUBT, Journal
+from batch.record.journal import Journal
+from batch.record.ledger import IN_DOUBT
 from batch.register.meanings import Kind
 from batch.rows import Code, Deferral, Row, Settled
 
