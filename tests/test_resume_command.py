@@ -20,6 +20,7 @@ from batch.register import troubles
 from batch.register.faults import Fault
 from batch.register.gateway import Emulator
 from batch.register.model import Who
+from batch.register.routes import Endpoint
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -168,6 +169,40 @@ def test_start_over_ends_the_old_run_for_good(register: Serving, office: Office)
     assert second.returncode == 0
     assert set(deferred_by_us(emulator).values()) == {1}
     assert office.run("resume", old).code == 2
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_start_over_that_never_began_leaves_the_old_run(
+    register: Serving, office: Office, token: str | None
+) -> None:
+    content, states = many(300)
+    emulator = register(**states)
+    killed_run(office, emulator, content)
+    del office.environment["DEFER_BATCH_API_TOKEN"]
+    office.environment |= {"DEFER_BATCH_API_TOKEN": token} if token else {}
+    over = office.run("run", "list.csv", "--register", emulator.base_url, "--start-over")
+    assert over.code in {2, 3}
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    old = next(path.name for path in sorted(office.reports.glob("2*")))
+    ran = office.run("resume", old, "--lost-answer-wait", "0.2")
+    assert ran.code == 0, ran.err
+    assert len(deferred_by_us(emulator)) == 300
+
+
+def test_the_first_signal_of_a_run_that_is_ending_lets_it_end(
+    register: Serving, office: Office
+) -> None:
+    content, states = many(20)
+    slow = Fault(None, Endpoint.DEFER, last=None, delay_seconds=2)
+    refused = troubles.answered_before("trainee0000", troubles.UNAUTHORISED)
+    emulator = register(**states, faults=[refused, slow])
+    process = begin(office, emulator, content)
+    until(lambda: len(emulator.received(Endpoint.DEFER)) >= 10)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert list(office.reports.glob("2*/report.html"))
 
 
 def test_a_second_run_at_the_same_time_exits_4(register: Serving, office: Office) -> None:

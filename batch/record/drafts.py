@@ -95,13 +95,13 @@ class Drafts(Ledger):
         if stage.fetchone() == ("staged",):
             self.discard(run_no)
 
-    def start(self, run_no: int) -> None:
-        """Mark a run as confirmed: from here on it can be resumed."""
-        self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
-
-    def end_for_good(self, run_no: int) -> None:
-        """Mark an unfinished run as one that can no longer be resumed."""
-        self._connection.execute("UPDATE runs SET stage='ended' WHERE run_no=?", (run_no,))
+    def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
+        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
+        with self._one_commit():
+            self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
+            self._connection.executemany(
+                "UPDATE runs SET stage='ended' WHERE run_no=?", ((number,) for number in ending)
+            )
 
     def _remove_staged(self) -> None:
         staged = self._connection.execute("SELECT run_no FROM runs WHERE stage='staged'")

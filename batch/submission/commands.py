@@ -18,10 +18,11 @@ from batch.errors import UnknownRun, UsageProblem
 from batch.intake.checking import InputFile, open_input
 from batch.logs import run_log
 from batch.record import locks
-from batch.record.journal import Journal
+from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.memory import deferrals_known
 from batch.record.records import RunRecord
+from batch.record.schema import JOURNAL
 from batch.record.times import iso
 from batch.submission.pacing import Pacer
 from batch.submission.session import (
@@ -33,13 +34,12 @@ from batch.submission.session import (
 )
 from batch.submission.staging import (
     Staged,
-    refuse_unfinished,
     set_aside_remembered,
     stage_rows,
+    superseded,
 )
 from batch.submission.terms import Finished, InputOptions, Plan, Terms, Watcher, Who
 
-JOURNAL = "journal.db"
 REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
 OLD_AFTER_SECONDS = 7 * 86_400
 
@@ -107,10 +107,11 @@ def _staged_to_finished(
         journal.discard(run_no)
         desk.watcher.warn(f"{input_file.name} has a header and no rows: nothing to do.")
         return None
-    refuse_unfinished(
+    ending = superseded(
         journal, origin=terms.origin, input_sha256=staged.input_sha256, start_over=start_over
     )
     plan = _plan(desk, terms, journal, run_id, staged, journal_is_new=is_new)
+    plan = replace(plan, supersedes=ending)
     return _carry_out(desk, terms, journal, run_no, plan)
 
 
@@ -216,7 +217,7 @@ def _carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pl
         files.make_private_folder(folder)
         with run_log(folder / "run.log", plan.run_id) as log:
             log_beginning(log, plan)
-        journal.start(run_no)
+        journal.start(run_no, ending=plan.supersedes)
         code = exit_code_of(journal.counts(plan.run_id))
         journal.finish(run_no, exit_code=code, stopped_because=None)
     return write_and_check(
@@ -264,16 +265,10 @@ def _writing(desk: Desk, terms: Terms, *, run_id: str, now: float) -> Iterator[J
         yield stack.enter_context(_open_journal(desk, run_id=run_id, since=iso(now)))
 
 
-@contextlib.contextmanager
-def _open_journal(desk: Desk, *, run_id: str, since: str) -> Iterator[Journal]:
-    files.make_private_folder(desk.reports_dir)
-    files.refuse_shared_folder(desk.reports_dir)
-    with locks.one_writer(desk.journal, run_id=run_id, since=since):
-        journal = Journal.open(desk.journal, wall=time.time)
-        try:
-            yield journal
-        finally:
-            journal.close()
+def _open_journal(
+    desk: Desk, *, run_id: str, since: str
+) -> contextlib.AbstractContextManager[Journal]:
+    return writing(desk.journal, run_id=run_id, since=since, wall=time.time)
 
 
 @contextlib.contextmanager

@@ -74,7 +74,8 @@ class Session:
             await self._ask_first(service, stopping)
             if stopping.reason is None and not self.watcher.confirm(plan):
                 return False
-            self.journal.start(self.run_no)
+            # a run that was stopped before it sent anything stands in for no other
+            self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
             log_beginning(log, plan)
             if stopping.reason is None:
                 with _interruptible(stopping):
@@ -233,12 +234,14 @@ def _attempt_logger(
 def _interruptible(stopping: Stopping) -> Iterator[None]:
     """End the run in good order at the first Ctrl-C or SIGTERM, and at once at the second."""
     loop = asyncio.get_running_loop()
+    came: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         name = signal.Signals(number)
         code = _SIGNAL_CODES[name]
-        if stopping.reason is not None:
+        if came:
             os._exit(code)
+        came.append(number)
         loop.call_soon_threadsafe(stopping, f"Interrupted ({name.name}).", code)
 
     before = {number: signal.signal(number, on_signal) for number in _SIGNAL_CODES}

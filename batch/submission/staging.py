@@ -72,10 +72,14 @@ def set_aside_remembered(
     return frozenset(settled), another_date
 
 
-def refuse_unfinished(
+def superseded(
     journal: Journal, *, origin: str, input_sha256: str, start_over: bool
-) -> None:
-    """Raise UnfinishedRun where a run of this content, which sent something, can be resumed."""
+) -> tuple[int, ...]:
+    """Give the runs that this one ends for good once it begins.
+
+    Raises UnfinishedRun where a run of this content, which sent something, can be resumed, unless
+    `start_over`.
+    """
     in_the_way = journal.unfinished_with_sends(origin, input_sha256)
     if in_the_way and not start_over:
         run_id = in_the_way[0][1]
@@ -84,5 +88,4 @@ def refuse_unfinished(
             hint=f"`defer-batch resume {run_id}` carries on with it; --start-over begins anew "
             "(that run can then no longer be resumed)",
         )
-    for run_no, _ in in_the_way:
-        journal.end_for_good(run_no)
+    return tuple(run_no for run_no, _ in in_the_way)

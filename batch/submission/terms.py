@@ -79,6 +79,8 @@ class Plan:
     journal: Path
     journal_is_new: bool
     seconds_needed: float
+    supersedes: tuple[int, ...] = ()
+    """Runs, by number, that this one ends for good once it begins."""
     notices: tuple[str, ...] = ()
     repairs: tuple[tuple[int, str, str], ...] = ()
     """What reading put right, for `run.log`: row, column, kind."""
