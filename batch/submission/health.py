@@ -12,6 +12,9 @@ FAILURES_BEFORE_PAUSE = 3
 PROBE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """How long to wait before each probe; the last one goes on."""
 
+_WELL = frozenset({Kind.SERVES, Kind.WRONG_PATH})
+"""What a good answer to /info means: Register's own, or that of a server without /info."""
+
 
 class Health:
     """Counts service failures in a row, and lets nobody ask while Register is down.
@@ -45,8 +48,8 @@ class Health:
                 return
 
     def note(self, meaning: Meaning) -> None:
-        """Count a failure, or end the count; a 429 says nothing of either."""
-        if meaning.kind is Kind.THROTTLED:
+        """Count a failure, or end the count; what Register did not say tells nothing of either."""
+        if meaning.kind in {Kind.THROTTLED, Kind.UNCLEAR, Kind.REDIRECTED, Kind.FORBIDDEN}:
             return
         if not meaning.is_service_failure:
             self._failures = 0
@@ -83,5 +86,5 @@ class Health:
             if meaning.kind is Kind.UNAUTHORISED:
                 self._stopping(f"Register {meaning.words}.")
                 return
-            if not meaning.is_service_failure and meaning.kind is not Kind.THROTTLED:
+            if meaning.kind in _WELL:
                 return

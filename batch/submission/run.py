@@ -119,12 +119,14 @@ class Submission:
     async def _send(self, row: UnderWay) -> Step:
         intent, row.intent = row.intent, None
         meaning = await self._service.defer(row.row_number, row.course.deferral, intent)
+        if meaning.kind is Kind.FORBIDDEN and await self._is_refused_everywhere():
+            return Stop("Register refuses every request of this client (403).")
         step = settling.after_defer(row.course, meaning)
         row.course = replace(row.course, sends=row.course.sends + 1)
         if meaning.kind is Kind.LOST:
             row.course = replace(row.course, is_open=True)
             row.read_after = asyncio.get_running_loop().time() + self._wait_seconds
-        await self._note_refusal(meaning)
+        self._note_refusal(meaning)
         return step
 
     async def _read(self, row: UnderWay, read: Read) -> Step:
@@ -144,8 +146,13 @@ class Submission:
         waited = row.read_after is not None and began >= row.read_after
         return settling.after_read(row.course, read, meaning, waited=waited)
 
-    async def _note_refusal(self, meaning: Meaning) -> None:
-        """End the run where refusals are not about rows: a 403 for all, or ten in a row."""
+    async def _is_refused_everywhere(self) -> bool:
+        """Ask /info whether a 403 is about the client rather than the row."""
+        info = await self._service.info()
+        return info.kind in {Kind.FORBIDDEN, Kind.UNAUTHORISED}
+
+    def _note_refusal(self, meaning: Meaning) -> None:
+        """End the run after ten refusals in a row: they are hardly about rows."""
         if meaning.status is None or meaning.status in {404, 422} or meaning.status < 400:
             self._refusals = 0
             return
@@ -154,10 +161,6 @@ class Submission:
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS_IN_A_ROW:
             self._stopping(f"Register {meaning.words}, for {self._refusals} rows in a row.")
-        elif meaning.kind is Kind.FORBIDDEN:
-            info = await self._service.info()
-            if info.kind is Kind.FORBIDDEN:
-                self._stopping("Register refuses every request of this client (403).")
 
 
 _AT_FIRST_FAILURE = asyncio.FIRST_EXCEPTION
