@@ -227,3 +227,9 @@ def test_the_request_id_is_kept_only_if_it_is_one() -> None:
 def test_the_servers_second_is_read_from_date() -> None:
     answer = reply(500, date="Thu, 01 Jan 1970 00:01:00 GMT")
     assert meaning_of_defer(answer, OURS).server_time == 60
+
+
+def test_a_reason_is_not_quoted_with_its_line_breaks_taken_out() -> None:
+    deferral = Deferral("abc", "2026-10-01", "Illness\nof a  parent")
+    answer = reply(422, {"errors": ["no: Illness of a parent"]})
+    assert "parent" not in meaning_of_defer(answer, deferral).words

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,21 +162,31 @@ def test_the_request_is_as_documented(register: Serving, submit: Submit) -> None
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_the_token_reaches_no_file_and_no_output(register: Serving, submit: Submit) -> None:
-    ran = submit(register(abc="trn_received"), THREE)
-    everything = ran.out + ran.err
+def everything_of(ran: Ran) -> str:
+    """Give all that a run printed and wrote, the workbook unpacked."""
+    told = ran.out + ran.err
     for path in [*ran.folder.iterdir(), *ran.reports.glob("journal.db*")]:
-        everything += path.read_bytes().decode("latin-1")
-    assert TOKEN not in everything
+        told += path.read_bytes().decode("latin-1")
+    with zipfile.ZipFile(ran.folder / "results.xlsx") as workbook:
+        return told + "".join(workbook.read(name).decode() for name in workbook.namelist())
+
+
+def test_the_token_reaches_no_file_and_no_output(register: Serving, submit: Submit) -> None:
+    assert TOKEN not in everything_of(submit(register(abc="trn_received"), THREE))
+
+
+def test_a_token_that_register_says_back_reaches_nothing(register: Serving, submit: Submit) -> None:
+    given = troubles.json_content(422, {"errors": [{"message": f"bad header Bearer {TOKEN}"}]})
+    faults = [troubles.answered_before("abc", given)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    assert ran.codes() == {2: "refused_by_register"}
+    assert TOKEN not in everything_of(ran)
 
 
 def test_what_register_says_of_a_person_reaches_nothing(register: Serving, submit: Submit) -> None:
-    ran = submit(register(abc="trn_received", ghi="withdrawn"), THREE)
-    everything = ran.out + ran.err
-    for path in [*ran.folder.iterdir(), *ran.reports.glob("journal.db*")]:
-        everything += path.read_bytes().decode("latin-1")
-    assert "Invented Emulated" not in everything
-    assert "invented.person" not in everything
+    told = everything_of(submit(register(abc="trn_received", ghi="withdrawn"), THREE))
+    assert "Invented Emulated" not in told
+    assert "invented.person" not in told
 
 
 def test_reasons_reach_only_the_csvs_the_workbook_and_the_journal(
@@ -309,6 +320,36 @@ def test_ten_refusals_in_a_row_end_the_run(register: Serving, submit: Submit) ->
     ran = submit(emulator, content, "--max-at-once", "1")
     assert ran.code == 3
     assert ran.summary["codes"] == {"not_sent": 20, "refused_by_register": 10}
+
+
+@pytest.mark.parametrize("info", [troubles.BLOCKED, troubles.UNAUTHORISED])
+def test_a_403_for_everybody_is_no_rows_refusal(
+    register: Serving, submit: Submit, info: Any
+) -> None:
+    faults = [
+        Fault(None, Endpoint.INFO, first=2, last=None, given=info),
+        Fault(None, Endpoint.DEFER, last=None, given=troubles.BLOCKED),
+    ]
+    ran = submit(register(abc="trn_received", ghi="trn_received", faults=faults), THREE)
+    assert (ran.code, set(ran.codes().values())) == (3, {"not_sent"})
+    assert "refuses every request" in ran.summary["stopped_because"]
+
+
+@pytest.mark.parametrize("given", [troubles.SIGN_IN_PAGE, troubles.redirected("https://x.example")])
+def test_a_page_in_place_of_register_is_no_good_answer(
+    register: Serving, submit: Submit, given: Any
+) -> None:
+    ids = [f"id{number}" for number in range(60)]
+    faults = [
+        Fault(None, Endpoint.INFO, first=2, last=None, given=given),
+        Fault(None, Endpoint.DEFER, last=None, given=troubles.SIGN_IN_PAGE),
+        Fault(None, Endpoint.READ, last=None, given=troubles.SIGN_IN_PAGE),
+    ]
+    emulator = register(**dict.fromkeys(ids, "trn_received"), faults=faults)
+    content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
+    ran = submit(emulator, content, "--give-up-after", "2")
+    assert "kept failing" in ran.summary["stopped_because"]
+    assert len(emulator.received(Endpoint.DEFER)) <= 20
 
 
 def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:

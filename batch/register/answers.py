@@ -114,10 +114,11 @@ def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
     errors = contents.errors_of(contents.json_of(answer))
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
-    said = " / ".join(errors)[:_QUOTED_AT_MOST]
-    reason = (deferral.defer_reason or "").strip()
-    quotable = said and not (reason and reason.casefold() in " / ".join(errors).casefold())
-    return _said(answer, Kind.REFUSED, f"refused it: {said}" if quotable else "refused it (422)")
+    said = contents.on_one_line(" / ".join(errors))
+    reason = contents.on_one_line(deferral.defer_reason or "")
+    quotable = said and not (reason and reason.casefold() in said.casefold())
+    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if quotable else "refused it (422)"
+    return _said(answer, Kind.REFUSED, words)
 
 
 def _meaning_of_trainee(answer: Reply, deferral: Deferral) -> Meaning:

@@ -37,6 +37,7 @@ class Client:
         self._base_url = base_url
         self._api_version = api_version
         self._timeout_seconds = timeout_seconds
+        self._token = token
         self._headers = httpx.Headers(
             {
                 "Authorization": f"Bearer {token}",
@@ -93,7 +94,7 @@ class Client:
                 request = httpx.Request(method, address, headers=self._headers, json=content)
                 response = await self._http.send(request, stream=True)
                 try:
-                    return await _reply(response)
+                    return self._without_token(await _reply(response))
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -102,6 +103,19 @@ class Client:
             return _no_reply(error)
         except httpx.InvalidURL:
             return NoReply(left=False, why="has an address that cannot be used", hopeless=True)
+
+    def _without_token(self, answer: Answer) -> Answer:
+        """Give an answer that cannot say the token back to us, whatever the server echoes."""
+        if isinstance(answer, NoReply) or not self._is_echoed(answer):
+            return answer
+        headers = {name: v for name, v in answer.headers.items() if self._token not in v}
+        body = answer.body.replace(self._token.encode(), b"(the token)")
+        return Reply(answer.status, headers, body)
+
+    def _is_echoed(self, reply: Reply) -> bool:
+        return self._token.encode() in reply.body or any(
+            self._token in value for value in reply.headers.values()
+        )
 
 
 async def _reply(response: httpx.Response) -> Answer:

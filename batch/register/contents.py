@@ -36,7 +36,7 @@ def errors_of(body: Any) -> tuple[str, ...]:
     if not isinstance(errors, list):
         return ()
     messages = [error.get("message") if isinstance(error, dict) else error for error in errors]
-    return tuple(_printable(message) for message in messages if isinstance(message, str))
+    return tuple(on_one_line(message) for message in messages if isinstance(message, str))
 
 
 def is_about_trainee(reply: Reply) -> bool:
@@ -99,5 +99,6 @@ def _http_date(value: str) -> float | None:
         return None
 
 
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+def on_one_line(text: str) -> str:
+    """Give a text without line breaks, runs of spaces, or anything that steers a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
