@@ -183,7 +183,8 @@ def run(
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission.commands import Desk, run_file  # noqa: PLC0415
+    from batch.submission.beginning import run_file  # noqa: PLC0415
+    from batch.submission.desk import Desk  # noqa: PLC0415
     from batch.submission.terms import Terms  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
@@ -246,7 +247,8 @@ def resume(
 ) -> None:
     """Carry on a run that stopped early; without RUN, the newest unfinished one."""
     from batch.settings import Settings, target_of  # noqa: PLC0415
-    from batch.submission.commands import Desk, newest_unfinished, resume_run  # noqa: PLC0415
+    from batch.submission.desk import Desk  # noqa: PLC0415
+    from batch.submission.resuming import newest_unfinished, resume_run  # noqa: PLC0415
     from batch.terminal import Terminal, say  # noqa: PLC0415
 
     settings = Settings.load(

@@ -1,0 +1,117 @@
+"""A plan is carried out: confirmed, submitted, and reported."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from batch import files
+from batch.errors import UsageProblem
+from batch.logs import run_log
+from batch.record.journal import Journal
+from batch.submission.desk import Desk, no_token
+from batch.submission.session import (
+    Session,
+    exit_code_of,
+    log_beginning,
+    write_and_check,
+)
+from batch.submission.staging import (
+    set_aside_remembered,
+)
+from batch.submission.terms import Finished, Plan, Terms, Watcher
+
+REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
+
+
+def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> Finished:
+    """Confirm and submit a plan, and write its reports; without a row to send, only report.
+
+    Raises UsageProblem where it was declined or there is no token, JournalLost, SelfCheckFailed.
+    """
+    folder = desk.reports_dir / plan.run_id
+    if plan.to_send:
+        _submit(desk, terms, journal, run_no, plan)
+    else:
+        files.make_private_folder(folder)
+        with run_log(folder / "run.log", plan.run_id) as log:
+            log_beginning(log, plan)
+        journal.start(run_no, ending=plan.supersedes)
+        code = exit_code_of(journal.counts(plan.run_id))
+        journal.finish(run_no, exit_code=code, stopped_because=None)
+    return write_and_check(
+        journal,
+        plan.run_id,
+        folder,
+        environment=terms.environment,
+        tool_version=desk.who.tool_version,
+    )
+
+
+def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> None:
+    token = REHEARSAL_TOKEN if terms.is_rehearsal else desk.token
+    if token is None:
+        raise no_token()
+    folder = desk.reports_dir / plan.run_id
+    existed = folder.exists()
+    files.make_private_folder(folder)
+    with _register(terms, journal, plan.run_id) as base_url:
+        session = Session(
+            journal=journal,
+            run_no=run_no,
+            run_id=plan.run_id,
+            terms=terms,
+            base_url=base_url,
+            token=token,
+            folder=folder,
+            watcher=_Reopening(desk.watcher, journal, run_no, terms),
+            tool_version=desk.who.tool_version,
+        )
+        if not session.submit(plan):
+            if not existed:
+                _remove(folder)
+            raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
+
+
+class _Reopening:
+    """The watcher of a run that is taken up again: once confirmed, its rows are pending again."""
+
+    def __init__(self, watcher: Watcher, journal: Journal, run_no: int, terms: Terms) -> None:
+        self._watcher = watcher
+        self._journal = journal
+        self._run_no = run_no
+        self.warn = watcher.warn
+        self.begin = watcher.begin
+        self.settled = watcher.settled
+        self.time_left = watcher.time_left
+        self.end = watcher.end
+        self.is_attended = watcher.is_attended
+        self._terms = terms
+
+    def confirm(self, plan: Plan) -> bool:
+        """Ask; where confirmed, let the unresolved rows be settled anew, by memory first."""
+        if not self._watcher.confirm(plan):
+            return False
+        if plan.resumed_from is not None:
+            self._journal.reopen(self._run_no)
+            again = self._terms.again
+            set_aside_remembered(self._journal, self._run_no, self._terms.origin, again=again)
+        return True
+
+
+@contextlib.contextmanager
+def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
+    if terms.is_rehearsal:
+        from batch.submission import rehearsal  # noqa: PLC0415 — a real run needs no server
+
+        with rehearsal.register_for(journal, run_id, terms) as base_url:
+            yield base_url
+    else:
+        yield terms.origin
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
