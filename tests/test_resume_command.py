@@ -178,12 +178,12 @@ def test_start_over_that_never_began_leaves_the_old_run(
     content, states = many(300)
     emulator = register(**states)
     killed_run(office, emulator, content)
+    old = next(office.reports.glob("2*")).name
     del office.environment["DEFER_BATCH_API_TOKEN"]
     office.environment |= {"DEFER_BATCH_API_TOKEN": token} if token else {}
     over = office.run("run", "list.csv", "--register", emulator.base_url, "--start-over")
     assert over.code in {2, 3}
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    old = next(path.name for path in sorted(office.reports.glob("2*")))
     ran = office.run("resume", old, "--lost-answer-wait", "0.2")
     assert ran.code == 0, ran.err
     assert len(deferred_by_us(emulator)) == 300
