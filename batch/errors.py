@@ -8,6 +8,7 @@ DeferBatchError                     a message, a hint, an exit code
 ├── UnknownRun               (2)    no run has that id
 ├── StoppedEarly             (3)    the run ended before its rows did
 │   └── JournalLost          (3)    the journal could not be written while rows were under way
+├── Interrupted              (130)  Ctrl-C or SIGTERM (143) before anything was sent
 ├── AlreadyRunning           (4)    another run holds the lock
 └── SelfCheckFailed          (5)    the reports disagree with the journal
 """
@@ -64,6 +65,16 @@ class StoppedEarly(DeferBatchError):
 
 class JournalLost(StoppedEarly):
     """The journal could not be written while rows were under way (a full disk, most often)."""
+
+
+class Interrupted(DeferBatchError):
+    """A signal ended the command while nothing had been sent; `exit_code` is the signal's."""
+
+    def __init__(self, name: str, exit_code: int) -> None:
+        super().__init__(
+            f"interrupted ({name}): nothing was sent", hint="the same command asks again"
+        )
+        self.exit_code = exit_code
 
 
 class AlreadyRunning(DeferBatchError):

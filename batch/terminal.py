@@ -6,6 +6,8 @@ options do. Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batch.advice import advice
+from batch.errors import DeferBatchError
 from batch.rows import Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 LINE_EVERY_SECONDS = 30.0
 MOST_CELLS_SHOWN = 10
+_SHOW_CURSOR = "\x1b[?25h"
 _LABELS = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.NOT_FOUND: "not found",
@@ -48,7 +52,7 @@ class Terminal:
     @property
     def is_attended(self) -> bool:
         """Whether standard input is a terminal."""
-        return sys.stdin.isatty()
+        return sys.stdin is not None and sys.stdin.isatty()
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
@@ -61,7 +65,11 @@ class Terminal:
             return True
         sys.stderr.write("Type yes to send: ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        try:
+            return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        except DeferBatchError:
+            sys.stderr.write("\n")
+            raise
 
     def warn(self, words: str) -> None:
         """Say a warning."""
@@ -105,6 +113,12 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def abandon(self) -> None:
+        """Show the cursor again and say what is left to do; called as the process ends at once."""
+        words = "stopped at once: `defer-batch resume` settles what was in flight\n"
+        with contextlib.suppress(OSError):
+            os.write(2, f"{_SHOW_CURSOR if self._progress else ''}\n{words}".encode())
 
     def _told(self) -> str:
         counts = ", ".join(

@@ -33,6 +33,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def tells_the_end(folder: Path, run: RunRecord) -> bool:
+    """Tell whether the folder's report is of the run as it ended last."""
+    told = read_manifest(folder)
+    return told is not None and told.get("finished_at") == run.finished_at
+
+
 def write_manifest(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str) -> str:
     """Write the manifest over a run's files, and give its own SHA-256.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from batch import files
-from batch.errors import UsageProblem
+from batch.errors import Interrupted, UsageProblem
 from batch.logs import run_log
 from batch.record.journal import Journal
+from batch.record.manifest import tells_the_end
 from batch.submission.desk import Desk, no_token
 from batch.submission.session import (
     Session,
@@ -32,7 +33,14 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
     """
     folder = desk.reports_dir / plan.run_id
     if plan.to_send:
-        _submit(desk, terms, journal, run_no, plan)
+        try:
+            _submit(desk, terms, journal, run_no, plan)
+        except (UsageProblem, Interrupted):  # nothing was sent
+            _tell_what_was_asked(desk, terms, journal, plan)
+            raise
+        finally:
+            if journal.stage_of(plan.run_id) == "staged":
+                shutil.rmtree(folder, ignore_errors=True)
     else:
         files.make_private_folder(folder)
         with run_log(folder / "run.log", plan.run_id) as log:
@@ -54,7 +62,6 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
     if token is None:
         raise no_token()
     folder = desk.reports_dir / plan.run_id
-    existed = folder.exists()
     files.make_private_folder(folder)
     with _register(terms, journal, plan.run_id) as base_url:
         session = Session(
@@ -69,8 +76,6 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
             tool_version=desk.who.tool_version,
         )
         if not session.submit(plan):
-            if not existed:
-                _remove(folder)
             raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
 
 
@@ -86,6 +91,7 @@ class _Reopening:
         self.settled = watcher.settled
         self.time_left = watcher.time_left
         self.end = watcher.end
+        self.abandon = watcher.abandon
         self.is_attended = watcher.is_attended
         self._terms = terms
 
@@ -111,7 +117,17 @@ def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
         yield terms.origin
 
 
-def _remove(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+def _tell_what_was_asked(desk: Desk, terms: Terms, journal: Journal, plan: Plan) -> None:
+    """Bring the report of a run that was not resumed after all up to date.
+
+    For Register was asked about token and version, and the journal holds that.
+    """
+    folder = desk.reports_dir / plan.run_id
+    if plan.resumed_from is not None and tells_the_end(folder, journal.run(plan.run_id)):
+        write_and_check(
+            journal,
+            plan.run_id,
+            folder,
+            environment=terms.environment,
+            tool_version=desk.who.tool_version,
+        )

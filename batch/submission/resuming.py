@@ -11,25 +11,33 @@ from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
+from batch.record.manifest import tells_the_end
 from batch.record.records import RunRecord
 from batch.record.schema import JOURNAL
 from batch.record.times import iso
 from batch.submission.carrying import carry_out
 from batch.submission.desk import Desk, open_journal
 from batch.submission.planning import plan_of_resume
-from batch.submission.session import (
-    finished,
-)
+from batch.submission.session import finished, write_and_check
 from batch.submission.terms import Finished, Terms
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
-    """Give the id of the newest run that can be resumed, None where there is none."""
+    """Give the id of the newest run that can be resumed, None where there is none.
+
+    A run whose rows are settled, and which ended before its report was written, is one.
+    """
     if not (reports_dir / JOURNAL).exists():
         return None
     ledger = Ledger.read(reports_dir / JOURNAL)
+
+    def is_left(stage: str, run: RunRecord) -> bool:
+        folder = reports_dir / run.run_id
+        is_reported = not folder.exists() or tells_the_end(folder, run)
+        return stage == "started" or (stage == "finished" and not is_reported)
+
     try:
-        return next((run.run_id for stage, run in ledger.runs() if stage == "started"), None)
+        return next((run.run_id for stage, run in ledger.runs() if is_left(stage, run)), None)
     finally:
         ledger.close()
 
@@ -80,8 +88,17 @@ def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Term
             f"{run.run_id} can no longer be resumed: it was {stage}",
             hint="`defer-batch runs` lists the others",
         )
-    desk.watcher.warn(f"{run.run_id} is finished: nothing to resume.")
     folder = desk.reports_dir / run.run_id
+    if not tells_the_end(folder, run):
+        desk.watcher.warn(f"{run.run_id} is finished, only its report was not: written now.")
+        return write_and_check(
+            journal,
+            run.run_id,
+            folder,
+            environment=terms.environment,
+            tool_version=desk.who.tool_version,
+        )
+    desk.watcher.warn(f"{run.run_id} is finished: nothing to resume.")
     return finished(journal, run.run_id, folder, environment=terms.environment)
 
 

@@ -15,7 +15,7 @@ from batch.register.meanings import Answer, Kind, Meaning, NoReply
 from batch.rows import Deferral
 from batch.submission.health import Health
 from batch.submission.pacing import Pacer, Slot
-from batch.submission.stopping import Stopped, Stopping
+from batch.submission.stopping import Stopping
 from batch.submission.turns import Turns
 
 
@@ -94,21 +94,15 @@ class Service:
         understand: Callable[[Answer], Meaning],
         intent: int | None = None,
     ) -> Meaning:
-        try:
-            while True:
-                await self._health.until_up(kind)
-                meaning = await self._once(kind, row_number, ask, understand, intent)
-                intent = None
-                self._health.note(meaning)
-                if meaning.kind not in {Kind.THROTTLED, Kind.NEVER_LEFT}:
-                    return meaning
-                self._stopping.refuse(kind)
-                if meaning.kind is Kind.NEVER_LEFT and self._stopping.reason is not None:
-                    return meaning
-        except Stopped:
-            if intent is not None:
-                self._journal.answer(intent, meaning=Kind.NEVER_LEFT)
-            raise
+        while True:
+            meaning = await self._once(kind, row_number, ask, understand, intent)
+            intent = None
+            self._health.note(meaning)
+            if meaning.kind not in {Kind.THROTTLED, Kind.NEVER_LEFT}:
+                return meaning
+            self._stopping.refuse(kind)
+            if meaning.kind is Kind.NEVER_LEFT and self._stopping.reason is not None:
+                return meaning
 
     async def _once(
         self,
@@ -118,8 +112,7 @@ class Service:
         understand: Callable[[Answer], Meaning],
         intent: int | None = None,
     ) -> Meaning:
-        slot = await self._turns.take(kind)
-        attempt_id = await self._intended(slot, kind, row_number, intent)
+        slot, attempt_id = await self._may_leave(kind, row_number, intent)
         sent = self._turns.start(slot)
         answer = await ask()
         meaning = understand(answer)
@@ -130,18 +123,28 @@ class Service:
             self._stopping(f"Register {answer.why}.")
         return meaning
 
-    async def _intended(
-        self, slot: Slot, kind: str, row_number: int | None, intent: int | None
-    ) -> int:
-        """Return once the request may leave: its intent is on disk, and no 429 holds it."""
+    async def _may_leave(
+        self, kind: str, row_number: int | None, intent: int | None
+    ) -> tuple[Slot, int]:
+        """Return once the request may leave: its turn has come, its intent is on disk.
+
+        An intent whose request does not leave after all is written off.
+        """
+        slot = None
         try:
+            if row_number is not None:
+                await self._health.until_up(kind)
+            slot = await self._turns.take(kind)
             if intent is None:
                 intent = await self._journal.intend(self._run_no, row_number, kind)
-            await self._turns.until_not_held()
+            await self._turns.until_not_held(kind)
         except BaseException:
-            self._turns.release(slot)
+            if slot is not None:
+                self._turns.release(slot)
+            if intent is not None:
+                self._journal.answer(intent, meaning=Kind.NEVER_LEFT)
             raise
-        return intent
+        return slot, intent
 
     def _write_down(self, attempt_id: int, meaning: Meaning) -> None:
         self._journal.answer(

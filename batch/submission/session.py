@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
-from batch.errors import SelfCheckFailed
+from batch.errors import Interrupted, SelfCheckFailed
 from batch.logs import run_log
 from batch.record import report
 from batch.record.journal import Journal
@@ -25,12 +21,12 @@ from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
 from batch.submission.run import Submission
 from batch.submission.service import Service
+from batch.submission.signals import interruptible, raising
 from batch.submission.stopping import Stopping
 from batch.submission.terms import Finished, Plan, Terms, Watcher
 
 TIME_LEFT_EVERY_SECONDS = 0.5
 ROWS_SHOWN = 10
-_SIGNAL_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,10 @@ class Session:
     tool_version: str
 
     def submit(self, plan: Plan) -> bool:
-        """Ask Register, confirm, send; False where the plan was declined. Raises JournalLost."""
+        """Ask Register, confirm, send; False where the plan was declined.
+
+        Raises Interrupted where nothing was sent yet, JournalLost.
+        """
         with run_log(self.folder / "run.log", self.run_id) as log:
             return asyncio.run(self._submit(plan, log))
 
@@ -62,27 +61,42 @@ class Session:
             max_at_once=self.terms.max_at_once,
         )
         async with client:
-            service = Service(
-                client,
-                self.journal,
-                self._pacer(),
-                stopping,
-                run_no=self.run_no,
-                give_up_after_seconds=self.terms.give_up_after_seconds,
-            )
-            service.on_attempt = _attempt_logger(log)
-            await self._ask_first(service, stopping)
-            if stopping.reason is None and not self.watcher.confirm(plan):
-                return False
-            # a run that was stopped before it sent anything stands in for no other
-            self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
-            log_beginning(log, plan)
-            if stopping.reason is None:
-                with _interruptible(stopping):
-                    await self._send(plan, service, stopping, log)
+            with interruptible(stopping, self.watcher):
+                if not await self._submit_to(client, plan, stopping, log):
+                    return False
         self._finish(stopping)
         log.info("run_finished", stopped_because=stopping.reason)
         return True
+
+    async def _submit_to(
+        self,
+        client: Client,
+        plan: Plan,
+        stopping: Stopping,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> bool:
+        service = Service(
+            client,
+            self.journal,
+            self._pacer(),
+            stopping,
+            run_no=self.run_no,
+            give_up_after_seconds=self.terms.give_up_after_seconds,
+        )
+        service.on_attempt = _attempt_logger(log)
+        await self._ask_first(service, stopping)
+        if stopping.reason is None and not self._is_confirmed(plan):
+            return False
+        # a run that was stopped before it sent anything stands in for no other
+        self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
+        log_beginning(log, plan)
+        if stopping.reason is None:
+            await self._send(plan, service, stopping, log)
+        return True
+
+    def _is_confirmed(self, plan: Plan) -> bool:
+        with raising():
+            return self.watcher.confirm(plan)
 
     async def _ask_first(self, service: Service, stopping: Stopping) -> None:
         give_up = self.terms.give_up_after_seconds
@@ -91,7 +105,10 @@ class Session:
             stopping,
             api_version=self.terms.api_version,
             give_up_after_seconds=give_up,
+            warn=self.watcher.warn,
         )
+        if stopping.signal is not None:
+            raise Interrupted(*stopping.signal)
         if warning is not None:
             self.watcher.warn(warning)
 
@@ -121,13 +138,24 @@ class Session:
             on_settled=on_settled,
         )
         self.watcher.begin(plan.to_send)
-        ticker = asyncio.ensure_future(self._tick(service.pacer, lambda: left))
+        beside = [
+            asyncio.ensure_future(self._tick(service.pacer, lambda: left)),
+            asyncio.ensure_future(self._tell_of_the_end(stopping)),
+        ]
         try:
             await submission.submit()
         finally:
-            ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             self.watcher.end()
+
+    async def _tell_of_the_end(self, stopping: Stopping) -> None:
+        await stopping.event.wait()
+        self.watcher.warn(
+            f"{stopping.reason} No further row is sent; what is in flight is settled first. "
+            "Ctrl-C leaves at once."
+        )
 
     async def _tick(self, pacer: Pacer, left: Callable[[], int]) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
@@ -228,25 +256,3 @@ def _attempt_logger(
         )
 
     return on_attempt
-
-
-@contextlib.contextmanager
-def _interruptible(stopping: Stopping) -> Iterator[None]:
-    """End the run in good order at the first Ctrl-C or SIGTERM, and at once at the second."""
-    loop = asyncio.get_running_loop()
-    came: list[int] = []
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        name = signal.Signals(number)
-        code = _SIGNAL_CODES[name]
-        if came:
-            os._exit(code)
-        came.append(number)
-        loop.call_soon_threadsafe(stopping, f"Interrupted ({name.name}).", code)
-
-    before = {number: signal.signal(number, on_signal) for number in _SIGNAL_CODES}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

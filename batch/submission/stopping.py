@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -12,12 +16,14 @@ class Stopped(Exception):
 class Stopping:
     """Why the run is ending, if it is: the first reason counts.
 
-    `event` is set once there is a reason; `exit_code` is what that reason means.
+    `event` is set once there is a reason; `exit_code` is what that reason means; `signal` is the
+    name and the exit code of the signal that came first, if that is the reason.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.exit_code = 0
+        self.signal: tuple[str, int] | None = None
         self.event = asyncio.Event()
 
     def __call__(self, reason: str, exit_code: int = 3) -> None:
@@ -26,10 +32,28 @@ class Stopping:
             self.reason, self.exit_code = reason, exit_code
         self.event.set()
 
+    def interrupt(self, name: str, exit_code: int) -> None:
+        """End the run because of a signal."""
+        if self.reason is None:
+            self.signal = name, exit_code
+        self(f"Interrupted ({name}).", exit_code)
+
     def refuse(self, kind: str) -> None:
         """Raise Stopped where the run is ending and a deferral asks to be sent; reads may go on."""
         if kind == "defer" and self.reason is not None:
             raise Stopped
+
+    async def unless_ending(self, work: Coroutine[object, object, _T]) -> _T | None:
+        """Give what the work gives; None where the run begins to end first, and ends the work."""
+        task, ending = asyncio.ensure_future(work), asyncio.ensure_future(self.event.wait())
+        waits: set[asyncio.Future[object]] = {task, ending}  # type: ignore[arg-type]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        return None if task.cancelled() else task.result()
 
     async def or_until(self, event: asyncio.Event, seconds: float | None = None) -> None:
         """Return once the event is set, the time is over, or the run begins to end."""

@@ -129,3 +129,6 @@ class Watcher(Protocol):
 
     def end(self) -> None:
         """Take note that no more rows follow."""
+
+    def abandon(self) -> None:
+        """Take note, within a signal's handler, that the process ends at once."""

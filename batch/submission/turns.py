@@ -40,11 +40,12 @@ class Turns:
                 seconds = None if math.isinf(start) else start - now
                 await self._stopping.or_until(self._pace_changed, seconds)
 
-    async def until_not_held(self) -> None:
-        """Wait out a 429 that came while the intent was on its way to the disk."""
-        loop = asyncio.get_running_loop()
-        while (held := self._pacer.held_until - loop.time()) > 0:  # noqa: ASYNC110 — it may grow
-            await asyncio.sleep(held)
+    async def until_not_held(self, kind: str) -> None:
+        """Wait out a 429 that came while the intent was on its way to the disk. Raises Stopped."""
+        loop, nothing = asyncio.get_running_loop(), asyncio.Event()
+        while (held := self._pacer.held_until - loop.time()) > 0:  # it may grow
+            await self._stopping.or_until(nothing, held)
+            self._stopping.refuse(kind)
 
     def release(self, slot: Slot) -> None:
         """Give the place back: its request never left."""
