@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import getpass
 import json
@@ -16,6 +15,7 @@ import typer
 
 from batch import __version__
 from batch.errors import DeferBatchError, UsageProblem
+from batch.files import as_text
 
 app = typer.Typer(
     name="defer-batch",
@@ -82,6 +82,7 @@ Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
+    _make_streams_usable()
     try:
         code = int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
@@ -94,14 +95,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing more was sent\n")
         code = 130
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
     except OSError as error:
-        sys.stderr.write(f"error: {error.strerror or error}: {error.filename or 'a file'}\n")
-        sys.stderr.write("hint: what was sent is in the journal; `defer-batch resume` carries on\n")
-        code = 3
+        sys.stderr.write(f"error: cannot use {error.filename or 'a file'}: {error.strerror}\n")
+        code = 2
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
@@ -375,9 +371,23 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
+def _make_streams_usable() -> None:
+    """Let no closed stream, and no letter that the terminal's encoding lacks, end a run."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _print(words: str) -> None:
-    sys.stdout.write(words + "\n")
-    sys.stdout.flush()
+    """Write to standard output; who closed it (`| head`) still gets the exit code."""
+    try:
+        sys.stdout.write(words + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(finished: Any, *, as_json: bool) -> None:
@@ -417,7 +427,7 @@ def _who(operator: str | None) -> Any:
         platform.node(),
         __version__,
         platform.python_version(),
-        tuple(sys.argv[1:]),
+        tuple(as_text(word) for word in sys.argv[1:]),
     )
 
 

@@ -67,6 +67,14 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def as_text(name: str) -> str:
+    """Give a name from the file system, or an argument, as text that can be written anywhere.
+
+    Bytes that are no UTF-8 come from the system as lone surrogates, which no file takes.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def state_folder() -> Path:
     """Give this user's folder for what outlives a command, whatever the reports folder."""
     if sys.platform == "win32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ NAMED_TARGETS = {
 EMULATOR = "emulator"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_HOST = re.compile(r"[\w.\-]+|[0-9a-f:]+", re.ASCII)
 _RATE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4}(?:\.\d{1,3})?)", re.ASCII)
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -83,10 +85,17 @@ class Settings(BaseSettings):
         given = {name: value for name, value in options.items() if value is not None}
         if "register_name" in given:
             given["DEFER_BATCH_REGISTER"] = given.pop("register_name")
+        if "api_token_file" not in given and _is_in_environment("api_token"):
+            given["api_token_file"] = os.environ.get(f"{PREFIX}API_TOKEN_FILE") or None
         try:
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             raise _as_usage_problem(error) from None
+        except UnicodeDecodeError:
+            raise UsageProblem(
+                "cannot read the settings in .env: it is not UTF-8",
+                hint="save it as UTF-8, or set the environment's variables instead",
+            ) from None
 
     @property
     def target(self) -> Target:
@@ -114,6 +123,11 @@ class Settings(BaseSettings):
         return _usable(self.api_token.get_secret_value(), f"{PREFIX}API_TOKEN")
 
 
+def _is_in_environment(name: str) -> bool:
+    """Tell whether the environment itself sets it: then `.env` has no say."""
+    return bool(os.environ.get(f"{PREFIX}{name.upper()}"))
+
+
 def target_of(name: str) -> Target:
     """Give the Register that a name or base URL means. Raises UsageProblem."""
     name = name.strip()
@@ -131,7 +145,9 @@ def _origin(url: str) -> str:
     except ValueError:
         raise _unknown_target(url) from None
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or parts.query:
+    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
+        raise _unknown_target(url)
+    if "@" in parts.netloc or parts.query:
         raise _unknown_target(url)
     if parts.path.strip("/") or parts.fragment:
         raise UsageProblem(

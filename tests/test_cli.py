@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
-from conftest import Office
+from conftest import Office, Ran
+
+from batch.register.gateway import Emulator
 
 SAMPLE = "trainee_id,defer_date\nabc,2026-09-14\n"
 
@@ -70,3 +73,18 @@ def test_a_wrong_option_is_one_message(office: Office) -> None:
     assert ran.code == 2
     assert ran.err.startswith("error: ")
     assert "Traceback" not in ran.err
+
+
+def test_the_environments_token_wins_over_a_token_file_in_dotenv(
+    register: Callable[..., Emulator], submit: Callable[..., Ran], office: Office
+) -> None:
+    office.write("wrong.txt", "wrong")
+    office.write(".env", "DEFER_BATCH_API_TOKEN_FILE=wrong.txt\n")
+    ran = submit(register(abc="trn_received"), "trainee_id,defer_date\nabc,2026-10-01\n")
+    assert ran.code == 0, ran.err
+
+
+def test_a_host_with_a_space_in_it_is_no_register(office: Office) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = "token"
+    ran = office.run("run", "list.csv", "--register", "https://exa mple")
+    assert (ran.code, "no such Register" in ran.err) == (2, True)

@@ -34,6 +34,7 @@ OWNERS = {
         "record.journal",
         "record.ledger",
         "record.schema",
+        "record.trouble",
     },
     "starlette": {"register.emulator"},
     "structlog": {"logs", "submission.session"},

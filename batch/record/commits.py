@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from batch.errors import JournalLost
+from batch.record.trouble import journal_lost
 
 GATHERING_SECONDS = 0.001
 """How long a commit waits for others to join it, in seconds."""
@@ -82,10 +83,7 @@ class GroupCommit:
                 statement.then()
 
     def _lose(self, error: sqlite3.Error, waiting: list[asyncio.Future[None]]) -> None:
-        self._lost = JournalLost(
-            f"the journal can no longer be written: {error}",
-            hint="make room on the disk, then `defer-batch resume` carries on; nothing is lost",
-        )
+        self._lost = journal_lost(error)
         for future in [*waiting, *self._waiting]:
             if not future.done():
                 future.set_exception(self._lost)

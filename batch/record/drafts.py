@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 from batch.record.ledger import Ledger
@@ -17,12 +17,13 @@ from batch.rows import Problem, Row, Settled, folded, joined_messages
 class Drafts(Ledger):
     """The journal before a run begins: every row is written down before the first is sent.
 
-    `wall` gives Unix seconds.
+    `wall` gives Unix seconds; `has_begun` tells that a run has been let send by this writer.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, wall: Callable[[], float]) -> None:
         super().__init__(connection)
         self._wall = wall
+        self.has_begun = False
 
     def stage(self, run: RunRecord, *, origin: str) -> int:
         """Write down a run that is not yet confirmed, and give its number."""
@@ -88,15 +89,17 @@ class Drafts(Ledger):
             self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
 
     def discard_if_staged(self, run_no: int) -> None:
-        """Forget a run, unless it has been confirmed meanwhile."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
-        if stage.fetchone() == ("staged",):
-            self.discard(run_no)
+        """Forget a run, unless it has been confirmed; on a full disk, the next writer does."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
+            if stage.fetchone() == ("staged",):
+                self.discard(run_no)
 
     def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
         """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
+        self.has_begun = True
         with self._one_commit():
             self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
             self._connection.executemany(

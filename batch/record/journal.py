@@ -47,6 +47,7 @@ from batch.record.commits import Commit, GroupCommit
 from batch.record.drafts import Drafts
 from batch.record.ledger import IS_IN_DOUBT
 from batch.record.times import iso
+from batch.record.trouble import disk_failed
 from batch.rows import Code, Deferral, Settled
 
 _OPEN_REQUESTS = (
@@ -201,6 +202,7 @@ class Journal(Drafts):
 
     def reopen(self, run_no: int) -> None:
         """Take the outcome from unresolved rows, so that `pending` gives them again."""
+        self.has_begun = True
         self._connection.execute(
             "UPDATE rows SET outcome=NULL, code=NULL, message=NULL, settled_at=NULL"
             " WHERE run_no=? AND outcome='unresolved'",
@@ -217,7 +219,8 @@ def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -
     """Hold the only writer's place and give the journal, made or migrated where needed.
 
     `run_id` and `since` tell others who holds it. Raises AlreadyRunning, UsageProblem,
-    JournalProblem.
+    JournalProblem; what the disk refuses within the block comes out as JournalProblem, or, once a
+    run has begun, as StoppedEarly.
     """
     files.make_private_folder(path.parent)
     files.refuse_shared_folder(path.parent)
@@ -225,5 +228,7 @@ def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -
         journal = Journal.open(path, wall=wall)
         try:
             yield journal
+        except (sqlite3.Error, OSError) as error:
+            raise disk_failed(error, has_begun=journal.has_begun) from error
         finally:
             journal.close()

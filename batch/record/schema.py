@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batch import files
 from batch.errors import JournalProblem
+from batch.record.trouble import disk_failed
 
 JOURNAL = "journal.db"
 """The journal's name within a reports folder (interface.md)."""
@@ -74,9 +75,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     The caller holds the writer's lock. Raises JournalProblem, and then leaves the file as it was.
     """
-    if path.exists() and path.stat().st_size:
-        _refuse_unusable(path)
-    else:
+    if not (path.exists() and path.stat().st_size and _is_ours(path)):
         files.make_private_file(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
@@ -84,6 +83,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
+        if "locked" in str(error):
+            raise disk_failed(error, has_begun=False) from error
         raise _unusable(path, str(error)) from error
     except BaseException:
         connection.close()
@@ -93,11 +94,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open the journal read-only. Raises JournalProblem where it is missing or not ours."""
-    if not path.is_file():
+    if not path.is_file() or not _is_ours(path):
         raise JournalProblem(
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
-    _refuse_unusable(path)
     return _read_only(path)
 
 
@@ -106,17 +106,24 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _refuse_unusable(path: Path) -> None:
+def _is_ours(path: Path) -> bool:
+    """Tell a journal from a file without tables, whose making was cut off.
+
+    Raises JournalProblem for anything else.
+    """
     try:
         connection = _read_only(path)
         try:
             application_id = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise _unusable(path, str(error)) from error
+    if (application_id, version, tables) == (0, 0, 0):
+        return False
     if application_id != APPLICATION_ID:
         raise _unusable(path, "it is a database of something else")
     if version > VERSION:
@@ -126,6 +133,7 @@ def _refuse_unusable(path: Path) -> None:
         )
     if damage != "ok":
         raise _unusable(path, "it is damaged")
+    return True
 
 
 def _unusable(path: Path, why: str) -> JournalProblem:

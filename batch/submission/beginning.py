@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from batch.files import as_text
 from batch.intake.checking import InputFile, open_input
 from batch.record.journal import Journal
 from batch.record.memory import deferrals_known
@@ -94,7 +95,7 @@ def _record(
     return RunRecord(
         run_id=run_id,
         rehearsal=terms.is_rehearsal,
-        input_name=input_file.name,
+        input_name=as_text(input_file.name),
         input_sha256="",
         input_size=0,
         input_rows=0,
