@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -259,7 +259,7 @@ def resume(
     run_id = newest_unfinished(settings.reports_dir) if run_name is None else _run_id(run_name)
     if run_id is None:
         say("nothing is unfinished: nothing to resume")
-        raise typer.Exit
+        _show(None, as_json=as_json)
     changed: dict[str, Any] = {}
     if rate_limit is not None:
         pace = settings.pace
@@ -390,12 +390,15 @@ def _print(words: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _show(finished: Any, *, as_json: bool) -> None:
+def _show(finished: Any, *, as_json: bool) -> NoReturn:
     """Print a run's summary, and its manifest's SHA-256 as the last line; exit as it says."""
-    if finished is None:
-        raise typer.Exit(0)
+    from batch.record.report import NO_RUN  # noqa: PLC0415
     from batch.terminal import say, summary_lines  # noqa: PLC0415
 
+    if finished is None:
+        if as_json:
+            _print(json.dumps(NO_RUN, indent=2))
+        raise typer.Exit(0)
     if as_json:
         _print((finished.folder / "summary.json").read_text(encoding="utf-8").rstrip())
     else:

@@ -270,6 +270,7 @@ def _hunch(finished: Finished) -> list[str]:
 _ANSWERED = frozenset(
     {
         Code.DEFERRED,
+        Code.DEFERRED_EARLIER,
         Code.CONFIRMED_BY_READ_BACK,
         Code.ANSWER_DIFFERS,
         Code.TRAINEE_NOT_FOUND,

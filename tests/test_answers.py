@@ -66,7 +66,7 @@ STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
         (reply(404, NOT_FOUND), Kind.NOT_FOUND),
         (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
         (reply(404, b"<html>no such page</html>"), Kind.WRONG_PATH),
-        (reply(405), Kind.WRONG_PATH),
+        (reply(405), Kind.REFUSED),
         (reply(406), Kind.REFUSED),
         (reply(408), Kind.LOST),
         (reply(422, errors(STATE)), Kind.STATE_REFUSED),
@@ -170,6 +170,12 @@ def test_retry_after_is_read_in_seconds() -> None:
     assert meaning_of_defer(reply(429, retry_after="58"), OURS).retry_after_seconds == 58
 
 
+@pytest.mark.parametrize(("given", "seconds"), [("1.5", 1.5), ("100000000000", 1e11)])
+def test_a_retry_after_is_read_however_long_or_fine(given: str, seconds: float) -> None:
+    answer = reply(429, retry_after=given)
+    assert meaning_of_defer(answer, OURS).retry_after_seconds == seconds
+
+
 def test_retry_after_is_read_as_a_date() -> None:
     answer = reply(
         429,
@@ -208,6 +214,20 @@ def test_a_refusal_that_repeats_the_reason_is_not_quoted() -> None:
     assert meaning_of_defer(answer, OURS).words == "refused it (422)"
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Reason is rude: 'her mother\u2019s illness'", "refused it (422)"),
+        ("Reason may not say MOTHER S ILLNESS", "refused it (422)"),
+        ("Defer date is not a day", "refused it: Defer date is not a day"),
+        ("her own words", "refused it: her own words"),
+    ],
+)
+def test_a_refusal_that_repeats_part_of_the_reason_is_not_quoted(said: str, told: str) -> None:
+    deferral = Deferral("abc", "2026-10-01", "After her mother\u2019s illness, for a year")
+    assert meaning_of_defer(reply(422, errors(said)), deferral).words == told
+
+
 def test_of_another_answer_nothing_is_quoted() -> None:
     answer = reply(400, {"errors": ["Jane Doe, 1 High Street"]})
     assert meaning_of_defer(answer, OURS).words == "refused the request (400)"
@@ -219,9 +239,9 @@ def test_control_characters_are_not_quoted() -> None:
 
 
 def test_the_request_id_is_kept_only_if_it_is_one() -> None:
-    good = meaning_of_defer(reply(500, x_request_id="0f3a-1"), OURS)
-    bad = meaning_of_defer(reply(500, x_request_id="Jane Doe"), OURS)
-    assert (good.request_id, bad.request_id) == ("0f3a-1", None)
+    given = ("5e0f3a-1c", "Jane Doe", "Jane-Doe", "1")
+    kept = [meaning_of_defer(reply(500, x_request_id=each), OURS).request_id for each in given]
+    assert kept == ["5e0f3a-1c", None, None, None]
 
 
 def test_the_servers_second_is_read_from_date() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sqlite3
@@ -445,3 +446,54 @@ def test_a_crash_with_a_request_in_flight_reads_before_it_sends(
     assert ran.code == 0
     assert later[:2] == ["GET", "GET"]
     assert deferred_by_us(emulator) == {"abc": 1}
+
+
+def test_a_mended_token_needs_no_yes_where_nothing_was_sent(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", "wrong")
+    submit(emulator, ONE, "--api-token-file", "token.txt")
+    ran = office.run("resume")
+    assert ran.code == 0, ran.err
+    assert ran.codes() == {2: "deferred"}
+
+
+def test_resume_tells_beforehand_what_other_runs_have_settled_since(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="trn_received", bcd="trn_received")
+    office.write("token.txt", "wrong")
+    both = ONE + "bcd,2026-10-01\n"
+    (stopped,) = {submit(emulator, both, "--api-token-file", "token.txt").folder.name}
+    submit(emulator, ONE)
+    ran = office.run("resume", stopped)
+    assert "2 rows; 1 to send" in ran.err
+    assert ran.codes() == {2: "deferred_earlier", 3: "deferred"}
+
+
+def test_resume_of_a_run_whose_rows_are_all_known_sends_nothing(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", "wrong")
+    stopped = submit(emulator, ONE, "--api-token-file", "token.txt").folder.name
+    submit(emulator, ONE)
+    asked = len(emulator.requests)
+    ran = office.run("resume", stopped)
+    assert (ran.code, ran.codes()) == (0, {2: "deferred_earlier"})
+    assert len(emulator.requests) == asked
+
+
+def test_a_row_whose_answer_ended_the_run_is_not_called_unsent(
+    register: Serving, submit: Submit
+) -> None:
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE)
+    (row,) = ran.rows("unresolved")
+    assert (row["code"], row["message"].split(":")[0]) == ("not_sent", "Not deferred")
+
+
+def test_nothing_to_resume_is_json_where_json_is_asked_for(office: Office) -> None:
+    told = json.loads(office.run("resume", "--json").out)
+    assert (told["run_id"], told["exit_code"]) == (None, 0)

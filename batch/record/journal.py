@@ -59,10 +59,9 @@ _OPEN_REQUESTS = (
     " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
 )
 
-_UNRESOLVED_WORDS = (
-    "A request was sent and its answer was lost: Register may hold the deferral or not.",
-    "Not sent: the run stopped before this row.",
-)
+_LOST = "A request was sent and its answer was lost: Register may hold the deferral or not."
+_ENDED_THE_RUN = "Not deferred: Register's answer to it was about the whole run, which stopped."
+_NOT_SENT = "Not sent: the run stopped before this row."
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +193,17 @@ class Journal(Drafts):
         """Give every row without an outcome `not_sent` or `answer_lost`, by its attempts."""
         self._connection.execute(
             "UPDATE rows AS r SET outcome='unresolved', settled_at=?, (code, message) = ("
-            " SELECT iif(count(*), ?, ?), iif(count(*), ?, ?) FROM attempts a WHERE"
-            " a.run_no=r.run_no AND a.row_number=r.row_number AND a.kind='defer'"
-            f" AND {IS_IN_DOUBT}) WHERE run_no=? AND outcome IS NULL",
-            (iso(self._wall()), Code.ANSWER_LOST, Code.NOT_SENT, *_UNRESOLVED_WORDS, run_no),
+            f" SELECT iif(max{IS_IN_DOUBT}, ?, ?), CASE WHEN max{IS_IN_DOUBT} THEN ?"
+            " WHEN max(a.meaning NOT IN ('throttled', 'never_left')) THEN ? ELSE ? END"
+            " FROM attempts a WHERE a.run_no=r.run_no AND a.row_number=r.row_number"
+            " AND a.kind='defer') WHERE run_no=? AND outcome IS NULL",
+            (
+                iso(self._wall()),
+                Code.ANSWER_LOST,
+                Code.NOT_SENT,
+                *(_LOST, _ENDED_THE_RUN, _NOT_SENT),
+                run_no,
+            ),
         )
 
     def reopen(self, run_no: int) -> None:

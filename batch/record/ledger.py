@@ -82,6 +82,14 @@ class Ledger:
         )
         return [(number, run_id) for number, run_id in found]
 
+    def has_sent(self, run_id: str) -> bool:
+        """Tell whether a deferral of the run may have reached Register."""
+        found = self.select(
+            f"SELECT EXISTS (SELECT 1 FROM attempts a WHERE a.run_no=? AND {_ARRIVED})",
+            (self.run_number(run_id),),
+        )
+        return bool(next(found)[0])
+
     def unsettled(self, run_id: str) -> int:
         """Count the rows that `resume` would carry on with."""
         found = self.select(

@@ -10,6 +10,7 @@ from batch.record.ledger import Ledger
 from batch.record.purge import Purge
 from batch.rows import Code, Settled
 
+_IS_UNSETTLED = "coalesce(r.outcome, 'unresolved')='unresolved'"
 _EARLIER = (
     "SELECT r.row_number, e.code, x.run_id, e.register_date, e.defer_date = r.defer_date,"
     " r.defer_date FROM rows r"
@@ -17,7 +18,7 @@ _EARLIER = (
     " JOIN rows e ON e.folded_id=r.folded_id AND e.defer_date IS NOT NULL"
     " JOIN runs x ON x.run_no=e.run_no AND x.origin=m.origin AND x.run_no<>m.run_no"
     " AND NOT x.rehearsal"
-    " WHERE r.run_no=? AND r.outcome IS NULL AND r.defer_date IS NOT NULL"
+    f" WHERE r.run_no=? AND {_IS_UNSETTLED} AND r.defer_date IS NOT NULL"
     " AND (e.outcome='succeeded' AND e.code<>'answer_differs'"
     " OR e.code IN ('already_deferred', 'reinstated_since'))"
     " ORDER BY r.row_number, e.outcome<>'succeeded', x.run_no"
@@ -95,8 +96,8 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
     if not next(ledger.select("SELECT EXISTS (SELECT 1 FROM forgotten)"))[0]:
         return
     rows = ledger.select(
-        "SELECT row_number, folded_id, defer_date FROM rows WHERE run_no=? AND outcome IS NULL"
-        " AND defer_date IS NOT NULL ORDER BY row_number",
+        "SELECT row_number, folded_id, defer_date FROM rows r WHERE run_no=?"
+        f" AND {_IS_UNSETTLED} AND defer_date IS NOT NULL ORDER BY row_number",
         (run_no,),
     )
     for number, folded_id, date in rows:
@@ -106,6 +107,11 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
             if number not in done:
                 done.add(number)
                 yield Remembered(number, _known(Code(code), run_id, date))
+
+
+def known_meanwhile(ledger: Ledger, run_no: int, origin: str) -> int:
+    """Count the run's unsettled rows that other runs have settled since it stopped."""
+    return sum(line.settled is not None for line in remembered(ledger, run_no, origin))
 
 
 def remember_for_good(journal: Purge, run_id: str) -> None:

@@ -19,6 +19,12 @@ from batch.record.records import RowRecord
 from batch.rows import Code, Outcome
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_RUN = {
+    "run_id": None,
+    "counts": dict.fromkeys((outcome.value for outcome in Outcome), 0),
+    "exit_code": 0,
+}
+"""What stands in for a summary where there was nothing to do, and so no run."""
 _MOST_CHARACTERS_READ = 2**31 - 1
 
 

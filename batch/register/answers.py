@@ -25,8 +25,8 @@ def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
             return _meaning_of_success(answer, deferral)
         case 404 if contents.is_about_trainee(answer):
             return _said(answer, Kind.NOT_FOUND, "does not know this trainee for this provider")
-        case 404 | 405:
-            return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}: no such address")
+        case 404:
+            return _said(answer, Kind.WRONG_PATH, "answered 404: no such address")
         case 422:
             return _meaning_of_422(answer, deferral)
         case _:
@@ -115,9 +115,8 @@ def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
     said = contents.on_one_line(" / ".join(errors))
-    reason = contents.on_one_line(deferral.defer_reason or "")
-    quotable = said and not (reason and reason.casefold() in said.casefold())
-    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if quotable else "refused it (422)"
+    is_quotable = said and not contents.repeats(said, deferral.defer_reason or "")
+    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if is_quotable else "refused it (422)"
     return _said(answer, Kind.REFUSED, words)
 
 

@@ -14,6 +14,8 @@ from batch import __version__
 from batch.register.meanings import Answer, NoReply, Reply
 from batch.rows import Deferral
 
+CONNECT_SHARE = 0.75
+"""How much of the time for an answer may pass before there is a connection: then nothing left."""
 MOST_BYTES = 2_000_000
 """A body longer than this is no answer of Register's: about 2 KB a trainee is usual."""
 
@@ -48,7 +50,7 @@ class Client:
         )
         self._http = httpx.AsyncClient(
             verify=_trust(base_url),
-            timeout=httpx.Timeout(None, connect=timeout_seconds),
+            timeout=httpx.Timeout(None, connect=CONNECT_SHARE * timeout_seconds),
             limits=httpx.Limits(max_connections=max_at_once + 1, max_keepalive_connections=None),
             follow_redirects=False,
             trust_env=not _is_loopback(base_url),

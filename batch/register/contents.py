@@ -18,8 +18,9 @@ from batch.rows import Deferral, folded
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?=T|$)", re.ASCII)
 _STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _VERSION = re.compile(r"v\d{4}\.\d{1,3}(-[a-z]+)?", re.ASCII)
-_REQUEST_ID = re.compile(r"[\w\-]{1,64}", re.ASCII)
-_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+_REQUEST_ID = re.compile(r"[0-9a-f\-]{8,64}", re.ASCII | re.IGNORECASE)
+_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_WORDS_IN_A_ROW = 3
 
 
 def json_of(reply: Reply) -> Any:
@@ -72,7 +73,7 @@ def latest_version_of(body: dict[str, Any]) -> str | None:
 
 
 def request_id_of(reply: Reply) -> str | None:
-    """Give the id by which Register's support finds the request."""
+    """Give the id by which Register's support finds the request: hexadecimal, so no word."""
     given = reply.headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else None
 
@@ -97,6 +98,18 @@ def _http_date(value: str) -> float | None:
         return parsedate_to_datetime(value).timestamp() if value else None
     except (ValueError, OverflowError):
         return None
+
+
+def repeats(said: str, reason: str) -> bool:
+    """Tell whether a text repeats the reason, or as many of its words in a row as tell anything."""
+    told, words = _words(said), _words(reason)
+    most = min(len(words), _WORDS_IN_A_ROW)
+    runs = (words[n : n + most] for n in range(len(words) - most + 1)) if most else ()
+    return any(f" {' '.join(run)} " in f" {' '.join(told)} " for run in runs)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def on_one_line(text: str) -> str:

@@ -46,6 +46,7 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
         with run_log(folder / "run.log", plan.run_id) as log:
             log_beginning(log, plan)
         journal.start(run_no, ending=plan.supersedes)
+        take_up_again(journal, run_no, terms, plan)
         code = exit_code_of(journal.counts(plan.run_id))
         journal.finish(run_no, exit_code=code, stopped_because=None)
     return write_and_check(
@@ -79,6 +80,13 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
             raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
 
 
+def take_up_again(journal: Journal, run_no: int, terms: Terms, plan: Plan) -> None:
+    """Let the unresolved rows of a run that is resumed be settled anew, by memory first."""
+    if plan.resumed_from is not None:
+        journal.reopen(run_no)
+        set_aside_remembered(journal, run_no, terms.origin, again=terms.again)
+
+
 class _Reopening:
     """The watcher of a run that is taken up again: once confirmed, its rows are pending again."""
 
@@ -99,10 +107,7 @@ class _Reopening:
         """Ask; where confirmed, let the unresolved rows be settled anew, by memory first."""
         if not self._watcher.confirm(plan):
             return False
-        if plan.resumed_from is not None:
-            self._journal.reopen(self._run_no)
-            again = self._terms.again
-            set_aside_remembered(self._journal, self._run_no, self._terms.origin, again=again)
+        take_up_again(self._journal, self._run_no, self._terms, plan)
         return True
 
 

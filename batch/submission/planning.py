@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from batch.record.journal import Journal
-from batch.record.memory import deferrals_known
+from batch.record.memory import deferrals_known, known_meanwhile
 from batch.record.records import RunRecord
 from batch.submission.desk import Desk, token_fingerprint
 from batch.submission.pacing import Pacer
@@ -58,18 +58,20 @@ def plan_of_resume(
     why = None
     if now - began > OLD_AFTER_SECONDS:
         why = f"this run began {(now - began) / 86_400:.0f} days ago"
-    if not terms.is_rehearsal and desk.token is not None:
+    if not terms.is_rehearsal and desk.token is not None and journal.has_sent(run.run_id):
         fingerprint = token_fingerprint(desk.token, terms.origin)
         if run.token_fingerprint not in {None, fingerprint}:
             why = "this run began with another token"
-    to_send = journal.unsettled(run.run_id)
+    run_no = journal.run_number(run.run_id)
+    known = 0 if terms.again else known_meanwhile(journal, run_no, terms.origin)
+    to_send = journal.unsettled(run.run_id) - known
     return Plan(
         run_id=run.run_id,
         terms=terms,
         input_name=run.input_name,
         input_rows=run.input_rows,
         to_send=to_send,
-        to_read_first=journal.open_rows(journal.run_number(run.run_id)),
+        to_read_first=journal.open_rows(run_no),
         held_back=journal.held_back(run.run_id),
         known_under_another_date=(),
         again=(),

@@ -169,7 +169,8 @@ class Session:
         """Give the pacer, which remembers what was sent to this Register in its last period."""
         period = self.terms.rate_period_seconds
         wall, now = time.time(), asyncio.get_running_loop().time()
-        sent = self.journal.sent_since(self.terms.origin, wall - period)
+        is_anew = self.terms.is_rehearsal  # an emulator of this process has counted nothing yet
+        sent = [] if is_anew else self.journal.sent_since(self.terms.origin, wall - period)
         recent = [now - min(max(wall - start, 0.0), period) for start in sent]
         return Pacer(self.terms.rate_requests, period, recent=recent)
 
