@@ -27,6 +27,12 @@ REPORT_COLUMNS = (
 )
 """What a report adds behind the input's own columns, in this order."""
 
+SPACES = (
+    " \t\r\n\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
+    "\u200c\u200d\u202f\u205f\u2060\u3000\ufeff"
+)
+"""What may surround a value unseen: ordinary, no-break and zero-width spaces, tabs, line ends."""
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 _IGNORED_IN_NAMES = re.compile(r"[\s\-_\u00a0\u200b\u200c\u200d\u2060\ufeff]+")

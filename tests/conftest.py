@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading import TODAY, Read, Reading
 
+from batch.intake.checking import open_input
 from batch.register.emulator import serve
 from batch.register.gateway import Emulator
 from batch.register.rehearsal import rehearsal_register
@@ -126,3 +128,16 @@ def submit(office: Office) -> Callable[..., Ran]:
         return office.run("run", "list.csv", *target, *options)
 
     return submitted
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Reading:
+    """Read a file: `read(content, "list.csv", date_format="dmy")` gives its rows and repairs."""
+
+    def reading(content: str | bytes, name: str = "list.csv", **options: object) -> Read:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        with open_input(path, today=TODAY, **options) as input_file:  # type: ignore[arg-type]
+            return Read(input_file)
+
+    return reading

@@ -30,6 +30,11 @@ class Layout:
     places: dict[str, int]
     separator: str
 
+    @property
+    def is_report(self) -> bool:
+        """Whether the file ends in the columns that a report of this tool adds."""
+        return self.width > len(self.own)
+
 
 @dataclass(frozen=True, slots=True)
 class Header:

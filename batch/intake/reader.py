@@ -10,21 +10,17 @@ import csv
 import hashlib
 import io
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from batch import columns
 from batch.errors import UnusableFile
 from batch.intake.decoding import Encoded, unusable
 from batch.intake.layout import read_header
+from batch.intake.swallowed import holds_another_row
 
 ROWS_A_CHUNK = 16_000
-_LINE_END = re.compile(r"\r\n|\n|\r")
-_ID = re.compile(r"\s*'?[A-Za-z0-9_-]{1,64}\s*", re.ASCII)
-_DATE = re.compile(r"\s*'?(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4})\s*", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -109,22 +105,12 @@ class CsvReader:
         return unusable(self._path, "it changed while it was read", hint="run again")
 
     def _refuse_swallowed(self, record: list[str], number: int) -> None:
-        within = (line for value in record for line in _LINE_END.split(value)[1:])
-        across = _LINE_END.split(self.layout.separator.join(record))
-        if any(map(self._reads_as_row, within)) or sum(map(self._reads_as_row, across)) > 1:
+        if holds_another_row(record, self.layout):
             raise unusable(
                 self._path,
                 f"a quote that opens in row {number} swallows the rows after it",
                 hint=f"look at row {number}: close the quote there, or take it away",
             )
-
-    def _reads_as_row(self, line: str) -> bool:
-        parts, places = line.split(self.layout.separator), self.layout.places
-        where_id, where_date = places[columns.TRAINEE_ID], places[columns.DEFER_DATE]
-        if len(parts) <= max(where_id, where_date):
-            return False
-        trainee_id, date = parts[where_id].strip('"'), parts[where_date].strip('"')
-        return bool(_ID.fullmatch(trainee_id) and _DATE.fullmatch(date))
 
     def _broken(self, number: int, why: str) -> UnusableFile:
         if "expected after" in why:

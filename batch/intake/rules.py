@@ -18,7 +18,7 @@ from batch.rows import Code, Problem
 MOST_REASON_CODE_POINTS = 500
 """Register counts Unicode code points (API.md, "Reason")."""
 
-_SPACES = " \t\r\n\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
+_SPACES = columns.SPACES
 _EDGE = f"^[{_SPACES}]+|[{_SPACES}]+$"
 _LEADING_APOSTROPHES = rf"^[{_SPACES}']*'[{_SPACES}']*"
 _CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
