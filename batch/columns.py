@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 TRAINEE_ID = "trainee_id"
 DEFER_DATE = "defer_date"
@@ -69,3 +70,8 @@ def guarded(value: str) -> str:
 def unguarded(value: str) -> str:
     """Take back what `guarded` added: one apostrophe, where a formula follows the apostrophes."""
     return value[1:] if _GUARDED.match(value) else value
+
+
+def is_blank(values: Iterable[str]) -> bool:
+    """Tell whether a row holds no value that anybody could see."""
+    return not any(value.strip(SPACES).strip() for value in values)

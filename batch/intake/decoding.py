@@ -1,15 +1,20 @@
-"""Bytes become text: by the byte order mark, else UTF-8, else Windows-1252; never a guess."""
+"""Bytes become text: by the byte order mark, else UTF-8, else Windows-1252; never a guess.
+
+A file that is UTF-8 in one row and something else in another has no encoding: it is refused.
+"""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import io
+import mmap
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch.errors import UnusableFile
+from batch.intake.dates import quoted
+from batch.intake.places import row_at
+from batch.intake.refusals import unusable
 
 BLOCK_BYTES = 1 << 20
 _MARKS = (
@@ -21,7 +26,29 @@ _NOT_TEXT = (
     (b"PK\x03\x04", "it is a spreadsheet workbook or an archive, not a CSV"),
     (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook"),
     (b"%PDF", "it is a PDF"),
+    (b"\x89PNG", "it is a picture"),
+    (b"\xff\xd8\xff", "it is a picture"),
+    (b"GIF8", "it is a picture"),
+    (b"\x1f\x8b", "it is compressed"),
+    (b"BZh", "it is compressed"),
+    (b"\xfd7zXZ\x00", "it is compressed"),
+    (b"7z\xbc\xaf", "it is compressed"),
 )
+_NO_FILES = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
+"""Python's encodings of text that no spreadsheet writes, and that read a CSV as something else."""
+
+_ENCODINGS = "try --encoding utf-8 or --encoding cp1252"
+_SAVE_AGAIN = "save it again as CSV UTF-8, or say how it is encoded with --encoding"
+_SEVERAL_BYTES = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]"
+    rb"|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]"
+    rb"|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+    rb"|[\xf1-\xf3][\x80-\xbf]{3}"
+)
+"""A character of several bytes, well formed (Unicode Standard, table 3-7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +81,11 @@ def look_at(path: Path, encoding: str | None) -> Encoded:
     return _as_windows_1252(path, wrong_at)
 
 
-def unusable(path: Path, why: str, *, hint: str = "", notes: tuple[str, ...] = ()) -> UnusableFile:
-    """Give the error that says why a file cannot be used."""
-    return UnusableFile(f"cannot use {path.name}: {why}", hint=hint, notes=notes)
-
-
 def _opening(path: Path) -> bytes:
     if path.is_dir():
         raise unusable(path, "it is a folder", hint="name the CSV in it")
+    if path.exists() and not path.is_file():
+        raise unusable(path, "it is a pipe or a device", hint="write it to a file, and name that")
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -81,37 +105,66 @@ def _as_told(path: Path, encoding: str) -> Encoded:
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
-        raise unusable(
-            path, f"there is no encoding {encoding[:40]}", hint="try --encoding utf-8 or cp1252"
-        ) from None
+        why = f"there is no encoding {quoted(encoding)}"
+        raise unusable(path, why, hint=_ENCODINGS) from None
+    if name in _NO_FILES or not _is_of_text(encoding):
+        raise unusable(path, f"{quoted(encoding)} is no encoding of files", hint=_ENCODINGS)
     return _read_as(path, "utf-8-sig" if name == "utf-8" else encoding)
+
+
+def _is_of_text(encoding: str) -> bool:
+    """Tell Python's encodings of text from its conversions of bytes, such as base64."""
+    try:
+        b"ab".decode(encoding)
+    except UnicodeError:
+        return True
+    except LookupError:
+        return False
+    return True
 
 
 def _read_as(path: Path, encoding: str) -> Encoded:
     size, sha256, wrong_at = _decoded(path, encoding)
     if wrong_at is not None:
-        row = row_at(path, wrong_at)
+        row = row_at(path, wrong_at, encoding)
         raise unusable(
             path,
             f"row {row} holds bytes that are not {encoding.removesuffix('-sig')}",
-            hint="save it again as CSV UTF-8, or say how it is encoded with --encoding",
+            hint=_SAVE_AGAIN,
         )
     return Encoded(encoding, size, sha256, None)
 
 
 def _as_windows_1252(path: Path, wrong_at: int) -> Encoded:
-    size, sha256, undefined_at = _decoded(path, "cp1252")
-    if undefined_at is not None:
+    row = row_at(path, wrong_at, "utf-8")
+    utf_8_at = _first_utf_8(path)
+    if utf_8_at is not None:
+        other = row_at(path, utf_8_at, "utf-8")
         raise unusable(
             path,
-            f"row {row_at(path, undefined_at)} holds bytes that are neither UTF-8 nor Windows-1252",
-            hint="save it again as CSV UTF-8, or say how it is encoded with --encoding",
+            f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both",
+            hint=_SAVE_AGAIN,
+        )
+    size, sha256, undefined_at = _decoded(path, "cp1252")
+    if undefined_at is not None:
+        row = row_at(path, undefined_at, "cp1252")
+        raise unusable(
+            path,
+            f"row {row} holds bytes that are neither UTF-8 nor Windows-1252",
+            hint=_SAVE_AGAIN,
         )
     notice = (
-        f"read as Windows-1252, not UTF-8, because of row {row_at(path, wrong_at)}; "
-        "--encoding says otherwise"
+        f"row {row} is not UTF-8, so the file was read as Windows-1252, as Excel writes it; "
+        "if letters look wrong there, say with --encoding how it is encoded"
     )
     return Encoded("cp1252", size, sha256, notice)
+
+
+def _first_utf_8(path: Path) -> int | None:
+    """Give where a character of several bytes in UTF-8 first stands, None if nowhere."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = _SEVERAL_BYTES.search(data)
+        return None if found is None else found.start()
 
 
 def _decoded(path: Path, encoding: str) -> tuple[int, str, int | None]:
@@ -132,16 +185,5 @@ def _decoded(path: Path, encoding: str) -> tuple[int, str, int | None]:
         try:
             decoder.decode(b"", final=True)
         except UnicodeError:
-            wrong_at = max(0, size - 1)
+            wrong_at = max(0, size - len(decoder.getstate()[0]))
     return size, digest.hexdigest(), wrong_at
-
-
-def row_at(path: Path, position: int) -> int:
-    """Give the spreadsheet's row in which a byte stands, as well as bytes alone can tell."""
-    with path.open("rb") as file:
-        before = file.read(position).replace(b"\x00", b"") + b"x"
-    text = io.StringIO(before.decode("latin-1"), newline="")
-    try:
-        return sum(1 for _ in csv.reader(text))
-    except csv.Error:
-        return before.count(b"\n") + 1

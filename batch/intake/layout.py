@@ -10,11 +10,14 @@ from pathlib import Path
 
 from batch import columns
 from batch.errors import UnusableFile
-from batch.intake.decoding import unusable
+from batch.intake.refusals import unusable
 
 SEPARATORS = (",", ";", "\t", "|")
-_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_LONGEST_LINE = 1 << 16
+_SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)
+"""Excel's first line; saved again, separators may follow it."""
+
+_LONGEST_LINE = 1 << 20
+_NOTHING = columns.SPACES + '"' + "".join(SEPARATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +41,40 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header that was read: its layout, its row, and how many blank rows stand before it."""
+    """The header line as found: its separator, its row, how many blank rows stand before it.
 
-    layout: Layout
+    `line` is "" where the file has none.
+    """
+
+    line: str
+    separator: str
     row: int
     blank_rows_before: int
 
+    def layout(self, path: Path) -> Layout:
+        """Tell what the header names. Raises UnusableFile."""
+        if not self.line:
+            raise unusable(
+                path, "it has no header line", hint="`defer-batch template` prints the right one"
+            )
+        return layout_of(path, _split(path, self.line, self.separator), self.separator)
 
-def read_header(path: Path, text: io.TextIOBase) -> Header:
-    """Read up to the header and no further. Raises UnusableFile."""
+
+def find_header(path: Path, text: io.TextIOBase) -> Header:
+    """Read up to the header and no further. Raises UnusableFile where that is no text."""
     told: str | None = None
     row = blank_rows = 0
     while line := _next_line(path, text):
         row += 1
-        bare = line.strip("\r\n")
-        sep = _SEP_LINE.fullmatch(bare.strip())
-        if sep and row == 1:
-            told = sep[1]
-        elif bare.strip(" \t\u00a0" + "".join(SEPARATORS)):
-            separator = told or _separator_of(bare)
-            layout = layout_of(path, _split(path, line, separator), separator)
-            return Header(layout, row, blank_rows)
-        else:
-            blank_rows += 1
-    raise unusable(
-        path, "it has no header line", hint="`defer-batch template` prints the right one"
-    )
+        if row == 1:
+            line = line.removeprefix("\ufeff")  # of an encoding that was named without its mark
+            if sep := _SEP_LINE.fullmatch(line.strip("\r\n ")):
+                told = "\t" if sep[1] == "\\t" else sep[1]
+                continue
+        if line.strip(_NOTHING):
+            return Header(line, told or _separator_of(line), row, blank_rows)
+        blank_rows += 1
+    return Header("", told or SEPARATORS[0], row, blank_rows)
 
 
 def layout_of(path: Path, header: list[str], separator: str) -> Layout:
@@ -105,9 +116,14 @@ def _missing(path: Path, missing: list[str], found: tuple[str, ...]) -> Unusable
 
 
 def _separator_of(header: str) -> str:
+    """Give the separator that finds the most columns we know, then the most columns."""
     outside_quotes = re.sub(r'"[^"]*"', "", header)
-    counts = {separator: outside_quotes.count(separator) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: counts[separator])
+
+    def columns_found(separator: str) -> tuple[int, int]:
+        names = [name.strip('"') for name in header.split(separator)]
+        return sum(map(bool, map(columns.known_column, names))), outside_quotes.count(separator)
+
+    return max(SEPARATORS, key=columns_found)
 
 
 def _split(path: Path, line: str, separator: str) -> list[str]:
@@ -133,4 +149,10 @@ def _next_line(path: Path, text: io.TextIOBase) -> str:
         line += more
     if "\x00" in line:
         raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
+    if len(line) >= _LONGEST_LINE and line[-1] not in "\r\n":
+        raise unusable(
+            path,
+            f"its header line is longer than {_LONGEST_LINE:,} characters",
+            hint="does a quote that opens there never close?",
+        )
     return line

@@ -6,21 +6,26 @@ quote that swallowed rows, the file is refused: nobody can know what was meant.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from batch import columns
 from batch.errors import UnusableFile
-from batch.intake.decoding import Encoded, unusable
-from batch.intake.layout import read_header
+from batch.intake.decoding import Encoded
+from batch.intake.layout import find_header
+from batch.intake.refusals import unusable
 from batch.intake.swallowed import holds_another_row
 
 ROWS_A_CHUNK = 16_000
+_FIRST_VALUE = operator.itemgetter(0)
 
 
 @dataclass(slots=True)
@@ -55,11 +60,12 @@ class CsvReader:
             io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
         )
         try:
-            header = read_header(path, self._text)
+            header = find_header(path, self._text)
+            self.layout = header.layout(path)
         except BaseException:
             self.close()
             raise
-        self.layout, self._rows_before = header.layout, header.row
+        self._rows_before = header.row
         self.blank_rows = header.blank_rows_before
 
     def close(self) -> None:
@@ -72,9 +78,10 @@ class CsvReader:
         reader = csv.reader(self._text, delimiter=self.layout.separator, strict=True)
         first = self._rows_before + 1
         while records := self._next_records(reader, first):
-            chunk = self._without_blank_rows(RawChunk(range(first, first + len(records)), records))
-            first += len(records)
-            if chunk.records:
+            numbers = range(first, first + len(records))
+            first = numbers.stop
+            chunk = RawChunk(self._without_blank_rows(numbers, records), records)
+            if records:
                 yield chunk
         if self._digest.hexdigest() != self._encoded.sha256:
             raise self._changed()
@@ -94,12 +101,16 @@ class CsvReader:
                 self._refuse_swallowed(record, number)
         return records
 
-    def _without_blank_rows(self, chunk: RawChunk) -> RawChunk:
-        if all(record and record[0].strip() for record in chunk.records):
-            return chunk
-        kept = [place for place, record in enumerate(chunk.records) if any(map(str.strip, record))]
-        self.blank_rows += len(chunk.records) - len(kept)
-        return RawChunk([chunk.numbers[p] for p in kept], [chunk.records[p] for p in kept])
+    def _without_blank_rows(self, numbers: range, records: list[list[str]]) -> Sequence[int]:
+        """Take blank rows out, in place; give the numbers of those that stay."""
+        with contextlib.suppress(IndexError):  # an empty line has no first value
+            firsts = list(map(_FIRST_VALUE, records))
+            if all(map(str.strip, firsts)) and "".join(firsts).isascii():
+                return numbers
+        kept = [place for place, record in enumerate(records) if not columns.is_blank(record)]
+        self.blank_rows += len(records) - len(kept)
+        records[:] = [records[place] for place in kept]
+        return [numbers[place] for place in kept]
 
     def _changed(self) -> UnusableFile:
         return unusable(self._path, "it changed while it was read", hint="run again")

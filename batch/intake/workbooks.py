@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from batch import columns
-from batch.intake.decoding import Encoded, unusable
+from batch.intake.decoding import Encoded
 from batch.intake.layout import Layout, layout_of
 from batch.intake.reader import ROWS_A_CHUNK, RawChunk
+from batch.intake.refusals import unusable
 
 SUFFIXES = frozenset({".xlsx", ".xlsm"})
 _MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2}) 00:00:00", re.ASCII)
@@ -40,7 +41,7 @@ class WorkbookReader:
         records: list[list[str]] = []
         for place in range(self._header_at + 1, self._frame.height):
             record = [value or "" for value in self._frame.row(place)]
-            if not any(map(str.strip, record)):
+            if columns.is_blank(record):
                 self.blank_rows += 1
                 continue
             record = _without_empty_tail(record, self.layout.width)
@@ -55,7 +56,7 @@ class WorkbookReader:
 
     def _find_header(self, path: Path) -> int:
         for place in range(self._frame.height):
-            if any((value or "").strip() for value in self._frame.row(place)):
+            if not columns.is_blank(value or "" for value in self._frame.row(place)):
                 return place
             self.blank_rows += 1
         raise unusable(
