@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from reading import GOOD, HEADER, Reading
 
+from batch.columns import REPORT_COLUMNS
 from batch.errors import UnusableFile
 
 # Values
@@ -127,6 +128,20 @@ def test_too_many_values_are_kept_and_harm_no_neighbour(read: Reading) -> None:
     told = read(HEADER + "a,2026-10-01,ill, very ill\nb,2026-10-01,x\n")
     assert told.codes == {2: ["wrong_number_of_values"], 3: []}
     assert told.rows[0].values == ("a", "2026-10-01", "ill, very ill")
+
+
+def test_empty_values_behind_the_last_column_are_no_surplus(read: Reading) -> None:
+    told = read(HEADER + "abc,2026-10-01,ill,, \nb,2026-10-01,x,,y\n")
+    assert told.codes == {2: [], 3: ["wrong_number_of_values"]}
+
+
+def test_empty_values_behind_a_reports_columns_are_no_surplus(read: Reading) -> None:
+    tail = "2,unprocessable,x,y,,0,,,"
+    header = f"trainee_id,defer_date,defer_reason,{','.join(REPORT_COLUMNS)}\n"
+    told = read(f"{header}a,2026-10-01,ill,{tail},,\nb,2026-10-01,ill, very,{tail}\n")
+    assert told.rows[0].values == ("a", "2026-10-01", "ill")
+    assert told.rows[1].values == ("b", "2026-10-01", "ill, very")
+    assert told.codes == {2: [], 3: ["wrong_number_of_values"]}
 
 
 def test_missing_values_are_empty(read: Reading) -> None:

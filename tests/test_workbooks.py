@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import io
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -91,3 +93,123 @@ def test_without_the_extra_a_workbook_says_what_to_install(
     with pytest.raises(UnusableFile) as refused:
         read(content, "list.xlsx")
     assert "pip install 'defer-batch[excel]'" in refused.value.hint
+
+
+def sheet_of(tmp_path: Path, *rows: tuple[object, ...], first_column: int = 1) -> bytes:
+    """Make a workbook whose strings may be formulas and errors, as openpyxl tells them."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for number, row in enumerate([CASES[0], *rows], 1):
+        for place, value in enumerate(row, first_column):
+            sheet.cell(number, place, value)  # type: ignore[call-overload]
+    book.save(tmp_path / "made.xlsx")
+    return (tmp_path / "made.xlsx").read_bytes()
+
+
+@pytest.mark.parametrize("value", [123, 1.5, True, dt.date(2026, 10, 1)])
+def test_an_id_that_is_no_text_is_malformed(read: Reading, tmp_path: Path, value: object) -> None:
+    told = read(sheet_of(tmp_path, (value, "2026-10-01", "x")), "list.xlsx")
+    assert told.codes == {2: ["malformed_trainee_id"]}
+    assert "format the column as text" in told.messages[0]
+
+
+def test_true_is_shown_as_a_spreadsheet_shows_it(read: Reading, tmp_path: Path) -> None:
+    told = read(sheet_of(tmp_path, ("abc", True, True)), "list.xlsx")
+    assert told.rows[0].values == ("abc", "TRUE", "TRUE")
+    assert told.messages[0].startswith("TRUE is not a date")
+
+
+def test_an_error_is_a_problem_of_its_row(read: Reading, tmp_path: Path) -> None:
+    told = read(
+        sheet_of(
+            tmp_path,
+            ("#REF!", "#N/A", None),
+            ("abc", "2026-10-01", "#N/A"),
+            ("#REF!", "#REF!", "#REF!"),
+        ),
+        "list.xlsx",
+    )
+    assert told.codes == {
+        2: ["malformed_trainee_id", "invalid_defer_date"],
+        3: ["wrong_number_of_values"],
+        4: ["wrong_number_of_values"],
+    }
+    assert told.rows[0].values == ("#REF!", "#N/A", "")
+    assert told.messages[0] == "A2 holds #REF!: mend its formula."
+
+
+def test_a_formula_without_a_value_is_a_problem_of_its_row(read: Reading, tmp_path: Path) -> None:
+    told = read(
+        sheet_of(
+            tmp_path,
+            ("=A9", "=B9", "x"),
+            ("abc", "2026-10-01", "=C9"),
+            (),
+            ("=A9", "=B9", "=C9"),
+        ),
+        "list.xlsx",
+    )
+    assert told.codes == {
+        2: ["missing_trainee_id", "missing_defer_date"],
+        3: ["wrong_number_of_values"],
+        5: ["wrong_number_of_values"],
+    }
+    assert "A2 holds a formula that was never calculated" in told.messages[0]
+
+
+def test_a_text_that_shows_midnight_is_no_date(read: Reading, tmp_path: Path) -> None:
+    told = read(sheet_of(tmp_path, ("abc", "2026-10-01 00:00:00", "x")), "list.xlsx")
+    assert told.codes == {2: ["invalid_defer_date"]}
+
+
+def test_the_sha256_of_a_workbook_is_of_the_bytes_that_were_read(
+    read: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sheet_of(tmp_path, ("abc", "2026-10-01", "x"))
+    later = sheet_of(tmp_path, ("def", "2026-10-01", "x"))
+    reading = Path.read_bytes
+
+    def read_once(path: Path) -> bytes:
+        data = reading(path)
+        path.write_bytes(later)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_once)
+    told = read(first, "list.xlsx")
+    assert told.file.sha256 == hashlib.sha256(first).hexdigest()
+    assert told.sent == [("abc", "2026-10-01", "x")]
+
+
+def test_a_sheet_may_begin_right_of_column_a(read: Reading, tmp_path: Path) -> None:
+    told = read(sheet_of(tmp_path, (123, "2026-10-01", "x"), first_column=3), "list.xlsx")
+    assert told.messages[0].startswith("C2 holds a number (123)")
+    assert told.file.layout.cell(2, 2) == "E2"
+
+
+def test_a_sheet_of_a_csv_is_refused(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="which has no sheets"):
+        read("trainee_id,defer_date\n", sheet="Sheet")
+
+
+def test_an_encoding_of_a_workbook_is_refused(read: Reading, tmp_path: Path) -> None:
+    with pytest.raises(UnusableFile, match="says itself how it is encoded"):
+        read(sheet_of(tmp_path), "list.xlsx", encoding="utf-8")
+
+
+def test_a_workbook_behind_a_password_is_told(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="protected by a password"):
+        read(b"\xd0\xcf\x11\xe0 and so on", "list.xlsx")
+
+
+def test_a_sheet_with_a_document_type_is_refused(read: Reading, tmp_path: Path) -> None:
+    content = io.BytesIO(sheet_of(tmp_path, ("abc", "2026-10-01", "x")))
+    made = io.BytesIO()
+    with zipfile.ZipFile(content) as whole, zipfile.ZipFile(made, "w") as changed:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("sheet1.xml"):
+                data = b'<!DOCTYPE x [<!ENTITY y "z">]>' + data
+            changed.writestr(name, data)
+    with pytest.raises(UnusableFile, match="not a workbook that can be read"):
+        read(made.getvalue(), "list.xlsx")

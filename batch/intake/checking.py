@@ -17,8 +17,9 @@ from batch.intake.conflicts import Conflicts
 from batch.intake.decoding import look_at
 from batch.intake.layout import Layout
 from batch.intake.reader import CsvReader, RawChunk
+from batch.intake.refusals import unusable
 from batch.intake.rules import Checked, Repair, Rules
-from batch.intake.workbooks import SUFFIXES, WorkbookReader, encoded_workbook
+from batch.intake.workbooks import SUFFIXES, WorkbookReader
 from batch.rows import Code, Deferral, Problem, Row
 
 
@@ -118,9 +119,7 @@ def open_input(
     today: date,
 ) -> Iterator[InputFile]:
     """Open a CSV, or a workbook by its suffix, and read its header. Raises UnusableFile."""
-    is_workbook = path.suffix.lower() in SUFFIXES and path.is_file()
-    encoded = encoded_workbook(path) if is_workbook else look_at(path, encoding)
-    reader = WorkbookReader(path, sheet) if is_workbook else CsvReader(path, encoded)
+    reader = _reader_of(path, encoding, sheet)
     rules = Rules(
         reader.layout,
         date_format=date_format,
@@ -129,12 +128,26 @@ def open_input(
     )
     try:
         input_file = InputFile(path, reader, rules)
-        input_file.sha256, input_file.size = encoded.sha256, encoded.size
-        if encoded.notice:
-            input_file.notices.append(encoded.notice)
+        input_file.sha256, input_file.size = reader.encoded.sha256, reader.encoded.size
+        if reader.encoded.notice:
+            input_file.notices.append(reader.encoded.notice)
         yield input_file
     finally:
         reader.close()
+
+
+def _reader_of(path: Path, encoding: str | None, sheet: str | None) -> CsvReader | WorkbookReader:
+    """Give the reader of a file, by its suffix. Raises UnusableFile."""
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        if encoding is not None:
+            raise unusable(
+                path, "a workbook says itself how it is encoded", hint="leave --encoding out"
+            )
+        return WorkbookReader(path, sheet)
+    encoded = look_at(path, encoding)
+    if sheet is not None:
+        raise unusable(path, "it is a CSV, which has no sheets", hint="leave --sheet out")
+    return CsvReader(path, encoded)
 
 
 def _one_ahead(chunks: Iterator[RawChunk]) -> Iterator[RawChunk]:

@@ -25,13 +25,24 @@ class Layout:
     """Where the header stands and what it names.
 
     `own` are the input's own columns; `width` counts those of the whole file, of which reports may
-    have added some; `places` tells where the known columns stand.
+    have added some; `places` tells where the known columns stand; `first_column` is where a sheet's
+    cells begin, from 0.
     """
 
     own: tuple[str, ...]
     width: int
     places: dict[str, int]
     separator: str
+    first_column: int = 0
+
+    def cell(self, place: int, row_number: int) -> str:
+        """Give where a spreadsheet shows a value of an own column: `C14`."""
+        letters = ""
+        left = self.first_column + place + 1
+        while left:
+            left, rest = divmod(left - 1, 26)
+            letters = chr(ord("A") + rest) + letters
+        return f"{letters}{row_number}"
 
     @property
     def is_report(self) -> bool:

@@ -12,17 +12,18 @@ import hashlib
 import io
 import itertools
 import operator
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from batch import columns
 from batch.errors import UnusableFile
 from batch.intake.decoding import Encoded
-from batch.intake.layout import find_header
+from batch.intake.layout import Layout, find_header
 from batch.intake.refusals import unusable
 from batch.intake.swallowed import holds_another_row
+from batch.rows import Problem
 
 ROWS_A_CHUNK = 16_000
 _FIRST_VALUE = operator.itemgetter(0)
@@ -30,10 +31,29 @@ _FIRST_VALUE = operator.itemgetter(0)
 
 @dataclass(slots=True)
 class RawChunk:
-    """Rows as read: `numbers[i]` is the row of `records[i]`; blank rows are left out."""
+    """Rows as read: `numbers[i]` is the row of `records[i]`; blank rows are left out.
+
+    `problems` are those that only the file itself shows, by place: a workbook's cells have kinds.
+    """
 
     numbers: Sequence[int]
     records: list[list[str]]
+    problems: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
+
+
+def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
+    """Take away empty values behind the last column: a spreadsheet's wider rows, most often.
+
+    In a report the surplus of a row stands before the columns that were added.
+    """
+    added_at = len(layout.own)
+    while (
+        len(record) > layout.width
+        and not record[-1].strip(columns.SPACES)
+        and not (layout.is_report and not record[added_at].isdecimal())
+    ):
+        record.pop()
+    return record
 
 
 class CsvRecords(Protocol):
@@ -53,7 +73,7 @@ class CsvReader:
 
     def __init__(self, path: Path, encoded: Encoded) -> None:
         self._path = path
-        self._encoded = encoded
+        self.encoded = encoded
         self._file = path.open("rb")
         self._digest = _Hashing(self._file)
         self._text = io.TextIOWrapper(
@@ -83,7 +103,7 @@ class CsvReader:
             chunk = RawChunk(self._without_blank_rows(numbers, records), records)
             if records:
                 yield chunk
-        if self._digest.hexdigest() != self._encoded.sha256:
+        if self._digest.hexdigest() != self.encoded.sha256:
             raise self._changed()
 
     def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
@@ -99,6 +119,9 @@ class CsvReader:
         if reader.line_num - lines != len(records):
             for number, record in enumerate(records, first):
                 self._refuse_swallowed(record, number)
+        if max(map(len, records), default=0) > self.layout.width:
+            for record in records:
+                without_empty_surplus(record, self.layout)
         return records
 
     def _without_blank_rows(self, numbers: range, records: list[list[str]]) -> Sequence[int]:

@@ -13,7 +13,7 @@ from batch import columns
 from batch.intake import dates
 from batch.intake.layout import Layout
 from batch.intake.reader import RawChunk
-from batch.rows import Code, Problem
+from batch.rows import CHECK_CODES, Code, Problem
 
 MOST_REASON_CODE_POINTS = 500
 """Register counts Unicode code points (API.md, "Reason")."""
@@ -117,7 +117,9 @@ class Rules:
             for row, failed in zip(suspect.iter_rows(named=True), flags.iter_rows(), strict=True)
             if row["too_many"] or any(failed)
         }
-        return Checked(frame, problems, tuple(self._repairs(frame)))
+        for place, found in chunk.problems.items():
+            problems[place] = _together(found, problems.get(place, ()))
+        return Checked(frame, dict(sorted(problems.items())), tuple(self._repairs(frame)))
 
     def _tidied(self, chunk: RawChunk) -> pl.DataFrame:
         frame = self._raw(chunk)
@@ -228,6 +230,14 @@ _MESSAGES: dict[Code, Callable[[dict[str, str], str], str]] = {
         f"The reason has {len(row['reason'])} characters; Register takes 500."
     ),
 }
+
+
+def _together(of_cells: tuple[Problem, ...], of_values: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Give all problems of a row, each code once: what a cell is says more than its value."""
+    by_code = {problem.code: problem for problem in of_values + of_cells}
+    if only := by_code.get(Code.WRONG_NUMBER_OF_VALUES):
+        return (only,)
+    return tuple(by_code[code] for code in CHECK_CODES if code in by_code)
 
 
 def _without_apostrophes(value: pl.Expr) -> pl.Expr:
