@@ -23,7 +23,9 @@ class Read:
             self.rows += chunk.rows()
             self.repairs += [(r.row_number, r.column, r.kind) for r in chunk.repairs]
         self.file = input_file
-        self.conflicts = [(number, problem.code) for number, problem in input_file.conflicts()]
+        found = list(input_file.conflicts())
+        self.conflicts = [(number, problem.code) for number, problem in found]
+        self.file_messages = [problem.message for _, problem in found]
 
     @property
     def codes(self) -> dict[int, list[str]]:

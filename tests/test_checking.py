@@ -70,6 +70,13 @@ def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
     ("text", "said"),
     [
         ("17/06/2024", "17/06/2024 looks like day/month/year: run with --date-format dmy."),
+        ("06/17/2024", "06/17/2024 looks like month/day/year: write it as YYYY-MM-DD."),
+        ("6-17-2024", "6-17-2024 looks like month-day-year: write it as YYYY-MM-DD."),
+        ("31/31/2024", "31/31/2024 is not a day of the calendar."),
+        ("17.06.2024", "looks like day.month.year: run with --date-format dmy."),
+        ("2024", "2024 has no month and no day: write it as YYYY-MM-DD."),
+        ("202406", "202406 has no day: write it as YYYY-MM-DD."),
+        ("240617", "240617 has a year of two digits: write it as YYYY-MM-DD."),
         ("45460", "45460 looks like a spreadsheet's day number: write it as YYYY-MM-DD."),
         ("2024-W25-1", "which Register would store as no date at all"),
         ("2024-169", "which Register would store as no date at all"),
@@ -115,10 +122,47 @@ def test_unusual_dates_can_be_allowed(read: Reading) -> None:
     assert read(f"{HEADER}abc,1999-12-31,x\n", allow_unusual_dates=True).codes == {2: []}
 
 
-def test_what_is_wrong_with_every_date_is_said_once(read: Reading) -> None:
-    told = read(HEADER + "a,17/06/2024,x\nb,18/06/2024,x\n")
-    said = told.file.common_date_problem
-    assert said == "Every date looks like day/month/year: run with --date-format dmy."
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("06/17/2024", "06/17/2024 looks like month/day/year: write it as YYYY-MM-DD."),
+        ("31/31/2024", "31/31/2024 is not a day of the calendar."),
+    ],
+)
+def test_day_month_year_is_not_advised_where_it_is_on(read: Reading, text: str, said: str) -> None:
+    assert read(f"{HEADER}abc,{text},x\n", date_format="dmy").messages == [said]
+
+
+def test_an_unusual_date_is_to_be_corrected_first(read: Reading) -> None:
+    told = read(f"{HEADER}abc,2062-06-17,x\nb,1962-06-17,x\n")
+    assert told.messages[0].startswith("2062-06-17 is more than a year ahead: correct it, or")
+    assert told.messages[1].startswith("1962-06-17 is before 2000: correct it, or")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (
+            ("17/06/2024", "18/06/2024"),
+            "Every date looks like day/month/year: run with --date-format dmy.",
+        ),
+        (("soon", "later"), "Every date is something else: write it as YYYY-MM-DD."),
+        (("2024-02-30", "2024-02-31"), "No date is a day of the calendar."),
+        (("17/06/2024", "2024-06-18"), None),
+        (("17/06/2024", "06/18/2024"), None),
+        (("17/06/2024",), None),
+    ],
+)
+def test_what_is_wrong_with_every_date_is_said_once(
+    read: Reading, texts: tuple[str, ...], said: str | None
+) -> None:
+    told = read(HEADER + "".join(f"id{n},{text},x\n" for n, text in enumerate(texts)))
+    assert told.file.common_date_problem == said
+
+
+def test_a_row_without_a_date_or_with_too_many_values_silences_nothing(read: Reading) -> None:
+    told = read(HEADER + "a,17/06/2024,x\nb,,x\nc,2026-10-01,x,y\nd,18/06/2024,x\n")
+    assert told.file.common_date_problem is not None
 
 
 # Ragged and broken
@@ -202,3 +246,21 @@ def test_of_many_conflicting_rows_ten_are_named(read: Reading, place: int) -> No
 def test_rows_set_aside_contradict_nobody(read: Reading) -> None:
     told = read(HEADER + "abc,2026-10-01,x\nabc,2026-12-01,x\n")
     assert list(told.file.conflicts(set_aside={2})) == []
+
+
+def test_a_row_with_too_many_values_contradicts_others_and_has_no_other_code(
+    read: Reading,
+) -> None:
+    told = read(HEADER + "abc,2026-10-01,ill\nABC,2026-10-01,ill, very\nabc,2026-10-01,ill\n")
+    assert told.codes[3] == ["wrong_number_of_values"]
+    assert told.conflicts == [(2, "conflicting_rows"), (4, "conflicting_rows")]
+    assert "Rows 3, 4 name" in told.file_messages[0]
+
+
+def test_rows_with_too_many_values_are_not_duplicates(read: Reading) -> None:
+    assert read(HEADER + "abc,2026-10-01,ill, very\nabc,2026-10-01,ill, very\n").conflicts == []
+
+
+def test_a_duplicate_of_a_refused_row_says_so(read: Reading) -> None:
+    told = read(HEADER + "abc,soon,x\nabc,soon,x\n")
+    assert told.file_messages == ["The same deferral as row 2, which is refused as well."]

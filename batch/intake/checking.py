@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batch import columns
 from batch.intake import dates
-from batch.intake.conflicts import Conflicts
+from batch.intake.conflicts import Conflicts, is_unread
 from batch.intake.decoding import look_at
 from batch.intake.layout import Layout
 from batch.intake.reader import CsvReader, RawChunk
@@ -72,6 +72,7 @@ class InputFile:
         self._rules = rules
         self._conflicts = Conflicts()
         self._date_shapes: Counter[str] = Counter()
+        self._date_count = 0
 
     @property
     def blank_row_count(self) -> int:
@@ -96,16 +97,20 @@ class InputFile:
     @property
     def common_date_problem(self) -> str | None:
         """Known after the chunks: what is wrong with every date alike, None if they differ."""
-        if len(self._date_shapes) != 1 or self.row_count < 2:
+        if len(self._date_shapes) != 1 or self._date_count < 2:
             return None
-        (words, count), *_ = self._date_shapes.items()
-        return f"Every date {words}" if count == self.row_count else None
+        ((words, count),) = self._date_shapes.items()
+        return dates.of_all(words) if count == self._date_count else None
 
     def _note_dates(self, checked: Checked) -> None:
+        """Count the dates, and the shapes of those that are none; a row that is unread has none."""
+        texts = checked.frame["date"]
+        self._date_count += len(texts) - int((texts == "").sum())
         for place, problems in checked.problems.items():
-            if any(problem.code is Code.INVALID_DEFER_DATE for problem in problems):
-                text = checked.frame["date"][place]
-                self._date_shapes[dates.remedy(text, self._rules.date_format)] += 1
+            if is_unread(problems):
+                self._date_count -= texts[place] != ""
+            elif any(problem.code is Code.INVALID_DEFER_DATE for problem in problems):
+                self._date_shapes[dates.alike(texts[place])] += 1
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Container, Iterator
+from typing import NamedTuple
 
 import polars as pl
 
@@ -26,6 +27,7 @@ class Conflicts:
     def add(self, checked: Checked) -> None:
         """Take note of a chunk's rows that name a trainee, also of those that failed a check."""
         failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
+        unread = [place for place, problems in checked.problems.items() if is_unread(problems)]
         part = checked.frame.filter("is_id")
         self._parts.append(
             part.select(
@@ -33,6 +35,7 @@ class Conflicts:
                 trainee=pl.col("id").str.to_lowercase(),
                 asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
                 failed=pl.col("place").is_in(failed.implode()),
+                unread=pl.col("place").is_in(pl.Series(unread, dtype=pl.UInt32).implode()),
             )
         )
 
@@ -43,7 +46,7 @@ class Conflicts:
         """
         rows = (line for line in self._repeated().iter_rows() if line[1] not in set_aside)
         for _, group in itertools.groupby(rows, key=operator.itemgetter(0)):
-            same = [(number, asked, failed) for _, number, asked, failed in group]
+            same = [_Asked(*line[1:]) for line in group]
             if len(same) > 1:
                 yield from _of_one_trainee(same)
 
@@ -60,18 +63,36 @@ class Conflicts:
             part.filter(part["trainee"].hash().is_in(repeated.implode())) for part in self._parts
         )
         first = pl.col("row").min().over("trainee")
-        return found.sort(first, "row").select("trainee", "row", "asked", "failed")
+        return found.sort(first, "row").select("trainee", "row", "asked", "failed", "unread")
 
 
-def _of_one_trainee(rows: list[tuple[int, int, bool]]) -> Iterator[tuple[int, Problem]]:
-    numbers = [number for number, _, _ in rows]
-    if len({asked for _, asked, _ in rows}) == 1 and len({failed for *_, failed in rows}) == 1:
-        for number in numbers[1:]:
-            words = f"The same deferral as row {numbers[0]}."
-            yield number, Problem(Code.DUPLICATE_ROW, "", words)
+def is_unread(problems: tuple[Problem, ...]) -> bool:
+    """Tell whether nobody knows which values a row has: it is refused for that, and only that."""
+    return problems[0].code is Code.WRONG_NUMBER_OF_VALUES
+
+
+class _Asked(NamedTuple):
+    """What a row asks for: the date and reason as a hash; `unread` says that it may be another."""
+
+    row: int
+    deferral: int
+    failed: bool
+    unread: bool
+
+
+def _of_one_trainee(rows: list[_Asked]) -> Iterator[tuple[int, Problem]]:
+    """Give the problems of rows that name one trainee; one that is unread has no other."""
+    told = [asked for asked in rows if not asked.unread]
+    if len(told) == len(rows) and len({(asked.deferral, asked.failed) for asked in rows}) == 1:
+        first, *others = rows
+        words = f"The same deferral as row {first.row}"
+        words += ", which is refused as well." if first.failed else "."
+        for asked in others:
+            yield asked.row, Problem(Code.DUPLICATE_ROW, "", words)
         return
-    for number in numbers:
-        yield number, Problem(Code.CONFLICTING_ROWS, "", _contradicted(number, numbers))
+    numbers = [asked.row for asked in rows]
+    for asked in told:
+        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", _contradicted(asked.row, numbers))
 
 
 def _contradicted(number: int, numbers: list[int]) -> str:

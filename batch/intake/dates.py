@@ -21,7 +21,10 @@ _LOOKS_LIKE = (
         "has no day, and Register would store it as no date at all",
     ),
     (re.compile(r"\d{8}", re.ASCII), "has no hyphens"),
-    (re.compile(r"\d{4,6}(\.\d+)?", re.ASCII), "looks like a spreadsheet's day number"),
+    (re.compile(r"\d{5}(\.\d+)?", re.ASCII), "looks like a spreadsheet's day number"),
+    (re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])", re.ASCII), "has no day"),
+    (re.compile(r"\d{6}", re.ASCII), "has a year of two digits"),
+    (re.compile(r"\d{4}", re.ASCII), "has no month and no day"),
     (re.compile(r"\d{4}-\d{1,2}-\d{1,2}", re.ASCII), "lacks leading zeros"),
     (re.compile(r"\d{2}-\d{2}-\d{2}", re.ASCII), "has a year of two digits"),
     (re.compile(r"\d{1,2}[/.]\d{1,2}[/.]\d{2}", re.ASCII), "has a year of two digits"),
@@ -42,26 +45,41 @@ def parsed(text: str, date_format: str) -> date | None:
     return None
 
 
-def described(text: str, date_format: str) -> str:
+def described(text: str) -> str:
     """Say what is wrong with a value that names no day, what it looks like and what to do."""
     shown = quoted(text)
     if _ISO.fullmatch(text):
         return f"{shown} is not a day of the calendar."
-    if _DMY.fullmatch(text):
-        if date_format == "dmy":
-            return f"{shown} is not a day of the calendar."
-        if _DMY.fullmatch(text)[2] != "-":  # type: ignore[index]
-            return f"{shown} looks like day/month/year: run with --date-format dmy."
-        return f"{shown} looks like day-month-year: run with --date-format dmy."
+    if found := _DMY.fullmatch(text):
+        return f"{shown} {_of_three_numbers(found)}."
     for shape, words in _LOOKS_LIKE:
         if shape.fullmatch(text):
             return f"{shown} {words}: {_ADVICE}."
     return f"{shown} is not a date: {_ADVICE}."
 
 
-def remedy(text: str, date_format: str) -> str:
-    """Give the part of `described` that is the same for all values of one shape."""
-    return described(text, date_format).removeprefix(quoted(text)).strip()
+def _of_three_numbers(found: re.Match[str]) -> str:
+    """Say what a day, a month and a year are that `parsed` did not take, most useful first."""
+    first, between, second, year = found.groups()
+    if _day(year, second, first):
+        return f"looks like day{between}month{between}year: run with --date-format dmy"
+    if _day(year, first, second):
+        return f"looks like month{between}day{between}year: {_ADVICE}"
+    return "is not a day of the calendar"
+
+
+def alike(text: str) -> str:
+    """Give `described` without the value: the same words for all values of one shape."""
+    return described(text).removeprefix(quoted(text)).strip()
+
+
+def of_all(words: str) -> str:
+    """Say of every date of a file what `alike` says of one."""
+    if words.startswith("is not a date"):
+        return f"Every date is something else: {_ADVICE}."
+    if words.startswith("is not "):
+        return f"No date {words.replace('is not', 'is', 1)}"
+    return f"Every date {words}"
 
 
 def is_unusual(day: date, today: date) -> bool:
@@ -70,7 +88,10 @@ def is_unusual(day: date, today: date) -> bool:
 
 
 def quoted(value: str) -> str:
-    """Give a value as a message may quote it: 30 characters at most, nothing that steers."""
+    """Give a value as a message may quote it: 30 characters at most, nothing that steers.
+
+    A terminal obeys what follows an ESC, and shows letters in another order after a mark for that.
+    """
     shown = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value
     )

@@ -99,7 +99,7 @@ class Rules:
         self, layout: Layout, *, date_format: str, allow_unusual_dates: bool, today: date
     ) -> None:
         self._layout = layout
-        self.date_format = date_format
+        self._date_format = date_format
         self._allow_unusual_dates = allow_unusual_dates
         self._today = today
         self._names = {known: layout.own[place] for known, place in layout.places.items()}
@@ -171,7 +171,7 @@ class Rules:
         known = frame.select(pl.col("raw_date").unique()).with_columns(
             date=_without_apostrophes(pl.col("raw_date"))
         )
-        days = [dates.parsed(text, self.date_format) for text in known["date"]]
+        days = [dates.parsed(text, self._date_format) for text in known["date"]]
         unusual = [
             day is not None and not self._allow_unusual_dates and dates.is_unusual(day, self._today)
             for day in days
@@ -188,7 +188,7 @@ class Rules:
             advice = " An unquoted separator in the reason, most often: quote it."
             return (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words + advice),)
         return tuple(
-            Problem(code, self._name(code), _MESSAGES[code](row, self.date_format))
+            Problem(code, self._name(code), _MESSAGES[code](row))
             for (code, _), fails in zip(_RULES, flags, strict=True)
             if fails
         )
@@ -216,17 +216,18 @@ COLUMN_OF = {
     Code.REASON_TOO_LONG: columns.DEFER_REASON,
 }
 
-_MESSAGES: dict[Code, Callable[[dict[str, str], str], str]] = {
-    Code.MISSING_TRAINEE_ID: lambda _row, _format: "There is no trainee id.",
-    Code.MALFORMED_TRAINEE_ID: lambda row, _format: (
+_MESSAGES: dict[Code, Callable[[dict[str, str]], str]] = {
+    Code.MISSING_TRAINEE_ID: lambda _row: "There is no trainee id.",
+    Code.MALFORMED_TRAINEE_ID: lambda row: (
         f"{dates.quoted(row['id'])} is not a trainee id: 1 to 64 letters, digits, - or _."
     ),
-    Code.MISSING_DEFER_DATE: lambda _row, _format: "There is no deferral date.",
-    Code.INVALID_DEFER_DATE: lambda row, date_format: dates.described(row["date"], date_format),
-    Code.UNUSUAL_DEFER_DATE: lambda row, _format: (
-        f"{row['day']} is before 2000 or more than a year ahead; --allow-unusual-dates sends it."
+    Code.MISSING_DEFER_DATE: lambda _row: "There is no deferral date.",
+    Code.INVALID_DEFER_DATE: lambda row: dates.described(row["date"]),
+    Code.UNUSUAL_DEFER_DATE: lambda row: (
+        f"{row['day']} is {'before 2000' if row['day'] < '2000' else 'more than a year ahead'}: "
+        "correct it, or, where it is meant, say --allow-unusual-dates."
     ),
-    Code.REASON_TOO_LONG: lambda row, _format: (
+    Code.REASON_TOO_LONG: lambda row: (
         f"The reason has {len(row['reason'])} characters; Register takes 500."
     ),
 }
