@@ -223,9 +223,19 @@ def test_a_refusal_that_repeats_the_reason_is_not_quoted() -> None:
         ("her own words", "refused it: her own words"),
     ],
 )
-def test_a_refusal_that_repeats_part_of_the_reason_is_not_quoted(said: str, told: str) -> None:
+def test_a_refusal_that_repeats_much_of_the_reason_is_not_quoted(said: str, told: str) -> None:
     deferral = Deferral("abc", "2026-10-01", "After her mother\u2019s illness, for a year")
     assert meaning_of_defer(reply(422, errors(said)), deferral).words == told
+
+
+@pytest.mark.parametrize("said", ["Illness of… is rude", "no: a parent", "lness of a"])
+def test_a_refusal_that_repeats_part_of_the_reason_is_not_quoted(said: str) -> None:
+    assert meaning_of_defer(reply(422, errors(said)), OURS).words == "refused it (422)"
+
+
+def test_a_refusal_that_shares_a_short_word_with_the_reason_is_quoted() -> None:
+    said = "Defer date can't follow its parent"
+    assert meaning_of_defer(reply(422, errors(said)), OURS).words == f"refused it: {said}"
 
 
 def test_of_another_answer_nothing_is_quoted() -> None:

@@ -14,6 +14,7 @@ from batch.register.meanings import Answer, Kind, Meaning, NoReply, Reply
 from batch.rows import Deferral
 
 _QUOTED_AT_MOST = 200
+_REPEATED_AT_MOST = 7
 
 
 def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
@@ -115,9 +116,16 @@ def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
     said = contents.on_one_line(" / ".join(errors))
-    is_quotable = said and not contents.repeats(said, deferral.defer_reason or "")
-    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if is_quotable else "refused it (422)"
+    quotable = said and not _repeats(said, contents.on_one_line(deferral.defer_reason or ""))
+    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if quotable else "refused it (422)"
     return _said(answer, Kind.REFUSED, words)
+
+
+def _repeats(said: str, reason: str) -> bool:
+    """Tell whether a text repeats a reason, or so much of it that it could be about health."""
+    text, whole = said.casefold(), reason.casefold()
+    most = min(len(whole), _REPEATED_AT_MOST + 1)
+    return most > 0 and any(whole[i : i + most] in text for i in range(len(whole) - most + 1))
 
 
 def _meaning_of_trainee(answer: Reply, deferral: Deferral) -> Meaning:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlsplit
@@ -108,16 +110,29 @@ class Client:
 
     def _without_token(self, answer: Answer) -> Answer:
         """Give an answer that cannot say the token back to us, whatever the server echoes."""
-        if isinstance(answer, NoReply) or not self._is_echoed(answer):
+        if isinstance(answer, NoReply):
+            return answer
+        body = _unescaped(answer.body)
+        written = (self._token.encode(), json.dumps(self._token)[1:-1].encode())
+        if not any(word in body for word in written) and not self._is_in(answer.headers):
             return answer
         headers = {name: v for name, v in answer.headers.items() if self._token not in v}
-        body = answer.body.replace(self._token.encode(), b"(the token)")
+        for word in written:
+            body = body.replace(word, b"(the token)")
         return Reply(answer.status, headers, body)
 
-    def _is_echoed(self, reply: Reply) -> bool:
-        return self._token.encode() in reply.body or any(
-            self._token in value for value in reply.headers.values()
-        )
+    def _is_in(self, headers: Mapping[str, str]) -> bool:
+        return any(self._token in value for value in headers.values())
+
+
+def _unescaped(body: bytes) -> bytes:
+    """Give JSON with nothing escaped that need not be, so that words in it can be found."""
+    if b"\\" not in body:
+        return body
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+    except (ValueError, RecursionError):
+        return body
 
 
 async def _reply(response: httpx.Response) -> Answer:

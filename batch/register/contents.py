@@ -20,7 +20,6 @@ _STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _VERSION = re.compile(r"v\d{4}\.\d{1,3}(-[a-z]+)?", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9a-f\-]{8,64}", re.ASCII | re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
-_WORDS_IN_A_ROW = 3
 
 
 def json_of(reply: Reply) -> Any:
@@ -98,18 +97,6 @@ def _http_date(value: str) -> float | None:
         return parsedate_to_datetime(value).timestamp() if value else None
     except (ValueError, OverflowError):
         return None
-
-
-def repeats(said: str, reason: str) -> bool:
-    """Tell whether a text repeats the reason, or as many of its words in a row as tell anything."""
-    told, words = _words(said), _words(reason)
-    most = min(len(words), _WORDS_IN_A_ROW)
-    runs = (words[n : n + most] for n in range(len(words) - most + 1)) if most else ()
-    return any(f" {' '.join(run)} " in f" {' '.join(told)} " for run in runs)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
 
 
 def on_one_line(text: str) -> str:
