@@ -108,3 +108,10 @@ def test_a_long_header_is_read_whole(read: Reading) -> None:
 def test_a_header_without_end_is_refused(read: Reading) -> None:
     with pytest.raises(UnusableFile, match="header line is longer than"):
         read("trainee_id," + "x" * (1 << 21))
+
+
+def test_a_file_without_a_header_has_none_of_its_first_row_shown(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read("abcdef,2026-10-01,Illness\nghi,2026-10-02,Break\n")
+    assert "looks like a row" in str(refused.value)
+    assert "Illness" not in str(refused.value)

@@ -18,6 +18,8 @@ _SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)
 
 _LONGEST_LINE = 1 << 20
 _NOTHING = columns.SPACES + '"' + "".join(SEPARATORS)
+_DIGITS_OF_A_ROW = 4
+"""With so many digits a value is a date or an id, and its line hardly a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ def _missing(path: Path, missing: list[str], found: tuple[str, ...]) -> Unusable
 
     near = [name for want in missing for name in difflib.get_close_matches(want, found, n=1)]
     notes = ["found: " + ", ".join(name[:40] for name in found[:20])]
-    if near:
+    if any(sum(map(str.isdigit, name)) >= _DIGITS_OF_A_ROW for name in found):
+        notes = ["found: a first line that looks like a row (not shown: it may hold a reason)"]
+    elif near:
         notes.append("closest: " + ", ".join(near))
     names = " and ".join(f"`{name}`" for name in missing)
     return unusable(
