@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -154,13 +155,6 @@ def test_the_request_is_as_documented(register: Serving, submit: Submit) -> None
     assert request.target == "/api/v2025.0/trainees/abc/defer"
     assert request.headers["user-agent"].startswith("defer-batch/")
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
-
-
-def test_files_are_private(register: Serving, submit: Submit) -> None:
-    ran = submit(register(abc="trn_received"), ONE)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in ran.folder.iterdir()}
-    assert modes == {0o600}
-    assert stat.S_IMODE(ran.folder.stat().st_mode) == 0o700
 
 
 def test_json_is_all_that_standard_output_holds(register: Serving, submit: Submit) -> None:
@@ -322,18 +316,31 @@ def test_if_register_knew_nobody_it_asks_about_token_and_environment(
     assert "the right provider's token" in submit(register(other="trn_received"), ONE).out
 
 
-def test_files_are_private_after_umask_000(
-    register: Serving, submit: Submit, office: Office
-) -> None:
+def test_files_are_private_after_umask_000(register: Serving, office: Office) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.slow("abc", 1.0)])
+    office.write("list.csv", ONE)
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     before = os.umask(0)
-    try:
-        ran = submit(register(abc="trn_received"), ONE)
-    finally:
-        os.umask(before)
-    everything = [office.reports, *office.reports.rglob("*")]
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in everything}
-    assert ran.code == 0
-    assert modes == {0o600, 0o700}
+    process = office.start(
+        "run", "list.csv", "--register", emulator.base_url, "--reports-dir", "a/b"
+    )
+    os.umask(before)
+    with process:
+        while not emulator.received(Endpoint.DEFER) and process.poll() is None:
+            time.sleep(0.01)
+        under_way = open_to_others(office)
+        process.communicate()
+    assert process.returncode == 0
+    assert {"journal.db-wal", "run.log", "journal.db.lock"} <= under_way.keys()
+    assert {name for name, is_open in under_way.items() if is_open} == set()
+    assert {name for name, is_open in open_to_others(office).items() if is_open} == set()
+
+
+def open_to_others(office: Office) -> dict[str, bool]:
+    """Tell of everything that was made whether it is more than 0600, or 0700 for a folder."""
+    made = [path for path in office.folder.rglob("*") if path.name != "list.csv"]
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in made}
+    return {path.name: modes[path] != (0o700 if path.is_dir() else 0o600) for path in made}
 
 
 @pytest.mark.parametrize(("answer", "code", "runs"), [("no", 2, 0), ("yes", 0, 1)])
