@@ -109,6 +109,8 @@ PURE = (
     "errors",
     "rows",
     "columns",
+    "record.chart",
+    "record.seen",
     "register.answers",
     "register.contents",
     "register.meanings",

@@ -50,6 +50,24 @@ def test_hostile_values_are_escaped(tmp_path: Path) -> None:
     assert text.count("<script>") == 1
 
 
+def test_a_date_that_failed_a_check_stands_among_all_rows(tmp_path: Path) -> None:
+    assert "<bdi>14 Sept 2026</bdi>" in text_of(tmp_path, failed(2, "abc", "14 Sept 2026", "y"))
+
+
+def test_what_steers_the_direction_is_named(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "a\u202eb", "x", "y"), input_name="list\u202evsc.exe")
+    assert "\u202e" not in text
+    assert text.count("list[U+202E]vsc.exe") == 2
+    assert "a[U+202E]b" in text
+
+
+def test_a_reason_that_slipped_into_another_column_is_not_on_the_page(tmp_path: Path) -> None:
+    row = failed(2, "cancer", "of the lungs", "y", code=Code.WRONG_NUMBER_OF_VALUES)
+    text = text_of(tmp_path, row)
+    assert "cancer" not in text
+    assert "lungs" not in text
+
+
 def test_other_columns_are_not_on_the_page(tmp_path: Path) -> None:
     assert "Zq-reason" not in text_of(tmp_path, failed(2, "abc", "x", "Zq-reason"))
 

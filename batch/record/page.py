@@ -13,7 +13,7 @@ import jinja2
 
 from batch import files
 from batch.advice import advice
-from batch.record import chart
+from batch.record import chart, seen
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
 from batch.rows import Code, Outcome
@@ -55,7 +55,9 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
     """Stream a run's page: the same journal gives the same bytes."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     loader = jinja2.PackageLoader("batch.record", ".")
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, finalize=seen.visible
+    )
     environment.filters |= {"words": _words, "day": _day}
     style, script = (loader.get_source(environment, f"page.{kind}")[0] for kind in ("css", "js"))
     parts = environment.get_template("page.html.j2").stream(
@@ -69,6 +71,9 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
         groups=_groups(ledger, run_id, codes),
         curve=chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
         rows=ledger.rows(run_id),
+        trainee=seen.trainee,
+        date=seen.date,
+        place_of_date=seen.place_of_date(run.columns),
         requests=ledger.requests(run_id),
         most_at_once=MOST_ROWS_SHOWN_AT_ONCE,
     )

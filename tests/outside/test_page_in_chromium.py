@@ -130,6 +130,7 @@ def test_the_keyboard_reaches_search_and_the_skip_link(page: Page) -> None:
 def test_hostile_values_are_shown_as_text(page: Page) -> None:
     assert "list" in page.title()
     assert "<script>document.title='run'</script>" in page.inner_text("#all")
+    assert "[U+202E]desrever" in page.inner_text("#all")
 
 
 def test_reasons_and_other_columns_are_not_on_the_page(page: Page) -> None:
