@@ -340,10 +340,14 @@ def purge(
     """Delete old runs: journal rows and report folders."""
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission.purging import purge_runs  # noqa: PLC0415
+    from batch.terminal import say  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=reports_dir)
-    gone = purge_runs(settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes))
-    _print(f"{gone} runs purged; one line of each is kept, and the memory of what was deferred.")
+    purged = purge_runs(settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes))
+    _print("\n".join(purged.lines()))
+    for words in purged.left:
+        say(f"warning: {words}")
+    raise typer.Exit(purged.exit_code)
 
 
 @app.command()

@@ -199,36 +199,6 @@ def test_runs_lists_the_newest_first_as_json_too(ran: Ran, office: Office) -> No
     assert (told["run_id"], told["stage"]) == (ran.folder.name, "finished")
 
 
-def test_purge_leaves_one_line_and_nothing_of_the_rows(ran: Ran, office: Office) -> None:
-    with sqlite3.connect(office.reports / "journal.db") as journal:
-        journal.execute("UPDATE runs SET started_at='2020-01-01T00:00:00.000Z'")
-    journal.close()
-    folder = ran.folder
-    assert office.run("purge", "--older-than", "90d", "--yes").code == 0
-    assert not folder.exists()
-    assert b"two\nlines" not in (office.reports / "journal.db").read_bytes()
-    assert folder.name in office.run("runs").out
-
-
-def test_the_memory_outlives_the_purge(register: Serving, submit: Submit, office: Office) -> None:
-    emulator = register(abc="trn_received")
-    content = "trainee_id,defer_date\nabc,2026-10-01\n"
-    submit(emulator, content)
-    with sqlite3.connect(office.reports / "journal.db") as journal:
-        journal.execute("UPDATE runs SET started_at='2020-01-01T00:00:00.000Z'")
-    journal.close()
-    office.run("purge", "--older-than", "90d", "--yes")
-    assert submit(emulator, content).codes() == {2: "deferred_earlier"}
-
-
-def test_purge_asks(ran: Ran, office: Office) -> None:
-    with sqlite3.connect(office.reports / "journal.db") as journal:
-        journal.execute("UPDATE runs SET started_at='2020-01-01T00:00:00.000Z'")
-    journal.close()
-    assert office.run("purge", "--older-than", "90d").code == 2
-    assert ran.folder.exists()
-
-
 def test_a_reports_folder_that_others_can_write_to_is_refused(
     register: Serving, submit: Submit, office: Office
 ) -> None:

@@ -297,7 +297,7 @@ def test_a_purge_keeps_a_run_whose_request_has_no_answer(register: Serving, offi
     with sqlite3.connect(office.reports / "journal.db") as journal:
         journal.execute("UPDATE runs SET stage='ended'")
     journal.close()
-    assert "0 runs purged" in office.run(*PURGE).out
+    assert "No run was purged" in office.run(*PURGE).out
 
 
 def test_another_target_cannot_be_resumed_against(register: Serving, office: Office) -> None:

@@ -61,7 +61,7 @@ class Ledger:
         return _run(self._connection.execute(f"{_RUN} WHERE run_no=?", (number,)).fetchone())
 
     def stage_of(self, run_id: str) -> str:
-        """Give how far a run has come: started, finished, ended or purged."""
+        """Give how far a run has come: started, finished, ended, purging or purged."""
         number = self.run_number(run_id)
         return str(next(self.select("SELECT stage FROM runs WHERE run_no=?", (number,)))[0])
 

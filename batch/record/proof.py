@@ -120,10 +120,10 @@ def _against_journal(
 ) -> tuple[list[str], list[str]]:
     """Give what differs from the journal, and what could not be compared with it."""
     try:
-        stage = ledger.stage_of(run_id)
+        run = ledger.run(run_id)
     except UnknownRun:
         return ["the journal knows no such run"], []
-    if stage == "purged":
+    if run.is_purged:
         return [], ["the journal's rows and attempts of this run were purged"]
     rows = report.self_check(ledger, run_id, folder)
     found = [*rows, *_facts_that_differ(told, run_id, ledger, folder)]

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 from batch.record.ledger import IS_IN_DOUBT, Ledger
 
-_NOBODY = {"operator": "", "operator_name": "", "host": "", "command": [], "columns": []}
+_NOBODY = {
+    **dict.fromkeys(("operator", "operator_name", "host"), ""),
+    **dict.fromkeys(("command", "columns", "notices"), ()),
+}
 """What is left of a purged run's details: times, counts and the input's hash say it happened."""
 
 
@@ -36,18 +39,31 @@ class Purge(Ledger):
         )
 
     def purge(self, run_id: str) -> None:
-        """Delete a run's rows and attempts; its one line, with the counts, stays."""
+        """Delete a run's rows and attempts; its one line, with the counts, stays.
+
+        Until `leave_nothing` its stage is `purging`: text of it may still be in the file.
+        """
         counts, run_no = self.counts(run_id), self.run_number(run_id)
         self._connection.execute("BEGIN")
         for table in ("rows", "attempts"):
             self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
         self._connection.execute(
-            "UPDATE runs SET stage='purged', details=json_patch(details, ?) WHERE run_no=?",
+            "UPDATE runs SET stage='purging', details=json_patch(details, ?) WHERE run_no=?",
             (json.dumps({"purged_counts": counts} | _NOBODY), run_no),
         )
         self._connection.execute("COMMIT")
 
-    def vacuum(self) -> None:
-        """Leave nothing in the file of what was deleted."""
+    def leave_nothing(self, patience_seconds: float) -> bool:
+        """Leave nothing in the file of what was deleted; False where a reader kept it from that.
+
+        A reader's snapshot needs the old pages. After so many seconds this gives up: the runs stay
+        `purging`, and the next purge tries again.
+        """
+        if not next(self.select("SELECT EXISTS (SELECT 1 FROM runs WHERE stage='purging')"))[0]:
+            return True
         self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute(f"PRAGMA busy_timeout={int(1000 * patience_seconds)}")
+        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            self._connection.execute("UPDATE runs SET stage='purged' WHERE stage='purging'")
+        return not busy

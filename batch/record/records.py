@@ -41,6 +41,11 @@ class RunRecord:
     ended: str | None = None
     purged_counts: Mapping[str, int] | None = None
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether its rows, attempts and folder were deleted."""
+        return self.purged_counts is not None
+
 
 @dataclass(frozen=True, slots=True)
 class RowRecord:

@@ -18,7 +18,7 @@ MIGRATIONS = (
     CREATE TABLE runs (
         run_no INTEGER PRIMARY KEY,
         run_id TEXT NOT NULL UNIQUE,
-        stage TEXT NOT NULL,            -- staged, started, finished, ended, purged
+        stage TEXT NOT NULL,            -- staged, started, finished, ended, purging, purged
         origin TEXT NOT NULL,           -- the Register, normalised
         rehearsal INTEGER NOT NULL,
         input_sha256 TEXT NOT NULL,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batch.errors import JournalProblem
+from batch.errors import JournalProblem, UnknownRun
 from batch.record import proof
 from batch.record.journal import writing
 from batch.record.ledger import Ledger
@@ -67,6 +67,11 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
     with writing(path, run_id=run_id, since=iso(time.time()), wall=time.time) as journal:
+        if journal.run(run_id).is_purged:
+            raise UnknownRun(
+                f"no report of {run_id}: it was purged, its rows are gone",
+                hint="`defer-batch runs` lists what is still known of it",
+            )
         journal.settle_the_rest(journal.run_number(run_id))
         return write_and_check(
             journal,

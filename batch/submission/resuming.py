@@ -85,7 +85,7 @@ def resume_run(
 def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Terms) -> Finished:
     if stage != "finished":
         raise UnknownRun(
-            f"{run.run_id} can no longer be resumed: it was {stage}",
+            f"{run.run_id} can no longer be resumed: it was {'purged' if run.is_purged else stage}",
             hint="`defer-batch runs` lists the others",
         )
     folder = desk.reports_dir / run.run_id
