@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import configparser
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -119,41 +117,6 @@ def test_every_message_with_a_remedy_is_in_the_source() -> None:
 @pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "sh"])
 def test_shell_recipes_are_good_shell(block: str) -> None:
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)
-
-
-def inbox(office: Office) -> subprocess.CompletedProcess[str]:
-    script = office.write("defer-inbox", next(block for kind, block in BLOCKS if kind == "sh"))
-    folder = str(Path(sys.executable).parent)
-    office.environment |= {
-        "DEFER_BATCH_REGISTER": "emulator",
-        "PATH": os.pathsep.join([folder, os.environ["PATH"]]),
-    }
-    return subprocess.run(
-        ["sh", str(script), "inbox"],
-        cwd=office.folder,
-        env=office._environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_inbox_runs_each_file_and_puts_it_away(office: Office) -> None:
-    (office.folder / "inbox").mkdir()
-    office.write("inbox/good.csv", "trainee_id,defer_date\nabc,2026-09-14\n")
-    office.write("inbox/rows.csv", "trainee_id,defer_date\nabc,\n")
-    office.write("inbox/unusable.csv", "name\nabc\n")
-    ran = inbox(office)
-    assert ran.returncode == 1
-    assert "no column named" in ran.stdout
-    assert [p.name[17:] for p in office.folder.glob("inbox/done/*")] == ["good.csv"]
-    kept = {p.name[17:] for p in office.folder.glob("inbox/attention/*")}
-    assert kept == {"rows.csv", "unusable.csv"}
-
-
-def test_an_empty_inbox_is_quiet(office: Office) -> None:
-    ran = inbox(office)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "ini"])
