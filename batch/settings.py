@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from batch.errors import UsageProblem
 
@@ -48,19 +49,12 @@ class RateLimit:
     period_seconds: float
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What a run is told; every field's source and meaning stand in the README's table."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    register_name: str | None = Field(default=None, validation_alias="DEFER_BATCH_REGISTER")
+    register_name: str | None = None
     api_token: SecretStr | None = None
     api_token_file: Path | None = None
     api_version: str = Field(default="v2025.0", pattern=r"^v\d{4}\.\d{1,3}(-[a-z]{1,10})?$")
@@ -83,12 +77,8 @@ class Settings(BaseSettings):
     def load(cls, **options: object) -> Self:
         """Give the settings; `options` that are None were not given. Raises UsageProblem."""
         given = {name: value for name, value in options.items() if value is not None}
-        if "register_name" in given:
-            given["DEFER_BATCH_REGISTER"] = given.pop("register_name")
-        if "api_token_file" not in given and _is_in_environment("api_token"):
-            given["api_token_file"] = os.environ.get(f"{PREFIX}API_TOKEN_FILE") or None
         try:
-            return cls(**given)  # type: ignore[arg-type]
+            return cls.model_validate({**_found(cls.model_fields), **given})
         except ValidationError as error:
             raise _as_usage_problem(error) from None
         except UnicodeDecodeError:
@@ -123,9 +113,22 @@ class Settings(BaseSettings):
         return _usable(self.api_token.get_secret_value(), f"{PREFIX}API_TOKEN")
 
 
-def _is_in_environment(name: str) -> bool:
-    """Tell whether the environment itself sets it: then `.env` has no say."""
-    return bool(os.environ.get(f"{PREFIX}{name.upper()}"))
+def _found(fields: Iterable[str]) -> dict[str, str]:
+    """Give what the environment and `.env` say of the settings; an empty value says nothing.
+
+    Where the environment gives the token, a token file of `.env` has no say.
+    """
+    environment = {name: value for name, value in os.environ.items() if value}
+    dotenv = {name: value for name, value in dotenv_values(".env").items() if value}
+    if f"{PREFIX}API_TOKEN" in environment:
+        dotenv.pop(f"{PREFIX}API_TOKEN_FILE", None)
+    said = dotenv | environment
+    variables = {name: _variable(name) for name in fields}
+    return {name: said[variable] for name, variable in variables.items() if variable in said}
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.removesuffix("_name").upper()
 
 
 def target_of(name: str) -> Target:
@@ -174,12 +177,11 @@ def _unknown_target(name: str) -> UsageProblem:
 
 def _as_usage_problem(error: ValidationError) -> UsageProblem:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "register"
-    name = name.removeprefix(PREFIX).lower()
+    name = str(first["loc"][0])
     option = "" if name == "api_token" else f"--{name.replace('_', '-')} or "
     words = first["msg"].removeprefix("Value error, ")
     return UsageProblem(
-        f"cannot use the setting {option}{PREFIX}{name.upper()}: {words[0].lower()}{words[1:]}",
+        f"cannot use the setting {option}{_variable(name)}: {words[0].lower()}{words[1:]}",
         hint="`defer-batch run --help` tells what it takes",
     )
 

@@ -20,13 +20,13 @@ LAYERS = (
     ("errors",),
 )
 OWNERS = {
+    "dotenv": {"settings"},
     "fastexcel": {"intake.workbooks"},
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
     "polars": {"intake.rules", "intake.conflicts"},
     "pydantic": {"settings"},
-    "pydantic_settings": {"settings"},
     "rich": {"terminal"},
     "sqlite3": {
         "record.commits",
