@@ -323,10 +323,10 @@ def verify(
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission.history import verify_run  # noqa: PLC0415
+    from batch.submission.places import named  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
-    folder = Path(run_name) if Path(run_name).is_dir() else settings.reports_dir / run_name
-    verdict = verify_run(folder, settings.reports_dir, manifest_sha256)
+    verdict = verify_run(named(run_name), settings.reports_dir, manifest_sha256)
     _print(json.dumps(verdict.as_json(), indent=2) if as_json else "\n".join(verdict.lines()))
     raise typer.Exit(0 if verdict.holds else 1)
 
@@ -407,6 +407,8 @@ def _show(finished: Any, *, as_json: bool) -> NoReturn:
         _print((finished.folder / "summary.json").read_text(encoding="utf-8").rstrip())
     else:
         _print("\n".join(summary_lines(finished)))
+    for words in finished.warnings:
+        say(f"warning: {words}")
     if finished.manifest_sha256:
         (say if as_json else _print)(f"manifest sha256: {finished.manifest_sha256}")
     raise typer.Exit(finished.exit_code)
@@ -439,14 +441,16 @@ def _who(operator: str | None) -> Any:
 
 
 def _run_id(run_name: str) -> str:
-    return Path(run_name).name
+    from batch.submission.places import named  # noqa: PLC0415
+
+    return named(run_name).run_id
 
 
 def _reports_dir(run_name: str | None, given: Path | None) -> Path | None:
     """Give the folder that a path to a run's folder stands in, unless one is said."""
-    if given is None and run_name is not None and Path(run_name).parent != Path():
-        return Path(run_name).parent
-    return given
+    from batch.submission.places import named  # noqa: PLC0415
+
+    return given if given is not None or run_name is None else named(run_name).reports_dir
 
 
 def _agreed(words: str, yes: bool) -> bool:

@@ -4,6 +4,7 @@ DeferBatchError                     a message, a hint, an exit code
 ├── UsageProblem             (2)    a setting is missing or bad, a question was declined
 ├── UnusableFile             (2)    the input file cannot be used
 ├── JournalProblem           (2)    the journal is corrupt, foreign, newer, or not writable
+│   ├── ForeignJournal       (2)    the file of that name is a database of something else
 │   └── UnfinishedRun        (2)    an unfinished run of this file is in the way
 ├── UnknownRun               (2)    no run has that id
 ├── StoppedEarly             (3)    the run ended before its rows did
@@ -47,6 +48,10 @@ class UnusableFile(DeferBatchError):
 
 class JournalProblem(DeferBatchError):
     """The journal cannot be used as it is: nothing was sent, the file was left as it was."""
+
+
+class ForeignJournal(JournalProblem):
+    """The file where the journal should be is a database of something else."""
 
 
 class UnfinishedRun(JournalProblem):

@@ -14,6 +14,8 @@ from batch.errors import JournalLost, JournalProblem
 from batch.record import schema
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
+from batch.record.notes import resumptions
+from batch.record.records import Resumption
 from batch.rows import Deferral, Row
 
 
@@ -105,6 +107,25 @@ def test_a_journal_that_cannot_be_written_says_so_ever_after(path: Path) -> None
     for _ in range(2):
         with pytest.raises(JournalLost, match="can no longer be written"):
             asyncio.run(journal.intend(run_no, 2, "defer"))
+    journal.close()
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    """The rows stay, and what the later versions note is there to be written."""
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"{schema.MIGRATIONS[0]} PRAGMA user_version=1;"
+        f" PRAGMA application_id={schema.APPLICATION_ID};"
+        " INSERT INTO forgotten VALUES ('digest', 'run');"
+    )
+    connection.close()
+    journal = opened(path)
+    journal.discard(staged(journal))
+    run_no = staged(journal)
+    journal.note_resumption(run_no, Resumption("now", "me", None, "here", "1", "3", (), {}, None))
+    assert next(journal.select("PRAGMA user_version")) == (schema.VERSION,) == (3,)
+    assert next(journal.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
+    assert [one.operator for one in resumptions(journal, "run")] == ["me"]
     journal.close()
 
 

@@ -183,15 +183,19 @@ def test_report_writes_the_same_bytes_again(ran: Ran, office: Office) -> None:
     assert {path.name: path.read_bytes() for path in ran.folder.iterdir()} == before
 
 
-def test_report_mends_a_file_and_the_manifest_names_its_predecessor(
-    ran: Ran, office: Office
-) -> None:
+def test_report_mends_what_was_altered_and_removed(ran: Ran, office: Office) -> None:
     printed = ran.out.splitlines()[-1].split()[-1]
-    (ran.folder / "run.log").write_text("{}\n")
+    (ran.folder / "succeeded.csv").write_text("forged")
+    (ran.folder / "manifest.json").unlink()
     office.run("report", ran.folder.name)
-    told = office.run("verify", ran.folder.name, "--manifest-sha256", printed)
-    assert told.code == 1
-    assert "earlier manifest" in told.out
+    assert office.run("verify", ran.folder.name, "--manifest-sha256", printed).code == 0
+
+
+def test_report_says_that_the_log_was_altered(ran: Ran, office: Office) -> None:
+    (ran.folder / "run.log").write_text("{}\n")
+    told = office.run("report", ran.folder.name)
+    assert "run.log was altered" in told.err
+    assert "run.log was altered" in office.run("verify", ran.folder.name).out
 
 
 def test_runs_lists_the_newest_first_as_json_too(ran: Ran, office: Office) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
-from batch.record.ledger import Ledger
+from batch.record.notes import Notes
 from batch.record.records import RunRecord
 from batch.record.times import iso
 from batch.rows import Problem, Row, Settled, folded, joined_messages
 
 
-class Drafts(Ledger):
+class Drafts(Notes):
     """The journal before a run begins: every row is written down before the first is sent.
 
     `wall` gives Unix seconds; `has_begun` tells that a run has been let send by this writer.

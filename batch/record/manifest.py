@@ -9,19 +9,39 @@ from typing import Any
 
 from batch import files
 from batch.record.ledger import Ledger
-from batch.record.records import RunRecord
+from batch.record.notes import Notes, reported, resumptions
+from batch.record.records import ReportRecord, Resumption, RunRecord
+from batch.rows import Code, Outcome
 
 NAME = "manifest.json"
+LOG = "run.log"
+SUMMARY = "summary.json"
+FILES = (
+    *(f"{outcome.value}.csv" for outcome in Outcome),
+    SUMMARY,
+    "report.html",
+    "results.xlsx",
+    LOG,
+)
+"""Every file of a run but the manifest itself: it lists these and no other."""
 
 
-def place_for(run: RunRecord, folder: Path, tool_version: str) -> Path:
-    """Give the folder to write to: another version's report on this state of the run stays."""
-    before = read_manifest(folder)
-    if before is None or before.get("report_tool_version") == tool_version:
-        return folder
-    if before.get("finished_at") != run.finished_at:
-        return folder
-    return folder / f"report-{tool_version}"
+def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> Path:
+    """Give the folder to write to: another version's report on this state of the run stays.
+
+    Where its manifest is gone, the journal says which version wrote it, or else began the run.
+    """
+    run, before, known = ledger.run(run_id), read_manifest(folder), reported(ledger, run_id, "")
+    if before is not None:
+        version = before.get("report_tool_version")
+        is_of_this_state = before.get("finished_at") == run.finished_at
+    elif known is not None:
+        version = known.tool_version
+        is_of_this_state = known.journal_digest == ledger.digest(run_id)
+    else:
+        version, is_of_this_state = run.tool_version, (folder / SUMMARY).exists()
+    is_anothers = is_of_this_state and version != tool_version
+    return folder / f"report-{tool_version}" if is_anothers else folder
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -39,26 +59,47 @@ def tells_the_end(folder: Path, run: RunRecord) -> bool:
     return told is not None and told.get("finished_at") == run.finished_at
 
 
-def write_manifest(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str) -> str:
-    """Write the manifest over a run's files, and give its own SHA-256.
+def write_manifest(
+    journal: Notes, run_id: str, folder: Path, *, place: str, tool_version: str
+) -> ReportRecord:
+    """Write the manifest over a run's files, the journal first, and give what that now knows.
 
-    Where an equal one stands already it is left as it is; one that differs becomes a predecessor.
+    Where nothing differs from the report before, it is the same again; else that one becomes a
+    predecessor. A `run.log` that someone altered is listed as the run left it.
     """
-    before = read_manifest(folder)
+    known, digest = reported(journal, run_id, place), journal.digest(run_id)
+    listed, log_size = files_of(folder), _size(folder / LOG)
+    if known is not None and log_was_altered(known, folder, digest):
+        listed[LOG], log_size = known.files[LOG], known.log_size
     content = {
-        **facts(ledger, run_id, tool_version),
-        "files": files_of(folder),
-        "journal_digest": ledger.digest(run_id),
+        **facts(journal, run_id, tool_version),
+        "files": dict(sorted(listed.items())),
+        "journal_digest": digest,
     }
-    predecessors: list[str] = []
-    if before is not None:
-        predecessors = predecessors_of(before)
-        if {**before, "predecessors": []} != {**content, "predecessors": []}:
-            predecessors.append(_sha256(folder / NAME))
-    data = json.dumps({**content, "predecessors": predecessors}, indent=2).encode() + b"\n"
+    predecessors = _predecessors(content, folder, known)
+    data = _data(content, predecessors)
+    written = ReportRecord(
+        place, tool_version, digest, _sha256(data), listed, log_size, predecessors
+    )
+    journal.note_report(run_id, written)
     with files.replacing(folder / NAME) as file:
         file.write(data)
-    return hashlib.sha256(data).hexdigest()
+    return written
+
+
+def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
+    """Tell whether `run.log` is not what it was, nor that and what the run added since.
+
+    Only a run that went on, which its digest shows, adds to its log.
+    """
+    if LOG not in known.files:
+        return False
+    try:
+        content = (folder / LOG).read_bytes()
+    except OSError:
+        return True
+    until = len(content) if known.journal_digest == digest else known.log_size
+    return _sha256(content[:until]) != known.files[LOG]
 
 
 def predecessors_of(told: dict[str, Any]) -> list[str]:
@@ -68,17 +109,24 @@ def predecessors_of(told: dict[str, Any]) -> list[str]:
 
 
 def files_of(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file in a run's folder, but for the manifest, by name."""
-    return {
-        path.name: _sha256(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != NAME and not path.name.startswith(".")
-    }
+    """Give the SHA-256 of a run's files, as far as they are there, by name."""
+    return {name: sha256_of(folder / name) for name in FILES if is_a_file(folder / name)}
+
+
+def is_a_file(path: Path) -> bool:
+    """Tell whether a file stands there, and not only a link to one."""
+    return path.is_file() and not path.is_symlink()
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
     """Give what a manifest says of the run itself, from the journal."""
-    run = ledger.run(run_id)
+    run, codes = ledger.run(run_id), ledger.counts(run_id)
     return {
         "run_id": run.run_id,
         "rehearsal": run.rehearsal,
@@ -99,10 +147,47 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
         "token_fingerprint": run.token_fingerprint,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "codes": ledger.counts(run_id),
+        "resumed": [_taken_up(one) for one in resumptions(ledger, run_id)],
+        "counts": counts_of(codes),
+        "codes": codes,
     }
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def counts_of(codes: dict[str, int]) -> dict[str, int]:
+    """Give the four counts that counts by code add up to."""
+    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+    for code, count in codes.items():
+        counts[Code(code).outcome.value] += count
+    return counts
+
+
+def _taken_up(one: Resumption) -> dict[str, Any]:
+    details = one.details()
+    operator = {"login": details.pop("operator"), "name": details.pop("operator_name")}
+    return {"resumed_at": one.resumed_at, "operator": operator, **details}
+
+
+def _predecessors(
+    content: dict[str, Any], folder: Path, known: ReportRecord | None
+) -> tuple[str, ...]:
+    """Give the manifests before this one, by what the journal knows, or else by what is there."""
+    if known is not None:
+        before, last = known.predecessors, known.manifest_sha256
+    else:
+        told = read_manifest(folder)
+        if told is None:
+            return ()
+        before, last = tuple(predecessors_of(told)), sha256_of(folder / NAME)
+    return before if _sha256(_data(content, before)) == last else (*before, last)
+
+
+def _data(content: dict[str, Any], predecessors: tuple[str, ...]) -> bytes:
+    return json.dumps({**content, "predecessors": predecessors}, indent=2).encode() + b"\n"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if is_a_file(path) else 0
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,15 @@ from typing import Any
 from batch.errors import UnknownRun
 from batch.record import manifest, report
 from batch.record.ledger import Ledger
+from batch.record.notes import reported
+from batch.record.records import ReportRecord, RunRecord
 
 _NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
+_PURGED = "the journal's rows and attempts of this run were purged"
+_NOT_NOTED = "the journal does not say what this report's page, workbook and log were"
+_EARLIER = "an earlier one: the report was written anew since"
+IS_BESIDE = re.compile(r"report-[\w.+-]+")
+"""How a folder within a run's is named that holds the report of another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Verdict:
         """Give the verdict for people."""
         notes = [f"not checked: {words}" for words in self.unchecked]
         if self.holds:
-            return [f"{self.run_id}: files, manifest and journal agree", *notes]
+            agree = "files and manifest agree" if notes else "files, manifest and journal agree"
+            return [f"{self.run_id}: {agree}", *notes]
         return [f"{self.run_id}: {words}" for words in self.differences] + notes
 
     def as_json(self) -> dict[str, Any]:
@@ -50,104 +58,178 @@ class Verdict:
 
 def run_id_of(folder: Path) -> str:
     """Give the id of the run that a folder says it is of, "" where it says none."""
-    return str((manifest.read_manifest(folder) or {}).get("run_id", ""))
+    for name in (manifest.NAME, manifest.SUMMARY):
+        told = _json_in(folder / name)
+        if isinstance(told, dict) and isinstance(told.get("run_id"), str):
+            return str(told["run_id"])
+    return ""
 
 
-def verify_run(folder: Path, ledger: Ledger | None, manifest_sha256: str | None) -> Verdict:
+def verify_run(
+    folder: Path,
+    ledger: Ledger | None,
+    manifest_sha256: str | None,
+    *,
+    run_id: str,
+    place: str = "",
+) -> Verdict:
     """Hold a run's folder against its manifest, and against the journal where there is one.
 
-    Raises UnknownRun where the folder holds no manifest.
+    `run_id` is the run that it ought to be of; `place` is its name within the run's folder, where
+    it holds the report of another version.
     """
     told = manifest.read_manifest(folder)
-    if told is None:
-        raise UnknownRun(
-            f"{folder} holds no manifest that can be read",
-            hint="`defer-batch runs` lists the runs; `defer-batch report RUN` writes one again",
-        )
-    run_id = str(told.get("run_id", ""))
-    own = hashlib.sha256((folder / manifest.NAME).read_bytes()).hexdigest()
-    differences = _against_printed(told, own, manifest_sha256)
-    differences += _against_files(told, folder)
-    differences += _rows_accounted_for(told, folder)
-    unchecked = [_NO_JOURNAL]
-    if ledger is not None:
-        found, unchecked = _against_journal(told, run_id, ledger, folder)
-        differences += [words for words in found if words not in differences]
-    return Verdict(run_id, tuple(differences), tuple(unchecked), own)
+    run, known = _known(ledger, run_id, place)
+    told_here = _Report(folder, run_id, place, told, _hash(folder / manifest.NAME), known)
+    found = [*told_here.against_printed(manifest_sha256), *told_here.against_hashes()]
+    unchecked = [] if ledger is None or place or known is not None else [_NOT_NOTED]
+    if ledger is None:
+        unchecked.append(_NO_JOURNAL)
+    elif run is None:
+        found.append("the journal knows no such run")
+    elif run.is_purged:
+        unchecked.append(_PURGED)
+    else:
+        found += told_here.against_journal(ledger)
+        if place and known is None and reported(ledger, run_id, "") is not None:
+            found.append("the journal knows no such report")
+    found += told_here.rows_accounted_for()
+    for name in _beside(folder):
+        inner = verify_run(folder / name, ledger, None, run_id=run_id, place=name)
+        found += [f"{name}: {words}" for words in inner.differences]
+    differences = tuple(dict.fromkeys(found))
+    return Verdict(run_id, differences, tuple(unchecked), told_here.own_sha256 or "")
 
 
-def _against_printed(told: dict[str, Any], own: str, printed: str | None) -> list[str]:
-    if printed is None or printed.strip().lower() == own:
-        return []
-    if printed.strip().lower() in manifest.predecessors_of(told):
-        return ["that SHA-256 is of an earlier manifest of this run: the report was written anew"]
-    return ["manifest.json is not the one with that SHA-256"]
+def _known(
+    ledger: Ledger | None, run_id: str, place: str
+) -> tuple[RunRecord | None, ReportRecord | None]:
+    """Give the run and the report, as far as the journal knows them."""
+    if ledger is None:
+        return None, None
+    try:
+        return ledger.run(run_id), reported(ledger, run_id, place)
+    except UnknownRun:
+        return None, None
 
 
-def _against_files(told: dict[str, Any], folder: Path) -> list[str]:
-    listed = _part(told, "files")
-    found = manifest.files_of(folder)
-    return [
-        *(f"{name} is missing" for name in sorted(listed.keys() - found.keys())),
-        *(f"{name} was added" for name in sorted(found.keys() - listed.keys())),
-        *(f"{name} was added" for name in _folders_in(folder)),
-        *(
-            f"{name} was altered"
-            for name in sorted(listed.keys() & found.keys())
-            if listed[name] != found[name]
-        ),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """A report in a folder: what its manifest tells, and what the journal knows of it, if it does.
+
+    `own_sha256` is the manifest's own, None where there is no manifest.
+    """
+
+    folder: Path
+    run_id: str
+    place: str
+    told: dict[str, Any] | None
+    own_sha256: str | None
+    known: ReportRecord | None
+
+    def against_printed(self, printed: str | None) -> Iterator[str]:
+        """Give whether the manifest is the one whose SHA-256 was printed, or follows it."""
+        wanted = None if printed is None else printed.strip().lower()
+        if wanted is None or wanted == self.own_sha256:
+            return
+        if wanted in manifest.predecessors_of(self.told or {}):
+            yield "that SHA-256 is of an earlier manifest of this run: the report was written anew"
+        else:
+            yield f"{manifest.NAME} is not the one with that SHA-256"
+
+    def against_hashes(self) -> Iterator[str]:
+        """Give what differs from the manifest, and from what the journal knows of this report."""
+        yield from self._of_another_run()
+        yield from self._of_the_manifest()
+        listed = _part(self.told or {}, "files")
+        yield from self._altered(listed)
+        if self.known is not None:
+            yield from self._altered(self.known.files)
+            listed = dict(self.known.files)
+        yield from self._added(listed or manifest.FILES)
+
+    def rows_accounted_for(self) -> Iterator[str]:
+        """Give whether the CSVs have as many rows as the input had, by the manifest."""
+        rows, expected = report.rows_in(self.folder), _part(self.told or {}, "input").get("rows")
+        if rows is None:
+            yield "the rows cannot be counted: a CSV is missing or cannot be read"
+        elif self.told is not None and rows != expected:
+            yield f"the input had {expected} rows, the CSVs have {rows}"
+
+    def against_journal(self, ledger: Ledger) -> Iterator[str]:
+        """Give what differs from the journal's own account of the run."""
+        rows = report.self_check(ledger, self.run_id, self.folder)
+        yield from rows
+        yield from self._facts_that_differ(ledger)
+        digest = ledger.digest(self.run_id)
+        if not rows and self.told is not None and self.told.get("journal_digest") != digest:
+            yield "the journal's rows or attempts are not those of the manifest"
+        elif not rows and self.known is not None and self.known.journal_digest != digest:
+            yield "the journal's rows or attempts are not those of the report"
+
+    def _of_another_run(self) -> Iterator[str]:
+        for name in (manifest.NAME, manifest.SUMMARY):
+            told = _json_in(self.folder / name)
+            if isinstance(told, dict) and told.get("run_id") != self.run_id:
+                yield f"{name} is of another run: {str(told.get('run_id'))[:80]}"
+
+    def _of_the_manifest(self) -> Iterator[str]:
+        if self.own_sha256 is None:
+            yield f"{manifest.NAME} is missing"
+        elif self.told is None:
+            yield f"{manifest.NAME} cannot be read"
+        elif self.known is not None and self.own_sha256 != self.known.manifest_sha256:
+            is_earlier = self.own_sha256 in self.known.predecessors
+            yield f"{manifest.NAME} {'is ' + _EARLIER if is_earlier else 'was altered'}"
+
+    def _altered(self, listed: Mapping[str, str]) -> Iterator[str]:
+        for name in sorted(listed):
+            if not manifest.is_a_file(self.folder / name):
+                yield f"{name} is missing"
+            elif _hash(self.folder / name) != listed[name]:
+                yield f"{name} was altered"
+
+    def _added(self, listed: Iterable[str]) -> Iterator[str]:
+        """Name what does not belong there: files, hidden ones too, links, folders."""
+        expected = {*listed, manifest.NAME, *_beside(self.folder)}
+        for path in sorted(self.folder.iterdir()):
+            if path.is_symlink():
+                yield f"{path.name} is a link"
+            elif path.name not in expected:
+                yield f"{path.name} was added"
+
+    def _facts_that_differ(self, ledger: Ledger) -> Iterator[str]:
+        if self.told is not None:
+            version = str(self.told.get("report_tool_version"))
+            facts = manifest.facts(ledger, self.run_id, version)
+            for name in (name for name, value in facts.items() if self.told.get(name) != value):
+                yield f"{manifest.NAME} differs from the journal in `{name}`"
+        path = self.folder / manifest.SUMMARY
+        if path.is_file() and _json_in(path) != report.summary(ledger, self.run_id):
+            yield f"{manifest.SUMMARY} differs from the journal"
 
 
-def _folders_in(folder: Path) -> list[str]:
-    """Give the folders that do not belong there: only another version's report does."""
+def _beside(folder: Path) -> list[str]:
+    """Give the folders within that hold the reports of other versions."""
+    found = (path for path in folder.iterdir() if IS_BESIDE.fullmatch(path.name))
     return sorted(
         path.name
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith((".", "report-"))
+        for path in found
+        if not path.is_symlink() and manifest.is_a_file(path / manifest.NAME)
     )
 
 
-def _rows_accounted_for(told: dict[str, Any], folder: Path) -> list[str]:
-    rows, expected = report.rows_in(folder), _part(told, "input").get("rows")
-    if rows is None:
-        return ["the rows cannot be counted: a CSV is missing or cannot be read"]
-    return [] if rows == expected else [f"the input had {expected} rows, the CSVs have {rows}"]
-
-
-def _against_journal(
-    told: dict[str, Any], run_id: str, ledger: Ledger, folder: Path
-) -> tuple[list[str], list[str]]:
-    """Give what differs from the journal, and what could not be compared with it."""
+def _json_in(path: Path) -> object:
     try:
-        run = ledger.run(run_id)
-    except UnknownRun:
-        return ["the journal knows no such run"], []
-    if run.is_purged:
-        return [], ["the journal's rows and attempts of this run were purged"]
-    rows = report.self_check(ledger, run_id, folder)
-    found = [*rows, *_facts_that_differ(told, run_id, ledger, folder)]
-    if not rows and ledger.digest(run_id) != told.get("journal_digest"):
-        found.append("the journal's rows or attempts are not those of the manifest")
-    return found, []
-
-
-def _facts_that_differ(
-    told: dict[str, Any], run_id: str, ledger: Ledger, folder: Path
-) -> Iterator[str]:
-    known = manifest.facts(ledger, run_id, str(told.get("report_tool_version")))
-    for name in (name for name, value in known.items() if told.get(name) != value):
-        yield f"manifest.json differs from the journal in `{name}`"
-    if (folder / "summary.json").is_file() and _summary_of(folder) != report.summary(
-        ledger, run_id
-    ):
-        yield "summary.json differs from the journal"
-
-
-def _summary_of(folder: Path) -> object:
-    try:
-        return json.loads((folder / "summary.json").read_bytes())
+        return json.loads(path.read_bytes())
     except (OSError, ValueError):
+        return None
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return manifest.sha256_of(path)
+    except OSError:
         return None
 
 

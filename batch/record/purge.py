@@ -45,7 +45,7 @@ class Purge(Ledger):
         """
         counts, run_no = self.counts(run_id), self.run_number(run_id)
         self._connection.execute("BEGIN")
-        for table in ("rows", "attempts"):
+        for table in ("rows", "attempts", "resumptions"):
             self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
         self._connection.execute(
             "UPDATE runs SET stage='purging', details=json_patch(details, ?) WHERE run_no=?",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +88,42 @@ class Requests:
     sent: int
     throttled: int
     read_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecord:
+    """A report as it was written: `place` is "" for the run's folder, else a folder within it.
+
+    `files` are the SHA-256 by name; `journal_digest` is that of the rows and attempts it tells;
+    `log_size` counts the bytes that `run.log` had; `predecessors` are the SHA-256 of the manifests
+    that this one's replaced, oldest first.
+    """
+
+    place: str
+    tool_version: str
+    journal_digest: str
+    manifest_sha256: str
+    files: Mapping[str, str]
+    log_size: int
+    predecessors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Who took a run up again, when, with what, and on which terms."""
+
+    resumed_at: str
+    operator: str
+    operator_name: str | None
+    host: str
+    tool_version: str
+    python_version: str
+    command: tuple[str, ...]
+    settings: Mapping[str, object]
+    token_fingerprint: str | None
+
+    def details(self) -> dict[str, object]:
+        """Give everything but the time, as JSON takes it."""
+        details = asdict(self)
+        del details["resumed_at"]
+        return details

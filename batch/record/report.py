@@ -15,8 +15,9 @@ from pathlib import Path
 from batch import columns, files
 from batch.record import manifest
 from batch.record.ledger import Ledger
-from batch.record.records import RowRecord
-from batch.rows import Code, Outcome
+from batch.record.notes import Notes
+from batch.record.records import ReportRecord, RowRecord
+from batch.rows import Outcome
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_RUN = {
@@ -30,10 +31,11 @@ _MOST_CHARACTERS_READ = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A report that has been written: where, and the SHA-256 of its manifest."""
+    """A report that has been written: where, its manifest's SHA-256, what was noticed."""
 
     folder: Path
     manifest_sha256: str
+    warnings: tuple[str, ...] = ()
 
 
 def csv_name(outcome: Outcome) -> str:
@@ -41,32 +43,45 @@ def csv_name(outcome: Outcome) -> str:
     return f"{outcome.value}.csv"
 
 
-def write_report(ledger: Ledger, run_id: str, folder: Path, *, tool_version: str) -> Written:
-    """Write every file of a run from the journal: the same journal gives the same bytes.
+def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str) -> Written:
+    """Write every file of a run from the journal, which notes it: the same gives the same bytes.
 
     A report of another version of the tool is left as it is, and this one goes beside it,
     unless the run was carried on since: then it no longer tells how the run ended.
     """
     from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
 
-    place = manifest.place_for(ledger.run(run_id), folder, tool_version)
+    place = manifest.place_for(journal, run_id, folder, tool_version)
     files.make_private_folder(place)
     _remove_unfinished(place)
     for outcome in Outcome:
-        _write_csv(ledger, run_id, place / csv_name(outcome), outcome)
-    with files.replacing(place / "summary.json") as file:
-        file.write((json.dumps(summary(ledger, run_id), indent=2) + "\n").encode())
-    page.write_page(ledger, run_id, place / "report.html")
-    workbook.write_workbook(ledger, run_id, place / "results.xlsx")
-    return Written(place, manifest.write_manifest(ledger, run_id, place, tool_version=tool_version))
+        _write_csv(journal, run_id, place / csv_name(outcome), outcome)
+    with files.replacing(place / manifest.SUMMARY) as file:
+        file.write((json.dumps(summary(journal, run_id), indent=2) + "\n").encode())
+    page.write_page(journal, run_id, place / "report.html")
+    workbook.write_workbook(journal, run_id, place / "results.xlsx")
+    written = manifest.write_manifest(
+        journal,
+        run_id,
+        place,
+        place="" if place == folder else place.name,
+        tool_version=tool_version,
+    )
+    return Written(place, written.manifest_sha256, tuple(_noticed(written, place)))
+
+
+def _noticed(written: ReportRecord, folder: Path) -> Iterator[str]:
+    """Give what stands in the folder and is not what the manifest says."""
+    log = folder / manifest.LOG
+    if manifest.LOG in written.files and not manifest.is_a_file(log):
+        yield f"{log} is missing: the manifest lists it, and `verify` will say so"
+    elif manifest.LOG in written.files and manifest.sha256_of(log) != written.files[manifest.LOG]:
+        yield f"{log} was altered: the manifest lists it as the run left it, `verify` will say so"
 
 
 def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Give a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
     run, codes, requests = ledger.run(run_id), ledger.counts(run_id), ledger.requests(run_id)
-    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
-    for code, count in codes.items():
-        counts[Code(code).outcome.value] += count
     return {
         "run_id": run.run_id,
         "rehearsal": run.rehearsal,
@@ -74,7 +89,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
         "register": {"base_url": run.base_url, "api_version": run.api_version},
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "counts": counts,
+        "counts": manifest.counts_of(codes),
         "codes": codes,
         "requests": {
             "sent": requests.sent,

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from batch import files
-from batch.errors import JournalProblem
+from batch.errors import ForeignJournal, JournalProblem
 from batch.record.trouble import disk_failed
 
 JOURNAL = "journal.db"
@@ -66,6 +66,24 @@ MIGRATIONS = (
     """,
     # what was known of the trainee: deferred_earlier, already_deferred, reinstated_since
     "ALTER TABLE forgotten ADD COLUMN code TEXT NOT NULL DEFAULT 'deferred_earlier';",
+    """
+    CREATE TABLE reports (              -- the last one written in each place
+        run_no INTEGER NOT NULL,
+        place TEXT NOT NULL,            -- '': the run's folder; else a folder within it
+        tool_version TEXT NOT NULL,
+        journal_digest TEXT NOT NULL,   -- of rows and attempts, as they were then
+        manifest_sha256 TEXT NOT NULL,
+        files TEXT NOT NULL,            -- JSON: SHA-256 by name
+        log_size INTEGER NOT NULL,      -- bytes of run.log, which only grows
+        predecessors TEXT NOT NULL,     -- JSON: SHA-256 of the manifests before it, oldest first
+        PRIMARY KEY (run_no, place)
+    ) WITHOUT ROWID;
+    CREATE TABLE resumptions (
+        run_no INTEGER NOT NULL,
+        resumed_at TEXT NOT NULL,
+        details TEXT NOT NULL           -- JSON: who, with what, on which terms
+    );
+    """,
 )
 VERSION = len(MIGRATIONS)
 
@@ -102,8 +120,28 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
+    """Open for reading, also on a medium where SQLite cannot put its -shm beside the file.
+
+    Where a -wal holds more, the file alone is not the journal: then this is an error.
+    """
     address = path.resolve().as_uri() + "?mode=ro"
-    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        return _connected(address)
+    except sqlite3.OperationalError:
+        wal = path.with_name(path.name + "-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise
+        return _connected(address + "&immutable=1")
+
+
+def _connected(address: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _is_ours(path: Path) -> bool:
@@ -125,7 +163,7 @@ def _is_ours(path: Path) -> bool:
     if (application_id, version, tables) == (0, 0, 0):
         return False
     if application_id != APPLICATION_ID:
-        raise _unusable(path, "it is a database of something else")
+        raise _unusable(path, "it is a database of something else", ForeignJournal)
     if version > VERSION:
         raise JournalProblem(
             f"cannot use {path}: a newer defer-batch wrote it (journal version {version})",
@@ -136,8 +174,8 @@ def _is_ours(path: Path) -> bool:
     return True
 
 
-def _unusable(path: Path, why: str) -> JournalProblem:
-    return JournalProblem(
+def _unusable(path: Path, why: str, kind: type[JournalProblem] = JournalProblem) -> JournalProblem:
+    return kind(
         f"cannot use {path}: {why}",
         hint="keep that file, it may be the only record of earlier runs; restore it from a backup, "
         "or start a new journal with --reports-dir (which knows nothing of earlier deferrals)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -204,13 +204,15 @@ def write_and_check(
             notes=tuple(disagreements[:ROWS_SHOWN]),
             hint="keep the folder and journal.db, and tell the maintainers",
         )
-    return finished(
+    ended = finished(
         journal,
         run_id,
         written.folder,
         environment=environment,
         manifest_sha256=written.manifest_sha256,
     )
+    code = ended.exit_code or int(bool(written.warnings))
+    return replace(ended, warnings=written.warnings, exit_code=code)
 
 
 def finished(

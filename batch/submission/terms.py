@@ -103,6 +103,8 @@ class Finished:
     environment: str
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
+    warnings: tuple[str, ...] = ()
+    """What someone did to the run's folder behind the tool's back."""
 
 
 class Watcher(Protocol):
