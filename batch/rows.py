@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+REHEARSAL = "REHEARSAL: nothing was sent to Register"
+"""What the terminal, every report and `runs` say of a rehearsal (interface.md)."""
+
 
 class Outcome(StrEnum):
     """What became of a row: each row ends in exactly one of these four."""

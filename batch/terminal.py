@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from batch.advice import advice
 from batch.errors import DeferBatchError
-from batch.rows import Code, Outcome, Settled
+from batch.rows import REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from batch.submission.checking import CheckedFile
 
-REHEARSAL = "REHEARSAL: nothing was sent to Register"
 LINE_EVERY_SECONDS = 30.0
 MOST_CELLS_SHOWN = 10
 _SHOW_CURSOR = "\x1b[?25h"

@@ -37,7 +37,7 @@ OWNERS = {
         "record.trouble",
     },
     "starlette": {"register.emulator"},
-    "structlog": {"logs", "submission.session"},
+    "structlog": {"logs", "submission.telling"},
     "truststore": {"register.client"},
     "typer": {"cli"},
     "uvicorn": {"register.emulator"},

@@ -108,6 +108,14 @@ class Ledger:
         )
         return dict(found)
 
+    def outcomes(self, run_id: str) -> Iterator[tuple[Any, ...]]:
+        """Stream row number, outcome, code and time of the rows that have an outcome."""
+        yield from self.select(
+            "SELECT row_number, outcome, code, settled_at FROM rows WHERE run_no=?"
+            " AND outcome IS NOT NULL ORDER BY row_number",
+            (self.run_number(run_id),),
+        )
+
     def trainee_ids(self, run_id: str) -> Iterator[str]:
         """Stream the folded ids of a run's rows that passed every check."""
         for (folded_id,) in self.select(

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 from batch import files
 from batch.errors import Interrupted, UsageProblem
-from batch.logs import run_log
 from batch.record.journal import Journal
 from batch.record.manifest import tells_the_end
-from batch.submission.desk import Desk, no_token
+from batch.record.records import Resumption
+from batch.record.times import iso
+from batch.submission.desk import Desk, no_token, token_fingerprint
 from batch.submission.session import (
     Session,
     exit_code_of,
-    log_beginning,
     write_and_check,
 )
 from batch.submission.staging import (
     set_aside_remembered,
 )
+from batch.submission.telling import telling
 from batch.submission.terms import Finished, Plan, Terms, Watcher
 
 REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
@@ -43,12 +46,13 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
                 shutil.rmtree(folder, ignore_errors=True)
     else:
         files.make_private_folder(folder)
-        with run_log(folder / "run.log", plan.run_id) as log:
-            log_beginning(log, plan)
         journal.start(run_no, ending=plan.supersedes)
-        take_up_again(journal, run_no, terms, plan)
-        code = exit_code_of(journal.counts(plan.run_id))
-        journal.finish(run_no, exit_code=code, stopped_because=None)
+        _take_up_again(desk, journal, run_no, terms, plan)
+        with telling(folder / "run.log", plan.run_id) as log:
+            log.begin(plan, journal)
+            code = exit_code_of(journal.counts(plan.run_id))
+            journal.finish(run_no, exit_code=code, stopped_because=None)
+            log.end(plan.run_id, journal)
     return write_and_check(
         journal,
         plan.run_id,
@@ -73,27 +77,43 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
             base_url=base_url,
             token=token,
             folder=folder,
-            watcher=_Reopening(desk.watcher, journal, run_no, terms),
+            watcher=_Reopening(
+                desk.watcher, lambda: _take_up_again(desk, journal, run_no, terms, plan)
+            ),
             tool_version=desk.who.tool_version,
         )
         if not session.submit(plan):
             raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
 
 
-def take_up_again(journal: Journal, run_no: int, terms: Terms, plan: Plan) -> None:
-    """Let the unresolved rows of a run that is resumed be settled anew, by memory first."""
-    if plan.resumed_from is not None:
-        journal.reopen(run_no)
-        set_aside_remembered(journal, run_no, terms.origin, again=terms.again)
+def _take_up_again(desk: Desk, journal: Journal, run_no: int, terms: Terms, plan: Plan) -> None:
+    """Let the unresolved rows of a run that is resumed be settled anew, by memory first.
+
+    Who resumed it, and on which terms, is written down before.
+    """
+    if plan.resumed_from is None:
+        return
+    journal.note_resumption(run_no, _resumption(desk, terms))
+    journal.reopen(run_no)
+    set_aside_remembered(journal, run_no, terms.origin, again=terms.again)
+
+
+def _resumption(desk: Desk, terms: Terms) -> Resumption:
+    token = None if terms.is_rehearsal else desk.token
+    return Resumption(
+        resumed_at=iso(time.time()),
+        **asdict(desk.who),
+        settings=asdict(terms),
+        token_fingerprint=None if token is None else token_fingerprint(token, terms.origin),
+    )
 
 
 class _Reopening:
     """The watcher of a run that is taken up again: once confirmed, its rows are pending again."""
 
-    def __init__(self, watcher: Watcher, journal: Journal, run_no: int, terms: Terms) -> None:
+    def __init__(self, watcher: Watcher, take_up: Callable[[], None]) -> None:
         self._watcher = watcher
-        self._journal = journal
-        self._run_no = run_no
+        self._take_up = take_up
         self.warn = watcher.warn
         self.begin = watcher.begin
         self.settled = watcher.settled
@@ -101,13 +121,12 @@ class _Reopening:
         self.end = watcher.end
         self.abandon = watcher.abandon
         self.is_attended = watcher.is_attended
-        self._terms = terms
 
     def confirm(self, plan: Plan) -> bool:
         """Ask; where confirmed, let the unresolved rows be settled anew, by memory first."""
         if not self._watcher.confirm(plan):
             return False
-        take_up_again(self._journal, self._run_no, self._terms, plan)
+        self._take_up()
         return True
 
 

@@ -8,14 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from batch.errors import Interrupted, SelfCheckFailed
-from batch.logs import run_log
 from batch.record import report
 from batch.record.journal import Journal
 from batch.register.client import Client
-from batch.register.meanings import Meaning
 from batch.rows import Code, Outcome, Settled
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
@@ -23,6 +19,7 @@ from batch.submission.run import Submission
 from batch.submission.service import Service
 from batch.submission.signals import interruptible, raising
 from batch.submission.stopping import Stopping
+from batch.submission.telling import Telling, telling
 from batch.submission.terms import Finished, Plan, Terms, Watcher
 
 TIME_LEFT_EVERY_SECONDS = 0.5
@@ -48,10 +45,10 @@ class Session:
 
         Raises Interrupted where nothing was sent yet, JournalLost.
         """
-        with run_log(self.folder / "run.log", self.run_id) as log:
+        with telling(self.folder / "run.log", self.run_id) as log:
             return asyncio.run(self._submit(plan, log))
 
-    async def _submit(self, plan: Plan, log: structlog.typing.FilteringBoundLogger) -> bool:
+    async def _submit(self, plan: Plan, log: Telling) -> bool:
         stopping = Stopping()
         client = Client(
             self.base_url,
@@ -65,7 +62,7 @@ class Session:
                 if not await self._submit_to(client, plan, stopping, log):
                     return False
         self._finish(stopping)
-        log.info("run_finished", stopped_because=stopping.reason)
+        log.end(self.run_id, self.journal)
         return True
 
     async def _submit_to(
@@ -73,7 +70,7 @@ class Session:
         client: Client,
         plan: Plan,
         stopping: Stopping,
-        log: structlog.typing.FilteringBoundLogger,
+        log: Telling,
     ) -> bool:
         service = Service(
             client,
@@ -83,13 +80,13 @@ class Session:
             run_no=self.run_no,
             give_up_after_seconds=self.terms.give_up_after_seconds,
         )
-        service.on_attempt = _attempt_logger(log)
+        service.on_attempt = log.attempt
         await self._ask_first(service, stopping)
         if stopping.reason is None and not self._is_confirmed(plan):
             return False
         # a run that was stopped before it sent anything stands in for no other
         self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
-        log_beginning(log, plan)
+        log.begin(plan, self.journal)
         if stopping.reason is None:
             await self._send(plan, service, stopping, log)
         return True
@@ -117,14 +114,14 @@ class Session:
         plan: Plan,
         service: Service,
         stopping: Stopping,
-        log: structlog.typing.FilteringBoundLogger,
+        log: Telling,
     ) -> None:
         left = plan.to_send
 
         def on_settled(row_number: int, settled: Settled) -> None:
             nonlocal left
             left -= 1
-            log.info("row_settled", row=row_number, outcome=settled.outcome, code=settled.code)
+            log.settled(row_number, settled)
             self.watcher.settled(settled)
 
         submission = Submission(
@@ -185,13 +182,6 @@ class Session:
         self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
 
 
-def log_beginning(log: structlog.typing.FilteringBoundLogger, plan: Plan) -> None:
-    """Write down that a run begins, and what reading its file put right."""
-    log.info("run_started", rows=plan.to_send)
-    for row_number, column, kind in plan.repairs:
-        log.info("value_repaired", row=row_number, column=column, kind=kind)
-
-
 def write_and_check(
     journal: Journal, run_id: str, folder: Path, *, environment: str, tool_version: str
 ) -> Finished:
@@ -243,19 +233,3 @@ def exit_code_of(codes: dict[str, int], *, interrupted: int = 0) -> int:
 
 def _count(codes: dict[str, int], outcome: Outcome) -> int:
     return sum(count for code, count in codes.items() if Code(code).outcome is outcome)
-
-
-def _attempt_logger(
-    log: structlog.typing.FilteringBoundLogger,
-) -> Callable[[int, str, int | None, Meaning], None]:
-    def on_attempt(attempt_id: int, kind: str, row_number: int | None, meaning: Meaning) -> None:
-        log.info(
-            f"{kind}_answered",  # noqa: G004 — the event is one of three words
-            attempt=attempt_id,
-            row=row_number,
-            meaning=meaning.kind,
-            http_status=meaning.status,
-            request_id=meaning.request_id,
-        )
-
-    return on_attempt
