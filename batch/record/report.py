@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ NO_RUN = {
 }
 """What stands in for a summary where there was nothing to do, and so no run."""
 _MOST_CHARACTERS_READ = 2**31 - 1
+_SPLITS_A_LINE = re.compile(r'[",;|\s]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,22 @@ def report_values(row: RowRecord) -> list[str]:
 def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> None:
     with files.replacing(path) as file:
         file.write(BYTE_ORDER_MARK)
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(columns.guarded(name) for name in _header(ledger, run_id))
-        for row in ledger.rows(run_id, outcome):
-            writer.writerow(columns.guarded(value) for value in report_values(row))
-        text.flush()
-        text.detach()
+        file.write(_line(_header(ledger, run_id)))
+        file.writelines(_line(report_values(row)) for row in ledger.rows(run_id, outcome))
+
+
+def _line(values: Iterable[str]) -> bytes:
+    return (",".join(map(_cell, values)) + "\r\n").encode()
+
+
+def _cell(value: str) -> str:
+    """Give a value as it stands in a CSV: guarded, and quoted where any separator is in it.
+
+    A spreadsheet may take several characters for separators at once: unquoted, what follows a
+    semicolon would be a cell of its own, and could be a formula.
+    """
+    text = columns.guarded(value)
+    return '"' + text.replace('"', '""') + '"' if _SPLITS_A_LINE.search(text) else text
 
 
 def _remove_unfinished(folder: Path) -> None:

@@ -4,68 +4,88 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
 import pytest
-from conftest import Ran
 from journals import RUN, journal_of
+from openpyxl.worksheet.worksheet import Worksheet
 
 from batch.record import report
-from batch.register.gateway import Emulator
-from batch.rows import Deferral, Row
+from batch.record.report import csv_name
+from batch.rows import Code, Deferral, Outcome, Row, Settled
 
-HOSTILE = "note,trainee_id,defer_date,defer_reason\n" + "".join(
-    f'"{start}HYPERLINK(""x"")","id{number}",2026-10-01,Été\n'
-    for number, start in enumerate(("=", "+", "-", "@", "'=", "\t="))
-)
-HOSTILE += '"=HYPERLINK(""x"")","a/b",2026-10-01,Été\n'
+STARTS = ("=", "+", "-", "@", "\t=", "\r=", "'=", "''@")
+FORMULAS = [f'{start}HYPERLINK("x")' for start in STARTS]
+HIDDEN = ["fine;=1+1", "fine\t=1+1", "fine =1+1", "fine|=1+1", 'fine";=1+1', "fine\n=1+1"]
+VALUES = [*FORMULAS, *HIDDEN]
+CODES = (Code.DEFERRED, Code.TRAINEE_NOT_FOUND, Code.REFUSED_BY_REGISTER, Code.NOT_SENT)
+COMMAS, EVERYTHING = "44", "44/59/9/124/32"
 
 
-def converted(path: Path, to: str, folder: Path) -> Path:
-    """Let LibreOffice open a file and save it as another kind."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a report in which each outcome has a row with every hostile value."""
+    place = tmp_path_factory.mktemp("hostile")
+    columns = ("trainee_id", "defer_date", "=1+1", "Été;=1+1", *map(str, range(len(VALUES))))
+    rows = [
+        Row(
+            number,
+            (f"id{number}", "2026-10-01", "Été", "007", *VALUES),
+            f"id{number}",
+            Deferral(f"id{number}", "2026-10-01", None),
+        )
+        for number in range(2, 6)
+    ]
+    with journal_of(place, rows, columns=columns) as journal:
+        told = {n: Settled(code, "=1+1; =2+2") for n, code in enumerate(CODES, 2)}
+        journal.settle_now(journal.run_number(RUN.run_id), told)
+        report.write_report(journal, RUN.run_id, place / "run", tool_version="1")
+    return place / "run"
+
+
+def opened(paths: list[Path], separators: str, folder: Path) -> dict[str, Worksheet]:
+    """Let LibreOffice open files and save them as workbooks; give the last sheet of each."""
     office = shutil.which("soffice")
     assert office, "this test takes LibreOffice: apt-get install libreoffice-calc"
     profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
-    reading = ["--infilter=CSV:44,34,76,1"] if path.suffix == ".csv" else []  # commas, UTF-8
-    where = ["--outdir", str(folder)]
-    command = [office, profile, "--headless", *reading, "--convert-to", to, *where, str(path)]
+    reading = [f"--infilter=CSV:{separators},34,76,1"] if separators else []  # quotes, UTF-8
+    where = ["--convert-to", "xlsx", "--outdir", str(folder)]
+    command = [office, profile, "--headless", *reading, *where, *map(str, paths)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return folder / f"{path.stem}.{to.split(':', maxsplit=1)[0]}"
+    return {
+        path.stem: openpyxl.load_workbook(folder / f"{path.stem}.xlsx").worksheets[-1]
+        for path in paths
+    }
 
 
-@pytest.fixture
-def ran(register: Callable[..., Emulator], submit: Callable[..., Ran]) -> Ran:
-    return submit(register(id0="trn_received"), HOSTILE)
+def guarded(value: str) -> str:
+    """Give a hostile value as it should be seen; a spreadsheet has one kind of line end."""
+    return ("'" + value if value in FORMULAS else value).replace("\r", "\n")
 
 
-@pytest.mark.parametrize("name", ["succeeded", "not_found", "unprocessable"])
-def test_a_csv_opens_as_text_with_right_accents(ran: Ran, tmp_path: Path, name: str) -> None:
-    opened = converted(ran.folder / f"{name}.csv", "xlsx", tmp_path)
-    sheet = openpyxl.load_workbook(opened).active
-    assert sheet is not None
-    rows = list(sheet.iter_rows(min_row=2))
-    assert rows
-    for row in rows:
-        assert "f" not in {cell.data_type for cell in row}
-        assert row[3].value == "Été"
+@pytest.mark.parametrize("separators", [COMMAS, EVERYTHING])
+def test_every_csv_opens_as_text_with_right_accents(
+    folder: Path, tmp_path: Path, separators: str
+) -> None:
+    paths = [folder / csv_name(outcome) for outcome in Outcome]
+    for sheet in opened(paths, separators, tmp_path).values():
+        header, row = sheet.iter_rows()
+        assert "f" not in {cell.data_type for cell in (*header, *row)}
+        assert [cell.value for cell in header][2:4] == ["'=1+1", "Été;=1+1"]
+        assert row[2].value == "Été"
+        assert [cell.value for cell in row[4 : 4 + len(VALUES)]] == list(map(guarded, VALUES))
 
 
-def test_unresolved_rows_open_as_text_too(tmp_path: Path) -> None:
-    row = Row(2, ("=1+1", "@x", "Été"), "a", Deferral("a", "2026-10-01", None))
-    with journal_of(tmp_path, [row]) as journal:
-        written = report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
-    sheet = openpyxl.load_workbook(
-        converted(written.folder / "unresolved.csv", "xlsx", tmp_path)
-    ).active
-    assert sheet is not None
-    assert [cell.value for cell in sheet[2]][:3] == ["'=1+1", "'@x", "Été"]
-    assert "f" not in {cell.data_type for cell in sheet[2]}
+def test_what_is_guarded_would_be_a_formula(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.csv"
+    bare.write_text("=1+1,fine;=1+1\n", encoding="utf-8")
+    cells = next(iter(opened([bare], EVERYTHING, tmp_path)["bare"].iter_rows()))
+    assert [cell.data_type for cell in cells] == ["f", "s", "f"]
 
 
-def test_the_workbook_opens_as_text(ran: Ran, tmp_path: Path) -> None:
-    book = openpyxl.load_workbook(converted(ran.folder / "results.xlsx", "xlsx", tmp_path))
-    rows = list(book["not_found"].iter_rows(min_row=2))
-    assert {cell.data_type for row in rows for cell in row[:4]} == {"s"}
-    assert {row[3].value for row in rows} == {"Été"}
+def test_the_workbook_opens_as_text(folder: Path, tmp_path: Path) -> None:
+    sheet = opened([folder / "results.xlsx"], "", tmp_path)["results"]
+    header, row = sheet.iter_rows()
+    assert {cell.data_type for cell in (*header, *row[: 4 + len(VALUES)])} == {"s"}
+    assert (header[2].value, row[2].value, row[3].value) == ("=1+1", "Été", "007")
