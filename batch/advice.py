@@ -28,6 +28,9 @@ _ADVICE = {
     Code.REGISTER_KEEPS_FAILING: "`defer-batch resume` later; if it stays, ask Register's support.",
 }
 
+FOR_INFORMATION = frozenset({Code.DUPLICATE_ROW, Code.ALREADY_DEFERRED, Code.REINSTATED_SINCE})
+"""Codes of rows that are not deferred by this run, and most often should not be."""
+
 
 def advice(code: Code) -> str:
     """Give what to do about rows with this code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -11,8 +12,9 @@ import pytest
 from journals import RUN, failed, journal_of
 
 from batch.record import page
-from batch.rows import Code, Row
+from batch.rows import Code, Deferral, Row, Settled
 
+DEFERRAL = Deferral("abc", "2026-10-01", None)
 HOSTILE = "</script><script>alert(1)</script>"
 
 
@@ -57,7 +59,7 @@ def test_a_date_that_failed_a_check_stands_among_all_rows(tmp_path: Path) -> Non
 def test_what_steers_the_direction_is_named(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "a\u202eb", "x", "y"), input_name="list\u202evsc.exe")
     assert "\u202e" not in text
-    assert text.count("list[U+202E]vsc.exe") == 2
+    assert text.count("list[U+202E]vsc.exe") == 3
     assert "a[U+202E]b" in text
 
 
@@ -87,16 +89,45 @@ def test_a_real_run_has_no_banner(tmp_path: Path) -> None:
     assert 'class="banner"' not in text_of(tmp_path)
 
 
-def test_the_most_urgent_code_comes_first(tmp_path: Path) -> None:
+def test_what_is_to_do_comes_before_what_is_to_know(tmp_path: Path) -> None:
     duplicate = failed(2, "a", "x", "y", code=Code.DUPLICATE_ROW)
     conflicting = failed(3, "b", "x", "y", code=Code.CONFLICTING_ROWS)
     text = text_of(tmp_path, duplicate, conflicting)
-    assert re.findall(r'<h3 id="(\w+)"', text) == ["conflicting_rows", "duplicate_row"]
+    found = re.findall(r'<h[23] id="([\w-]+)"', text)
+    assert found[1:5] == ["to-do", "conflicting_rows", "to-know", "duplicate_row"]
+
+
+def test_every_link_within_the_page_leads_somewhere(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "a", "x", "y"))
+    links = set(re.findall(r'href="#([^"]*)"', text))
+    assert links >= {"to-do", "rows", "record"}
+    assert links <= set(re.findall(r'id="([^"]*)"', text))
+
+
+def test_the_verdict_stands_under_the_title(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "a", "x", "y"))
+    assert re.search(r'</h1>\s*<p class="verdict">No row is deferred; 1 needs you.</p>', text)
+
+
+def test_what_reading_noticed_and_repaired_is_on_record(tmp_path: Path) -> None:
+    text = text_of(tmp_path, notices=("read as Windows-1252",), repairs={"spaces_removed": 3})
+    assert "read as Windows-1252" in text
+    assert "3 × spaces removed" in text
 
 
 def test_each_kind_says_what_to_do(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "a", "x", "y", code=Code.MALFORMED_TRAINEE_ID))
     assert "Copy the id again from Register&#39;s export." in text
+
+
+def test_the_rate_limit_is_drawn_over_what_was_settled(tmp_path: Path) -> None:
+    rows = [Row(n, (f"id{n}", "2026-10-01"), f"id{n}", DEFERRAL) for n in (2, 3)]
+    with journal_of(tmp_path, rows) as journal:
+        for row in rows:
+            asyncio.run(journal.intend(1, row.row_number, "defer"))
+        journal.settle_now(1, dict.fromkeys((2, 3), Settled(Code.DEFERRED, "Deferred.")))
+        text = b"".join(page.rendered(journal, RUN.run_id)).decode()
+    assert re.findall(r'<poly\w+ class="(\w+)"', text) == ["area", "line", "limit"]
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:

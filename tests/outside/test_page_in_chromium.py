@@ -66,7 +66,9 @@ def written(folder: Path, rows: int, *, rehearsal: bool = False) -> Path:
     )
     number = journal.stage(run, origin=run.base_url)
     journal.add_rows(number, (_row(place) for place in range(2, rows + 2)))
-    journal.settle_now(number, {3: Settled(Code.DEFERRED, "Deferred.", "2026-10-01")})
+    told = {3: Settled(Code.DEFERRED, "Deferred.", "2026-10-01")}
+    told |= {6: Settled(Code.TRAINEE_NOT_FOUND, "Register does not know this trainee.")}
+    journal.settle_now(number, told)
     journal.start(number)
     journal.finish(number, exit_code=3, stopped_because="Interrupted.")
     page_module.write_page(journal, run.run_id, folder / "report.html")
@@ -99,13 +101,26 @@ def shown(page: Page) -> int:
 
 def test_the_filter_shows_one_outcome(page: Page) -> None:
     page.select_option("#filter", "unresolved")
-    assert shown(page) == 19
-    assert page.inner_text("#shown") == "19 of 60 rows shown"
+    assert shown(page) == 18
+    assert page.inner_text("#shown") == "18 of 60 rows shown"
 
 
 def test_the_search_shows_what_matches(page: Page) -> None:
     page.fill("#search", "ID30")
     assert shown(page) == 1
+
+
+@pytest.mark.parametrize("wanted", ["not found", "Not_Found", "trainee_not_found"])
+def test_an_outcome_or_code_is_found_as_it_is_shown_and_as_it_is_written(
+    page: Page, wanted: str
+) -> None:
+    page.fill("#search", wanted)
+    assert shown(page) == 1
+
+
+def test_the_search_does_not_join_one_column_with_the_next(page: Page) -> None:
+    page.fill("#search", "2026-10-01Unresolved")
+    assert shown(page) == 0
 
 
 def test_the_codes_are_a_filter_too(page: Page) -> None:
@@ -125,6 +140,26 @@ def test_the_keyboard_reaches_search_and_the_skip_link(page: Page) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "search"
+
+
+def test_few_tab_stops_lie_between_the_parts_of_the_page(page: Page) -> None:
+    stops = "a[href], button, input, select, summary, [tabindex]"
+    assert page.locator(stops).filter(visible=True).count() <= 17
+
+
+def test_the_navigation_leads_to_the_parts(page: Page) -> None:
+    page.click("nav >> text=All rows")
+    assert page.evaluate("location.hash") == "#rows"
+
+
+def test_a_long_group_is_unfolded_when_asked_for_and_in_print(page: Page) -> None:
+    folded = page.locator("details .attention").first
+    assert not folded.is_visible()
+    page.click("summary")
+    assert folded.is_visible()
+    page.click("summary")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert folded.is_visible()
 
 
 def test_hostile_values_are_shown_as_text(page: Page) -> None:

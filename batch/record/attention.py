@@ -1,0 +1,127 @@
+"""What the page says first: how the run ended, in a sentence, and which rows need someone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from batch.advice import FOR_INFORMATION, advice
+from batch.record.ledger import Ledger
+from batch.record.records import RowRecord, RunRecord
+from batch.rows import Code, Outcome
+
+MOST_ROWS_SHOWN_A_CODE = 500
+MOST_ROWS_UNFOLDED = 20
+_URGENT_FIRST = (
+    Code.ANSWER_DIFFERS,
+    Code.ANSWER_LOST,
+    Code.REGISTER_KEEPS_FAILING,
+    Code.NOT_SENT,
+    Code.CONFLICTING_ROWS,
+    Code.REFUSED_BY_REGISTER,
+    Code.STATE_NOT_DEFERRABLE,
+    Code.TRAINEE_NOT_FOUND,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that need attention for the same reason: how many, and the first of them.
+
+    `folded` are those that are shown only when asked for.
+    """
+
+    code: Code
+    count: int
+    advice: str
+    shown: tuple[RowRecord, ...]
+    folded: tuple[RowRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The groups with something to do, the most urgent first, and those that are good to know."""
+
+    to_do: tuple[Group, ...]
+    to_know: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the run ended: in one sentence, and what else is to be said of its numbers."""
+
+    sentence: str
+    more: str
+
+
+def attention(ledger: Ledger, run_id: str) -> Attention:
+    """Group the rows that need attention by code."""
+    codes = ledger.counts(run_id)
+    by_code: dict[Code, list[RowRecord]] = {}
+    for row in _needing_attention(ledger, run_id, codes):
+        rows = by_code.setdefault(Code(row.code), [])
+        if len(rows) < MOST_ROWS_SHOWN_A_CODE:
+            rows.append(row)
+    groups = [_group(code, codes[code], by_code[code]) for code in sorted(by_code, key=_urgency)]
+    return Attention(
+        tuple(group for group in groups if group.code not in FOR_INFORMATION),
+        tuple(group for group in groups if group.code in FOR_INFORMATION),
+    )
+
+
+def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
+    """Tell how many rows are deferred, how many need someone, and what else there is to know."""
+    rows, deferred = sum(codes.values()), _count(codes, Outcome.SUCCEEDED)
+    unresolved, differing = _count(codes, Outcome.UNRESOLVED), codes.get(Code.ANSWER_DIFFERS, 0)
+    to_know = sum(codes.get(code, 0) for code in FOR_INFORMATION)
+    to_do = rows - deferred - to_know + differing
+    is_one = deferred <= 1
+    verb = ("was" if is_one else "were") if run.rehearsal else ("is" if is_one else "are")
+    told = f"{_of(deferred, rows)} {verb} deferred"
+    if to_do:
+        told += f"; {to_do:,} {'needs' if to_do == 1 else 'need'} you"
+    told = f"In this rehearsal, {told}." if run.rehearsal else f"{told[0].upper()}{told[1:]}."
+    more = []
+    if unresolved:
+        more.append(f"Of these, {unresolved:,} {_are(unresolved)} not settled yet.")
+    if differing:
+        counts = "counts" if differing == 1 else "count"
+        more.append(f"Of these, {differing:,} {counts} as deferred, but Register's answer differs.")
+    if to_know:
+        more.append(f"Besides, {to_know:,} {_are(to_know)} for your information.")
+    return Verdict(told, " ".join(more))
+
+
+def _of(deferred: int, rows: int) -> str:
+    if deferred == rows:
+        return "the only row" if rows == 1 else f"all {rows:,} rows"
+    return f"{deferred:,} of {rows:,} rows" if deferred else "no row"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _group(code: Code, count: int, rows: list[RowRecord]) -> Group:
+    shown, folded = rows[:MOST_ROWS_UNFOLDED], rows[MOST_ROWS_UNFOLDED:]
+    return Group(code, count, advice(code), tuple(shown), tuple(folded))
+
+
+def _urgency(code: Code) -> tuple[int, int]:
+    place = _URGENT_FIRST.index(code) if code in _URGENT_FIRST else len(_URGENT_FIRST)
+    return place, list(Code).index(code)
+
+
+def _needing_attention(
+    ledger: Ledger, run_id: str, codes: Mapping[str, int]
+) -> Iterator[RowRecord]:
+    if codes.get(Code.ANSWER_DIFFERS):
+        for row in ledger.rows(run_id, Outcome.SUCCEEDED):
+            if row.code == Code.ANSWER_DIFFERS:
+                yield row
+    for outcome in (Outcome.UNRESOLVED, Outcome.NOT_FOUND, Outcome.UNPROCESSABLE):
+        yield from ledger.rows(run_id, outcome)
+
+
+def _count(codes: Mapping[str, int], outcome: Outcome) -> int:
+    return sum(count for code, count in codes.items() if Code(code).outcome is outcome)
