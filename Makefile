@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS)
 
-# Besides, what takes programs that pip does not install: Chromium, LibreOffice, strace, axe-core.
+# Besides, what takes programs that pip does not install: Chromium, LibreOffice, strace, systemd, axe-core.
 test-everything: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 tests $(PYTEST_OPTIONS) --override-ini="norecursedirs=.* benchmarks soak"
 

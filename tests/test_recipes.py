@@ -221,3 +221,26 @@ def test_what_an_earlier_run_left_is_carried_on_and_told(
     ran = inbox.run()
     assert ran.code == 1
     assert "trainee_not_found: row 3" in ran.out
+
+
+def test_the_lines_for_cron_run_the_folder_and_the_retention(inbox: Inbox) -> None:
+    table = next(block for kind, block in BLOCKS if kind == "crontab")
+    jobs = re.findall(r"^[\d*]+ [\d*]+ \S+ \S+ \S+ (.+)$", table, re.MULTILINE)
+    names = re.findall(r"^(DEFER_BATCH_\w+)=", table, re.MULTILINE)
+    assert len(jobs) == 2
+    assert set(names) >= {"DEFER_BATCH_REGISTER", "DEFER_BATCH_API_TOKEN_FILE"}
+    inbox.put("old.csv")
+    inbox.script.rename(inbox.office.folder / "bin" / "defer-inbox").chmod(0o755)
+    for job in jobs:
+        here = job.replace("/srv/deferrals/inbox", str(inbox.folder))
+        here = here.replace(f"defer-inbox {inbox.folder}", f"defer-inbox {inbox.folder} 0")
+        ran = subprocess.run(
+            ["sh", "-c", here],
+            cwd=inbox.office.folder,
+            env=inbox.office._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert inbox.names("done") == ["old.csv"]
