@@ -33,3 +33,9 @@ bench: $(VENV)/.installed
 soak: $(VENV)/.installed
 	$(BIN)/python tests/laws/simulation.py 0 $(SEEDS)
 	$(BIN)/python tests/soak/soak.py
+
+# Exits 1 where something is known against a pinned package, and 3 where that cannot be looked up.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip-audit
+	@build/audit/bin/python tests/audit/audit.py build/audit/bin/pip-audit
