@@ -131,6 +131,14 @@ def test_a_clock_is_counted_by_once_it_is_known_to_a_third_of_the_period(
     assert pacer.next_start(100.6) == about(start)
 
 
+def test_an_answer_counts_as_long_as_its_window_may_still_be_going_on() -> None:
+    pacer = Pacer(3, 60.0)
+    answer(pacer, sent=75.0)
+    answer(pacer, sent=100.0, received=118.0, date=30.0)  # says 30 at 118, or already 49
+    answer(pacer, sent=147.0)
+    assert pacer.next_start(147.9) > 147.9
+
+
 # The last requests of a window wait for the server's tick
 
 
@@ -141,6 +149,14 @@ def test_the_last_ten_or_last_quarter_are_spread_over_a_second(limit: int, kept:
     sent_at_once(pacer, limit - 1 - kept, 101.0)
     assert pacer.next_start(101.0) == about(101.0 + 1 / kept)
     assert pacer.next_start(101.5) == 101.5
+
+
+def test_of_those_each_next_one_has_more_of_the_second_to_itself() -> None:
+    pacer = Pacer(20, 60.0)
+    answer(pacer, sent=100.0, received=100.05, date=30.0)
+    sent_at_once(pacer, 14, 101.0)
+    pacer.reserve(101.2)
+    assert pacer.next_start(101.2) == about(101.2 + 1 / 4)
 
 
 def test_they_are_spread_over_what_is_open_of_the_clock_where_that_is_less() -> None:
@@ -184,6 +200,10 @@ def test_a_429_without_a_wait_holds_until_the_window_ends_where_that_is_known() 
     assert pacer.held_until == about(WINDOW_ENDS)
 
 
+def test_before_any_429_nobody_is_held_whatever_our_clock_counts_from() -> None:
+    assert Pacer(None, 60.0).next_start(-5.0) == -5.0
+
+
 def sharing() -> Pacer:
     """Give a pacer of which three got through in a window that ends at 147.5, and two did not."""
     pacer = Pacer(100, 60.0)
@@ -224,6 +244,24 @@ def test_what_gets_through_beyond_the_share_raises_it() -> None:
     assert pacer.next_start(210.0) == math.inf
 
 
+def test_a_share_that_has_grown_to_the_limit_is_one_no_more() -> None:
+    pacer = Pacer(3, 60.0)
+    refuse(pacer, sent=140.0, received=140.0, wait=7.5)
+    for sent in (148.0, 149.0, 150.0):
+        answer(pacer, sent=sent)
+    assert pacer.seconds_for(1, 150.0) == about(208.0 - 150.0)  # a rolling window again
+
+
+def test_refusals_of_the_same_window_never_count_as_got_through() -> None:
+    pacer = Pacer(10, 60.0)
+    refuse(pacer, sent=75.0, received=75.0, wait=None)
+    for _ in range(3):
+        answer(pacer, sent=100.0, received=118.0, date=30.0)
+    refuse(pacer, sent=147.0, received=147.0, wait=None)
+    sent_at_once(pacer, 2, pacer.held_until)  # the last refusal may stand in this window
+    assert pacer.next_start(pacer.held_until) == math.inf
+
+
 # The time left
 
 
@@ -244,9 +282,17 @@ def test_without_a_limit_it_follows_from_the_answers_and_how_many_are_open() -> 
 
 def test_a_hold_is_part_of_the_time_left() -> None:
     pacer = Pacer(None, 60.0)
-    refuse(pacer, sent=10.0, received=10.2, wait=7.0)
-    assert pacer.seconds_for(10, 12.0) == about(17.2 - 12.0 + 10 * 0.2)
-    assert pacer.seconds_for(0, 12.0) == 0.0
+    refuse(pacer, sent=1.0, received=1.2, wait=7.0)
+    assert pacer.seconds_for(10, 2.0) == about(8.2 - 2.0 + 10 * 0.2)
+    assert pacer.seconds_for(1, 2.0) == about(8.2 - 2.0 + 0.2)
+    assert pacer.seconds_for(0, 2.0) == 0.0
+
+
+def test_without_a_limit_an_answer_after_a_hold_is_like_any_other() -> None:
+    pacer = Pacer(None, 60.0)
+    refuse(pacer, sent=1.0, received=1.2, wait=7.0)
+    answer(pacer, sent=9.0, received=9.2)
+    assert pacer.seconds_for(10, 10.0) == about(10 * 0.2)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +322,12 @@ def test_once_it_is_known_it_follows_from_the_servers_windows(
     teach(pacer)
     waits = WINDOW_ENDS + 60.0 * (windows - 1) - 101.0 if windows else 0.0
     assert pacer.seconds_for(requests, 101.0) == about(waits + last * 0.05)
+
+
+def test_a_window_fuller_than_the_limit_leaves_the_next_one_whole() -> None:
+    pacer = Pacer(4, 60.0, recent=[90.0, 91.0, 92.0, 93.0])
+    teach(pacer)
+    assert pacer.seconds_for(4, 101.0) == about(WINDOW_ENDS - 101.0 + 4 * 0.05)
 
 
 @pytest.mark.parametrize(("requests", "begins"), [(3, 147.5), (4, 207.5), (7, 267.5)])

@@ -55,9 +55,7 @@ class RollingWindow:
         starts = self._starts[self._expired(now) :]
         line = [*starts, *[now] * (self._limit - len(starts))][-self._limit :]
         ahead = number - 1 - max(0, self._limit - self.used(now))
-        if ahead < 0:
-            return now
-        rounds, place = divmod(ahead, self._limit)
+        rounds, place = divmod(ahead, self._limit)  # round -1: there is room now
         return max(now, line[place] + self._period * (rounds + 1))
 
     def _expired(self, now: float) -> int:
