@@ -16,6 +16,7 @@ import typer
 from batch import __version__
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
+from batch.words import printable
 
 app = typer.Typer(
     name="defer-batch",
@@ -139,7 +140,6 @@ def check(
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
     from batch.submission.checking import check_file  # noqa: PLC0415
-    from batch.terminal import check_lines  # noqa: PLC0415
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
     pace = settings.pace
@@ -147,7 +147,7 @@ def check(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
-    _print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(check_lines(result)))
+    _print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(result.lines()))
     raise typer.Exit(result.exit_code)
 
 
@@ -388,7 +388,7 @@ def _make_streams_usable() -> None:
 def _print(words: str) -> None:
     """Write to standard output; who closed it (`| head`) still gets the exit code."""
     try:
-        sys.stdout.write(words + "\n")
+        sys.stdout.write(printable(words) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

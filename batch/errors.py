@@ -16,6 +16,8 @@ DeferBatchError                     a message, a hint, an exit code
 
 from __future__ import annotations
 
+from batch.words import printable
+
 
 class DeferBatchError(Exception):
     """A failure that ends the command with a message for people, and never a traceback.
@@ -35,7 +37,7 @@ class DeferBatchError(Exception):
     def __str__(self) -> str:
         """Give the message, the notes and the hint, as the terminal shows them."""
         lines = [f"error: {self.message}", *(f"  {note}" for note in self.notes)]
-        return "\n".join(lines + ([f"hint: {self.hint}"] if self.hint else []))
+        return printable("\n".join(lines + ([f"hint: {self.hint}"] if self.hint else [])))
 
 
 class UsageProblem(DeferBatchError):

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,13 @@ from batch.advice import advice
 from batch.errors import DeferBatchError
 from batch.rows import REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
+from batch.words import about, counted, duration, printable, repair_list, row_list
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from batch.submission.checking import CheckedFile
 
 LINE_EVERY_SECONDS = 30.0
-MOST_CELLS_SHOWN = 10
 _SHOW_CURSOR = "\x1b[?25h"
 _LABELS = {
     Outcome.SUCCEEDED: "succeeded",
@@ -105,7 +103,7 @@ class Terminal:
             self._progress.update(self._task, told=self._told())
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
-            say(f"{sum(self._counts.values())} of {self._rows} rows: {self._told()}")
+            say(f"{sum(self._counts.values())} of {counted(self._rows, 'row')}: {self._told()}")
 
     def end(self) -> None:
         """Take the progress bar away."""
@@ -125,24 +123,14 @@ class Terminal:
             for outcome, label in _LABELS.items()
             if self._counts[outcome]
         )
-        left = f"about {duration(self._seconds_left)} left" if self._seconds_left else ""
+        left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
         return "; ".join(part for part in (counts, left) if part)
 
 
 def say(words: str) -> None:
     """Write to standard error."""
-    sys.stderr.write(words + "\n")
+    sys.stderr.write(printable(words) + "\n")
     sys.stderr.flush()
-
-
-def duration(seconds: float) -> str:
-    """Give a length of time in the unit that people would use."""
-    if seconds < 1:
-        return "a few seconds"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def age(moment: str) -> str:
@@ -161,7 +149,9 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"Register: {named}, version {terms.api_version}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines.append(f"File: {plan.input_name}, {plan.input_rows} rows; {plan.to_send} to send")
+    lines.append(
+        f"File: {plan.input_name}, {counted(plan.input_rows, 'row')}; {plan.to_send} to send"
+    )
     lines += [f"  held back: {count} {code}" for code, count in plan.held_back.items()]
     if plan.to_read_first:
         lines.append(
@@ -175,7 +165,7 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"warning: known to be deferred on another date: {rows}")
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _memory_lines(plan)
-    lines.append(f"Time needed at the rate limit: about {duration(plan.seconds_needed)}")
+    lines.append(f"Time needed at the rate limit: {about(plan.seconds_needed)}")
     if not terms.is_rehearsal:
         lines.append("Deferrals cannot be undone from here.")
     return lines
@@ -184,7 +174,9 @@ def plan_lines(plan: Plan) -> list[str]:
 def _memory_lines(plan: Plan) -> list[str]:
     if plan.terms.is_rehearsal:
         return []
-    lines = [f"Journal: {plan.journal}, which knows {plan.deferrals_known} earlier deferrals"]
+    lines = [
+        f"Journal: {plan.journal}, which knows {counted(plan.deferrals_known, 'earlier deferral')}"
+    ]
     if plan.journal_is_new:
         lines.append(
             "warning: this journal is new, so nothing is known of earlier runs; "
@@ -193,24 +185,21 @@ def _memory_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def row_list(numbers: tuple[int, ...], count: int) -> str:
-    """Give row numbers as people read them: the first ones, then how many more."""
-    shown = ", ".join(str(number) for number in numbers)
-    more = count - len(numbers)
-    return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
-
-
 def summary_lines(finished: Finished) -> list[str]:
     """Give the summary: the four counts, problems by code with what to do, where the report is."""
     run = finished.run
     lines = [REHEARSAL, ""] if run.rehearsal else []
     if finished.environment == "sandbox":
         lines += ["SANDBOX: these are not real records", ""]
-    lines.append(f"{run.input_name}: {run.input_rows} rows")
+    lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
+    lines += [f"notice: {notice}" for notice in run.notices]
     width = len(str(run.input_rows))
     for outcome, label in _LABELS.items():
         lines.append(f"  {label:<14} {finished.counts[outcome]:>{width}}")
-    lines += _repair_lines(run.repairs)
+    if run.blank_rows:
+        lines.append(f"  blank rows skipped: {run.blank_rows}")
+    if run.repairs:
+        lines.append(f"  repaired while reading: {repair_list(run.repairs)}")
     for code, numbers, message, count in finished.problems:
         lines += ["", f"{code}: {row_list(numbers, count)}", f"  e.g. {message}"]
         lines.append(f"  what to do: {advice(Code(code))}")
@@ -219,40 +208,6 @@ def summary_lines(finished: Finished) -> list[str]:
         lines += ["", f"Stopped early: {run.stopped_because}"]
         lines.append(f"`defer-batch resume {run.run_id}` carries on.")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
-
-
-def check_lines(checked: CheckedFile) -> list[str]:
-    """Give what a check found: the rows that would be sent, the problems by code, the repairs."""
-    if not checked.rows:
-        return [f"{checked.name} has a header and no rows: nothing to do."]
-    lines = [f"{checked.name}: {checked.rows} rows, {checked.to_send} of them valid"]
-    lines += [f"notice: {notice}" for notice in checked.notices]
-    if checked.blank_rows:
-        lines.append(f"  blank rows skipped: {checked.blank_rows}")
-    lines += _repair_lines(checked.repairs)
-    if checked.common_problem:
-        lines += ["", checked.common_problem]
-    for code, (numbers, count, message) in checked.by_code.items():
-        lines += ["", f"{code}: {row_list(numbers, count)}", f"  e.g. {message}"]
-        lines.append(f"  what to do: {advice(code)}")
-    first = [problem for problem in checked.problems if problem["cell"]][:MOST_CELLS_SHOWN]
-    if first:
-        lines += ["", "Where the first of them stand:"]
-        lines += [f"  {p['cell']} ({p['column']}): {p['message']}" for p in first]
-    lines.append("")
-    if checked.to_send:
-        needed = duration(checked.seconds_needed)
-        lines.append(f"{checked.to_send} rows would be sent, in about {needed} at the rate limit.")
-    else:
-        lines.append("No row would be sent.")
-    return lines
-
-
-def _repair_lines(repairs: Mapping[str, int]) -> list[str]:
-    if not repairs:
-        return []
-    told = ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in repairs.items())
-    return [f"  repaired while reading: {told}"]
 
 
 def _hunch(finished: Finished) -> list[str]:

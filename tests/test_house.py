@@ -17,7 +17,7 @@ LAYERS = (
     ("intake", "register", "record"),
     ("columns", "files", "logs", "advice"),
     ("rows",),
-    ("errors",),
+    ("errors", "words"),
 )
 OWNERS = {
     "dotenv": {"settings"},
@@ -119,6 +119,7 @@ PURE = (
     "submission.pacing",
     "submission.settling",
     "submission.windows",
+    "words",
 )
 
 

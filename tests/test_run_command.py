@@ -20,9 +20,11 @@ from typing import Any
 import pytest
 from conftest import TOKEN, Office, Ran
 
+from batch import cli
 from batch.register import troubles
 from batch.register.faults import Altered, Fault
 from batch.register.routes import Endpoint
+from batch.submission import staging
 
 Submit = Callable[..., Ran]
 Serving = Callable[..., Any]
@@ -394,6 +396,39 @@ def test_repairs_are_counted_and_listed_by_row_without_the_value(
     assert (line["row"], line["column"], line["kind"]) == (2, "trainee_id", "spaces_removed")
     assert "1 × spaces removed" in ran.out
     assert " abc " not in log
+
+
+def test_the_repairs_beyond_those_that_are_listed_are_counted_in_the_log(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "MOST_REPAIRS_TOLD", 1)
+    monkeypatch.chdir(office.folder)
+    office.write("list.csv", "trainee_id,defer_date\n a , \n b , \n")
+    cli.app(["run", "list.csv", "--register", "emulator"], standalone_mode=False)
+    (log,) = office.reports.glob("2*/run.log")
+    (_, one, more) = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    assert (one["event"], more["event"]) == ("value_repaired", "more_values_repaired")
+    assert more["count"] == 3
+
+
+def test_blank_rows_and_what_is_wrong_with_every_date_are_in_the_summary(
+    register: Serving, submit: Submit
+) -> None:
+    rows = "trainee_id,defer_date\na,17/06/2024\n,\nb,18/06/2024\n"
+    ran = submit(register(), rows)
+    (notice,) = ran.summary["notices"]
+    assert notice.startswith("Every date looks like day/month/year")
+    assert ran.out.index(notice) < ran.out.index("unprocessable")
+    assert "blank rows skipped: 1" in ran.out
+    assert ran.summary["blank_rows"] == 1
+
+
+def test_a_missing_token_is_said_before_anything_is_read(office: Office) -> None:
+    office.write("list.csv", ONE)
+    assert office.run("run", "list.csv", "--register", "emulator").code == 0
+    ran = office.run("run", "no such file.csv", "--register", "sandbox")
+    assert ran.code == 2
+    assert "no token" in ran.err
 
 
 def test_a_wait_of_more_than_ten_minutes_stops_the_run(register: Serving, submit: Submit) -> None:

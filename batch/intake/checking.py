@@ -102,6 +102,10 @@ class InputFile:
         ((words, count),) = self._date_shapes.items()
         return dates.of_all(words) if count == self._date_count else None
 
+    def all_notices(self) -> list[str]:
+        """Known after the chunks: what is to be said of the file before its rows."""
+        return [*self.notices, *filter(None, (self.common_date_problem,))]
+
     def _note_dates(self, checked: Checked) -> None:
         """Count the dates, and the shapes of those that are none; a row that is unread has none."""
         texts = checked.frame["date"]

@@ -38,6 +38,7 @@ class RunRecord:
     exit_code: int | None = None
     notices: tuple[str, ...] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
+    blank_rows: int = 0
     ended: str | None = None
     purged_counts: Mapping[str, int] | None = None
 

@@ -96,6 +96,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
             "throttled": requests.throttled,
             "read_back": requests.read_back,
         },
+        "blank_rows": run.blank_rows,
         "repairs": dict(run.repairs),
         "notices": list(run.notices),
         "stopped_because": run.stopped_because,

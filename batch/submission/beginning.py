@@ -32,7 +32,7 @@ def run_file(
 
     Raises UnusableFile, UsageProblem, UnfinishedRun, AlreadyRunning, JournalLost, SelfCheckFailed.
     """
-    if desk.token is None and not terms.is_rehearsal and not desk.journal.exists():
+    if desk.token is None and not terms.is_rehearsal:
         raise no_token()
     now = time.time()
     run_id = _run_id(options.path, now)

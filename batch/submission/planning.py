@@ -47,6 +47,7 @@ def plan_of_run(
         supersedes=supersedes,
         notices=run.notices,
         repairs=tuple((r.row_number, r.column, r.kind) for r in staged.repairs),
+        repairs_not_listed=staged.repairs_not_listed,
     )
 
 

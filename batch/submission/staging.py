@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batch.intake.rules import Repair
 
 MOST_REPAIRS_TOLD = 100_000
-"""How many repairs `run.log` lists by row; the summary counts them all."""
+"""How many repairs `run.log` lists by row, and says how many more; the summary counts them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Staged:
     again: tuple[int, ...]
     known_under_another_date: tuple[int, ...]
     repairs: tuple[Repair, ...]
+    repairs_not_listed: int
 
 
 def stage_rows(
@@ -47,8 +48,9 @@ def stage_rows(
         input_rows=input_file.row_count,
         input_sha256=input_file.sha256,
         input_size=input_file.size,
-        notices=list(input_file.notices),
+        notices=input_file.all_notices(),
         repairs=dict(input_file.repair_counts),
+        blank_rows=input_file.blank_row_count,
     )
     return Staged(
         run_no,
@@ -57,6 +59,7 @@ def stage_rows(
         tuple(sorted(set_aside)) if again else (),
         tuple(another_date),
         tuple(repairs),
+        input_file.repair_counts.total() - len(repairs),
     )
 
 

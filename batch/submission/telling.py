@@ -44,6 +44,8 @@ class Telling:
         self._log.info(event, rows=plan.to_send, rehearsal=plan.terms.is_rehearsal, **remark)
         for row_number, column, kind in plan.repairs:
             self._log.info("value_repaired", row=row_number, column=column, kind=kind)
+        if plan.repairs_not_listed:
+            self._log.info("more_values_repaired", count=plan.repairs_not_listed)
         if plan.resumed_from is not None:
             self._tell_of_attempts_cut_off(plan.run_id, ledger)
         for row_number, outcome, code, at in ledger.outcomes(plan.run_id):

@@ -84,6 +84,7 @@ class Plan:
     notices: tuple[str, ...] = ()
     repairs: tuple[tuple[int, str, str], ...] = ()
     """What reading put right, for `run.log`: row, column, kind."""
+    repairs_not_listed: int = 0
     resumed_from: str | None = None
     """When the run that is taken up again began."""
     needs_yes: str | None = None

@@ -1,0 +1,48 @@
+"""Words for people, the same wherever they are printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_STEERING = re.compile(r"[^\n]")
+
+
+def printable(text: str) -> str:
+    """Give text as a terminal may show it: nothing in it that steers, line ends aside.
+
+    A terminal obeys what follows an ESC, and a file's name may hold one.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return _STEERING.sub(lambda found: found[0] if found[0].isprintable() else "\ufffd", text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun: `1 row`, `2 rows`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def about(seconds: float) -> str:
+    """Give a length of time as people say it: `about 12 s`, `a few seconds`."""
+    return f"about {duration(seconds)}" if seconds >= 1 else "a few seconds"
+
+
+def duration(seconds: float) -> str:
+    """Give a length of time in the unit that people would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def row_list(numbers: tuple[int, ...], count: int) -> str:
+    """Give row numbers as people read them: the first ones, then how many more."""
+    shown = ", ".join(str(number) for number in numbers)
+    more = count - len(numbers)
+    return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
+
+
+def repair_list(repairs: Mapping[str, int]) -> str:
+    """Give what reading put right, by kind."""
+    return ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in repairs.items())
