@@ -63,6 +63,20 @@ def test_the_header_is_frozen_and_filtered_over_every_row(tmp_path: Path) -> Non
     assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:L2")
 
 
+def test_a_column_is_as_wide_as_what_it_holds_within_reason(tmp_path: Path) -> None:
+    path = written(tmp_path, "x" * 24, "2026-10-01", "y" * 200)
+    widths = [sheet_of(path).column_dimensions[letter].width for letter in "ABC"]
+    assert 24 < widths[0] < 32
+    assert 10 < widths[1] < 18
+    assert widths[2] < 70
+
+
+def test_a_sheet_prints_on_one_width_of_paper_with_its_header(tmp_path: Path) -> None:
+    sheet = sheet_of(written(tmp_path, "a", "b", "c"))
+    assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
+    assert sheet.print_title_rows == "$1:$1"
+
+
 def test_a_rehearsal_says_so_first(tmp_path: Path) -> None:
     sheet = sheet_of(written(tmp_path, "a", "b", "c", rehearsal=True), "summary")
     assert sheet["A1"].value == "REHEARSAL: nothing was sent to Register"

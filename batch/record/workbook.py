@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,12 @@ from batch.rows import Code, Outcome
 MOST_ROWS = 1_048_575
 MOST_CHARACTERS = 32_767
 _CUT = " … (cut: the CSV holds all of it)"
-_WIDTHS = {"message": 60, "code": 24, "outcome": 15, "settled_at": 25, "register_date": 14}
+_SUMMARY_WIDTHS = (44, 40, 70)
+_ROOM_FOR_BUTTON = 4
+_MARGIN = 3
+_ROWS_MEASURED = 100
+_WIDEST = 60
+_A4 = 9
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -32,11 +38,13 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """A workbook that is being written, and its two formats."""
+    """A workbook that is being written, and its formats."""
 
     book: Any
     bold: Any
     plain: Any
+    left: Any
+    header: Any
 
 
 def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
@@ -47,7 +55,13 @@ def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
         files.replacing(path) as file,
     ):
         book = xlsxwriter.Workbook(file, {**_OPTIONS, "tmpdir": rows_on_the_way})
-        made = _Book(book, book.add_format({"bold": True}), book.add_format())
+        made = _Book(
+            book,
+            bold=book.add_format({"bold": True}),
+            plain=book.add_format(),
+            left=book.add_format({"align": "left"}),
+            header=book.add_format({"bold": True, "bg_color": "#E4E9EE", "bottom": 1}),
+        )
         book.set_properties({"created": _began(run), "title": f"Run {run_id}"})
         _write_summary(made, ledger, run)
         for outcome in Outcome:
@@ -61,16 +75,22 @@ def _began(run: RunRecord) -> datetime:
 
 def _write_summary(made: _Book, ledger: Ledger, run: RunRecord) -> None:
     sheet = made.book.add_worksheet("summary")
-    sheet.set_column(0, 0, 44)
-    sheet.set_column(1, 1, 60)
-    sheet.set_column(2, 2, 70)
+    for place, width in enumerate(_SUMMARY_WIDTHS):
+        sheet.set_column(place, place, width)
+    _set_for_print(sheet)
     for place, (name, value, remark) in enumerate(_summary_lines(ledger, run)):
-        _write_text(made, sheet, place, 0, name, made.bold)
+        _write_text(made, sheet, place, 0, name, None if name.startswith(" ") else made.bold)
         if isinstance(value, int):
-            sheet.write_number(place, 1, value)
+            sheet.write_number(place, 1, value, made.left)
         else:
             _write_text(made, sheet, place, 1, value)
         _write_text(made, sheet, place, 2, remark)
+
+
+def _set_for_print(sheet: Any) -> None:
+    sheet.set_landscape()
+    sheet.set_paper(_A4)
+    sheet.fit_to_pages(1, 0)
 
 
 def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | int, str]]:
@@ -100,21 +120,38 @@ def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -
     sheet = made.book.add_worksheet(outcome.value)
     names = (*run.columns, *REPORT_COLUMNS)
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    _set_for_print(sheet)
+    for place, width in enumerate(_widths(names, ledger.rows(run.run_id, outcome))):
+        sheet.set_column(place, place, width)
     for place, name in enumerate(names):
-        sheet.set_column(place, place, _WIDTHS.get(name, 16))
-    for place, name in enumerate(names):
-        _write_text(made, sheet, 0, place, name, made.bold)
+        _write_text(made, sheet, 0, place, name, made.header)
     last = 0
     for place, row in enumerate(ledger.rows(run.run_id, outcome), 1):
         if place > MOST_ROWS:
             break
-        _write_row(made, sheet, place, row)
+        for column, value in enumerate(_cells(row)):
+            if isinstance(value, int):
+                sheet.write_number(place, column, value, made.left)
+            elif value:
+                _write_text(made, sheet, place, column, value)
         last = place
     sheet.autofilter(0, 0, last, len(names) - 1)
 
 
-def _write_row(made: _Book, sheet: Any, place: int, row: RowRecord) -> None:
-    cells = (
+def _widths(names: tuple[str, ...], rows: Iterator[RowRecord]) -> list[int]:
+    """Give each column room for its name, the filter's button, and what its first rows hold."""
+    widths = [len(name) + _ROOM_FOR_BUTTON for name in names]
+    for row in itertools.islice(rows, _ROWS_MEASURED):
+        told = ("" if value is None else str(value) for value in _cells(row))
+        widths = [
+            max(pair) for pair in zip(widths, (len(text) + _MARGIN for text in told), strict=True)
+        ]
+    return [min(width, _WIDEST) for width in widths]
+
+
+def _cells(row: RowRecord) -> tuple[str | int | None, ...]:
+    return (
         *row.values,
         row.row_number,
         row.outcome,
@@ -126,18 +163,13 @@ def _write_row(made: _Book, sheet: Any, place: int, row: RowRecord) -> None:
         row.register_date,
         row.settled_at,
     )
-    for column, value in enumerate(cells):
-        if isinstance(value, int):
-            sheet.write_number(place, column, value)
-        elif value:
-            _write_text(made, sheet, place, column, value)
 
 
 def _write_text(
     made: _Book, sheet: Any, place: int, column: int, value: str, style: Any = None
 ) -> None:
-    text = _fitting(value)
-    if text.startswith("<r>") and text.endswith("</r>"):
+    text = value if len(value) <= MOST_CHARACTERS // 2 else _fitting(value)
+    if text[:3] == "<r>" and text.endswith("</r>"):
         # xlsxwriter would take this for marked-up text of its own, and write it as it stands
         sheet.write_rich_string(place, column, text[0], made.plain, text[1:], style or made.plain)
     else:
@@ -146,7 +178,7 @@ def _write_text(
 
 def _fitting(value: str) -> str:
     """Give a text that fits a cell, which holds so many UTF-16 units."""
-    if len(value) <= MOST_CHARACTERS // 2 or len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
+    if len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
         return value
     kept = value.encode("utf-16-le")[: 2 * (MOST_CHARACTERS - len(_CUT))]
     return kept.decode("utf-16-le", "ignore") + _CUT
