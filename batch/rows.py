@@ -8,6 +8,9 @@ from enum import StrEnum
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 """What the terminal, every report and `runs` say of a rehearsal (interface.md)."""
 
+MOST_REASON_CODE_POINTS = 500
+"""What Register takes as a reason; it counts Unicode code points (API.md, "Reason")."""
+
 
 class Outcome(StrEnum):
     """What became of a row: each row ends in exactly one of these four."""

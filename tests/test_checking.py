@@ -42,6 +42,23 @@ def test_control_characters_leave_a_reason_and_are_told(read: Reading) -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "kinds"),
+    [
+        ("' abc,2026-10-01,x", ["spaces_removed", "apostrophe_removed"]),
+        ("abc,' 2026-10-01,x", ["spaces_removed", "apostrophe_removed"]),
+        ("abc,2026-10-01,\x07 x", ["spaces_removed", "control_characters_removed"]),
+        ("abc,2026-10-01,'=1 \x07", "all"),
+    ],
+)
+def test_spaces_behind_what_was_removed_are_counted(
+    read: Reading, row: str, kinds: list[str] | str
+) -> None:
+    every = ["apostrophe_removed", "spaces_removed", "control_characters_removed"]
+    told = read(f"{HEADER}{row}\n")
+    assert [kind for *_, kind in told.repairs] == (every if kinds == "all" else kinds)
+
+
+@pytest.mark.parametrize(
     "bad", ["a/b", "a.b", "..", "a b", "é", "a\x00b", "x" * 65, "a%2Fb", "１２"]
 )
 def test_an_id_that_could_change_the_path_is_malformed(read: Reading, bad: str) -> None:
@@ -213,6 +230,21 @@ def test_blank_rows_are_skipped_and_counted(read: Reading) -> None:
 def test_a_stray_quote_makes_the_file_unusable(read: Reading, content: str, said: str) -> None:
     with pytest.raises(UnusableFile, match=said):
         read(HEADER + content)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x" * 140_000, "row 4 holds a value of more than 131,072 characters"),
+        ('"' + "x\n" * 70_000, "a quote that opens in row 4 never closes"),
+        ('"' + "x" * 140_000 + '"', "row 4 holds a value of more than 131,072 characters"),
+    ],
+)
+def test_a_long_value_is_told_from_a_quote_that_never_closes(
+    read: Reading, value: str, said: str
+) -> None:
+    with pytest.raises(UnusableFile, match=said):
+        read(f'{HEADER}a,2026-10-01,"one\ntwo\rthree\r\nfour"\n\nb,2026-10-01,{value}')
 
 
 # Rows for one trainee

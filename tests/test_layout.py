@@ -110,8 +110,34 @@ def test_a_header_without_end_is_refused(read: Reading) -> None:
         read("trainee_id," + "x" * (1 << 21))
 
 
-def test_a_file_without_a_header_has_none_of_its_first_row_shown(read: Reading) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        "abc,2026-10-01,Depression",
+        "abc,01/10/26,Depression",
+        "N1VXpwPC6FNNhu4EPkLG8LCc,,Depression",
+        "abc,soon,Depression. Tutor knows",
+        "abc,soon,depression",
+    ],
+)
+def test_a_file_without_a_header_shows_none_of_its_values(read: Reading, row: str) -> None:
     with pytest.raises(UnusableFile) as refused:
-        read("abcdef,2026-10-01,Illness\nghi,2026-10-02,Break\n")
-    assert "looks like a row" in str(refused.value)
-    assert "Illness" not in str(refused.value)
+        read(f"{row}\n{GOOD}")
+    assert "epression" not in str(refused.value)
+
+
+def test_a_first_row_of_values_is_told_as_no_header(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="its first row does not look like a header"):
+        read(GOOD)
+
+
+def test_names_near_to_ours_are_shown_where_none_is_known(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read("id,date,course,reason\n")
+    assert refused.value.notes == ("found: id, date, reason and 1 more",)
+
+
+def test_a_name_in_the_header_steers_nothing(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read("trainee_id,date\x1b[31m\n")
+    assert refused.value.notes[0] == "found: trainee_id, date\ufffd[31m"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from batch import columns
 from batch.errors import UnusableFile
+from batch.intake.dates import quoted
 from batch.intake.refusals import unusable
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -18,8 +19,12 @@ _SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)
 
 _LONGEST_LINE = 1 << 20
 _NOTHING = columns.SPACES + '"' + "".join(SEPARATORS)
-_DIGITS_OF_A_ROW = 4
-"""With so many digits a value is a date or an id, and its line hardly a header."""
+_A_VALUE = re.compile(
+    r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{5}|(?=\w*\d)\w{20}|[.!?] \w|[\r\n]", re.ASCII
+)
+_WORDS_OF_OURS = re.compile(r"trainee|register|defer|\bid\b|\bdate\b|\breason\b", re.IGNORECASE)
+_LONGEST_NAME = 60
+_MOST_NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +118,28 @@ def layout_of(path: Path, header: list[str], separator: str) -> Layout:
 
 
 def _missing(path: Path, missing: list[str], found: tuple[str, ...]) -> UnusableFile:
+    """Say what was found and what is near, but never what may be values of a first row."""
     import difflib  # noqa: PLC0415 — for this one message only
 
-    near = [name for want in missing for name in difflib.get_close_matches(want, found, n=1)]
-    notes = ["found: " + ", ".join(name[:40] for name in found[:20])]
-    if any(sum(map(str.isdigit, name)) >= _DIGITS_OF_A_ROW for name in found):
-        notes = ["found: a first line that looks like a row (not shown: it may hold a reason)"]
-    elif near:
-        notes.append("closest: " + ", ".join(near))
     names = " and ".join(f"`{name}`" for name in missing)
-    return unusable(
-        path,
-        f"no column named {names}",
-        notes=tuple(notes),
-        hint="`defer-batch template` prints the right header",
-    )
+    why, hint = f"no column named {names}", "`defer-batch template` prints the right header"
+    is_header = any(map(columns.known_column, found))
+    if not is_header and any(map(_looks_like_a_value, found)):
+        return unusable(path, f"{why}: its first row does not look like a header", hint=hint)
+    names_found = [name for name in found if name.strip() and not _looks_like_a_value(name)]
+    shown = [name for name in names_found if is_header or _WORDS_OF_OURS.search(name)]
+    shown = shown[:_MOST_NAMES_SHOWN]
+    more = f" and {len(found) - len(shown)} more" if len(shown) < len(found) else ""
+    notes = ["found: " + ", ".join(map(quoted, shown)) + more] if shown else []
+    near = [name for want in missing for name in difflib.get_close_matches(want, shown, n=1)]
+    if near:
+        notes.append("closest: " + ", ".join(map(quoted, near)))
+    return unusable(path, why, notes=tuple(notes), hint=hint)
+
+
+def _looks_like_a_value(name: str) -> bool:
+    """Tell a value from the name of a column: a date, an id, a sentence."""
+    return bool(_A_VALUE.search(name)) or len(name) > _LONGEST_NAME
 
 
 def _separator_of(header: str) -> str:

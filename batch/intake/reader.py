@@ -22,8 +22,8 @@ from batch.errors import UnusableFile
 from batch.intake.decoding import Encoded
 from batch.intake.layout import Layout, find_header
 from batch.intake.refusals import unusable
-from batch.intake.swallowed import holds_another_row
-from batch.rows import Problem
+from batch.intake.swallowed import LINE_END, holds_another_row
+from batch.rows import MOST_REASON_CODE_POINTS, Problem
 
 ROWS_A_CHUNK = 16_000
 _FIRST_VALUE = operator.itemgetter(0)
@@ -113,7 +113,8 @@ class CsvReader:
         try:
             records.extend(itertools.islice(reader, ROWS_A_CHUNK))
         except csv.Error as error:
-            raise self._broken(first + len(records), str(error)) from None
+            taken = reader.line_num - lines - sum(map(_lines_of, records))
+            raise self._broken(first + len(records), str(error), lines=taken) from None
         except UnicodeError:
             raise self._changed() from None
         if reader.line_num - lines != len(records):
@@ -146,18 +147,24 @@ class CsvReader:
                 hint=f"look at row {number}: close the quote there, or take it away",
             )
 
-    def _broken(self, number: int, why: str) -> UnusableFile:
+    def _broken(self, number: int, why: str, *, lines: int) -> UnusableFile:
+        """Say what is wrong with a row, of which so many lines were read: quotes go beyond one."""
+        hint = f"look at row {number} in a text editor: a quote within a quoted value is doubled"
         if "expected after" in why:
             said = f"text follows a closing quote in row {number}"
-        elif "end of data" in why or "field limit" in why:
+        elif "end of data" in why or ("field limit" in why and lines > 1):
             said = f"a quote that opens in row {number} never closes"
+        elif "field limit" in why:
+            most = csv.field_size_limit()
+            said = f"row {number} holds a value of more than {most:,} characters"
+            hint = f"Register takes {MOST_REASON_CODE_POINTS}: look at row {number}"
         else:
             said = f"row {number} cannot be read ({why})"
-        return unusable(
-            self._path,
-            said,
-            hint=f"look at row {number} in a text editor: a quote within a quoted value is doubled",
-        )
+        return unusable(self._path, said, hint=hint)
+
+
+def _lines_of(record: list[str]) -> int:
+    return 1 + sum(len(LINE_END.findall(value)) for value in record)
 
 
 class _Hashing(io.RawIOBase):

@@ -13,17 +13,17 @@ from batch import columns
 from batch.intake import dates
 from batch.intake.layout import Layout
 from batch.intake.reader import RawChunk
-from batch.rows import CHECK_CODES, Code, Problem
-
-MOST_REASON_CODE_POINTS = 500
-"""Register counts Unicode code points (API.md, "Reason")."""
+from batch.rows import CHECK_CODES, MOST_REASON_CODE_POINTS, Code, Problem
 
 _SPACES = columns.SPACES
 _EDGE = f"^[{_SPACES}]+|[{_SPACES}]+$"
+_EDGE_OF_ID = f"^'*[{_SPACES}]|[{_SPACES}]$"
 _LEADING_APOSTROPHES = rf"^[{_SPACES}']*'[{_SPACES}']*"
 _CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _WELL_FORMED_ID = r"^[A-Za-z0-9_-]{1,64}$"
 _UNGUARD = r"^'('*[=+\-@\t\r])"
+
+_UNTRIMMED_REASON = pl.col("raw_reason").str.replace(_UNGUARD, "$1").str.replace_all(_CONTROLS, "")
 
 _RULES = (
     (Code.MISSING_TRAINEE_ID, pl.col("id") == ""),
@@ -56,8 +56,8 @@ _WAS_CHANGED = (
 )
 
 _REPAIRS = (
-    ("spaces_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_EDGE)),
-    ("spaces_removed", columns.DEFER_DATE, pl.col("raw_date").str.contains(_EDGE)),
+    ("spaces_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_EDGE_OF_ID)),
+    ("spaces_removed", columns.DEFER_DATE, pl.col("raw_date").str.contains(_EDGE_OF_ID)),
     ("apostrophe_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_LEADING_APOSTROPHES)),
     (
         "apostrophe_removed",
@@ -65,7 +65,7 @@ _REPAIRS = (
         pl.col("raw_date").str.contains(_LEADING_APOSTROPHES),
     ),
     ("apostrophe_removed", columns.DEFER_REASON, pl.col("raw_reason").str.contains(_UNGUARD)),
-    ("spaces_removed", columns.DEFER_REASON, pl.col("raw_reason").str.contains(_EDGE)),
+    ("spaces_removed", columns.DEFER_REASON, _UNTRIMMED_REASON.str.contains(_EDGE)),
     (
         "control_characters_removed",
         columns.DEFER_REASON,
@@ -130,10 +130,7 @@ class Rules:
             frame.filter(~plain)
             .with_columns(
                 id=_without_apostrophes(pl.col("raw_id")),
-                reason=pl.col("raw_reason")
-                .str.replace(_UNGUARD, "$1")
-                .str.replace_all(_CONTROLS, "")
-                .str.replace_all(_EDGE, ""),
+                reason=_UNTRIMMED_REASON.str.replace_all(_EDGE, ""),
             )
             .with_columns(is_id=pl.col("id").str.contains(_WELL_FORMED_ID))
         )

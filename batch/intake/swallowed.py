@@ -11,7 +11,7 @@ import re
 from batch import columns
 from batch.intake.layout import Layout
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
+LINE_END = re.compile(r"\r\n|\n|\r")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4}")
@@ -30,10 +30,10 @@ _AROUND = columns.SPACES + "'\""
 
 def holds_another_row(record: list[str], layout: Layout) -> bool:
     """Tell whether a row that was read holds a line that itself reads as a row."""
-    within = (line for value in record for line in _LINE_END.split(value)[1:])
+    within = (line for value in record for line in LINE_END.split(value)[1:])
     if any(_reads_as_row(line, layout) for line in within):
         return True
-    across = _LINE_END.split(layout.separator.join(record))
+    across = LINE_END.split(layout.separator.join(record))
     return sum(_reads_as_row(line, layout) for line in across) > 1
 
 
