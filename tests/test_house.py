@@ -25,7 +25,7 @@ OWNERS = {
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
-    "polars": {"intake.rules", "intake.conflicts"},
+    "polars": {"intake.conflicts", "intake.rules", "intake.tidying"},
     "pydantic": {"settings"},
     "rich": {"terminal"},
     "sqlite3": {

@@ -18,7 +18,8 @@ from batch.intake.decoding import look_at
 from batch.intake.layout import Layout
 from batch.intake.reader import CsvReader, RawChunk
 from batch.intake.refusals import unusable
-from batch.intake.rules import Checked, Repair, Rules
+from batch.intake.rules import Checked, Rules
+from batch.intake.tidying import Repair
 from batch.intake.workbooks import SUFFIXES, WorkbookReader
 from batch.rows import Code, Deferral, Problem, Row
 

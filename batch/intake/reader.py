@@ -39,6 +39,8 @@ class RawChunk:
     numbers: Sequence[int]
     records: list[list[str]]
     problems: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
+    may_be_ragged: bool = True
+    """False where no row has more values than the header has columns."""
 
 
 def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
@@ -100,9 +102,9 @@ class CsvReader:
         while records := self._next_records(reader, first):
             numbers = range(first, first + len(records))
             first = numbers.stop
-            chunk = RawChunk(self._without_blank_rows(numbers, records), records)
+            kept = self._without_blank_rows(numbers, records)
             if records:
-                yield chunk
+                yield RawChunk(kept, records, may_be_ragged=self._may_be_ragged(records))
         if self._digest.hexdigest() != self.encoded.sha256:
             raise self._changed()
 
@@ -120,9 +122,6 @@ class CsvReader:
         if reader.line_num - lines != len(records):
             for number, record in enumerate(records, first):
                 self._refuse_swallowed(record, number)
-        if max(map(len, records), default=0) > self.layout.width:
-            for record in records:
-                without_empty_surplus(record, self.layout)
         return records
 
     def _without_blank_rows(self, numbers: range, records: list[list[str]]) -> Sequence[int]:
@@ -135,6 +134,14 @@ class CsvReader:
         self.blank_rows += len(records) - len(kept)
         records[:] = [records[place] for place in kept]
         return [numbers[place] for place in kept]
+
+    def _may_be_ragged(self, records: list[list[str]]) -> bool:
+        """Take empty surplus away, in place; tell whether there was any surplus."""
+        if max(map(len, records)) <= self.layout.width:
+            return False
+        for record in records:
+            without_empty_surplus(record, self.layout)
+        return True
 
     def _changed(self) -> UnusableFile:
         return unusable(self._path, "it changed while it was read", hint="run again")

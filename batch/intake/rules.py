@@ -13,18 +13,23 @@ from batch import columns
 from batch.intake import dates
 from batch.intake.layout import Layout
 from batch.intake.reader import RawChunk
+from batch.intake.tidying import Repair, repairs_of, tidied, tidied_date
 from batch.rows import CHECK_CODES, MOST_REASON_CODE_POINTS, Code, Problem
 
-_SPACES = columns.SPACES
-_EDGE = f"^[{_SPACES}]+|[{_SPACES}]+$"
-_EDGE_OF_ID = f"^'*[{_SPACES}]|[{_SPACES}]$"
-_LEADING_APOSTROPHES = rf"^[{_SPACES}']*'[{_SPACES}']*"
-_CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-_WELL_FORMED_ID = r"^[A-Za-z0-9_-]{1,64}$"
-_UNGUARD = r"^'('*[=+\-@\t\r])"
-
-_UNTRIMMED_REASON = pl.col("raw_reason").str.replace(_UNGUARD, "$1").str.replace_all(_CONTROLS, "")
-
+_NAMED = (
+    ("raw_id", columns.TRAINEE_ID),
+    ("raw_date", columns.DEFER_DATE),
+    ("raw_reason", columns.DEFER_REASON),
+)
+_DATE_SCHEMA = {
+    "raw_date": pl.String,
+    "date": pl.String,
+    "day": pl.String,
+    "is_unusual": pl.Boolean,
+}
+_MOST_DATES_KNOWN = 50_000
+_ReadDate = tuple[str, str, str | None, bool]
+"""As it stands, without what surrounds it, the day as YYYY-MM-DD or None, whether it is unusual."""
 _RULES = (
     (Code.MISSING_TRAINEE_ID, pl.col("id") == ""),
     (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("is_id")),
@@ -34,14 +39,6 @@ _RULES = (
     (Code.REASON_TOO_LONG, pl.col("reason").str.len_chars() > MOST_REASON_CODE_POINTS),
 )
 
-_IS_PLAIN = pl.col("raw_id").str.contains(_WELL_FORMED_ID) & ~pl.col("raw_reason").str.contains(
-    rf"^[{_SPACES}']|[{_SPACES}]$|{_CONTROLS}"
-)
-_AS_IT_IS = (
-    pl.col("raw_id").alias("id"),
-    pl.col("raw_reason").alias("reason"),
-    pl.lit(True).alias("is_id"),
-)
 _IS_SUSPECT = (
     pl.col("too_many")
     | ~pl.col("is_id")
@@ -49,38 +46,6 @@ _IS_SUSPECT = (
     | pl.col("is_unusual")
     | (pl.col("reason").str.len_bytes() > MOST_REASON_CODE_POINTS)
 )
-_WAS_CHANGED = (
-    (pl.col("raw_id") != pl.col("id"))
-    | (pl.col("raw_date") != pl.col("date"))
-    | (pl.col("raw_reason") != pl.col("reason"))
-)
-
-_REPAIRS = (
-    ("spaces_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_EDGE_OF_ID)),
-    ("spaces_removed", columns.DEFER_DATE, pl.col("raw_date").str.contains(_EDGE_OF_ID)),
-    ("apostrophe_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_LEADING_APOSTROPHES)),
-    (
-        "apostrophe_removed",
-        columns.DEFER_DATE,
-        pl.col("raw_date").str.contains(_LEADING_APOSTROPHES),
-    ),
-    ("apostrophe_removed", columns.DEFER_REASON, pl.col("raw_reason").str.contains(_UNGUARD)),
-    ("spaces_removed", columns.DEFER_REASON, _UNTRIMMED_REASON.str.contains(_EDGE)),
-    (
-        "control_characters_removed",
-        columns.DEFER_REASON,
-        pl.col("raw_reason").str.contains(_CONTROLS),
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """Something that reading put right: what kind, where; never the value."""
-
-    row_number: int
-    column: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +65,9 @@ class Rules:
     ) -> None:
         self._layout = layout
         self._date_format = date_format
-        self._allow_unusual_dates = allow_unusual_dates
+        self._allow_unusual = allow_unusual_dates
         self._today = today
+        self._dates: dict[str, _ReadDate] = {}
         self._names = {known: layout.own[place] for known, place in layout.places.items()}
 
     def check(self, chunk: RawChunk) -> Checked:
@@ -109,50 +75,33 @@ class Rules:
 
         Most rows are plain: the chain of rules and repairs runs only on those that are not.
         """
-        frame = self._with_days(self._tidied(chunk))
-        suspect = frame.filter(_IS_SUSPECT)
-        flags = suspect.select(rule.alias(code) for code, rule in _RULES)
-        problems = {
-            row["place"]: self._problems_of(row, failed)
-            for row, failed in zip(suspect.iter_rows(named=True), flags.iter_rows(), strict=True)
-            if row["too_many"] or any(failed)
-        }
+        frame = self._with_days(tidied(self._raw(chunk)))
+        problems = self._problems(frame.filter(_IS_SUSPECT))
         for place, found in chunk.problems.items():
             problems[place] = _together(found, problems.get(place, ()))
-        return Checked(frame, dict(sorted(problems.items())), tuple(self._repairs(frame)))
-
-    def _tidied(self, chunk: RawChunk) -> pl.DataFrame:
-        frame = self._raw(chunk)
-        plain = frame.select(_IS_PLAIN).to_series()
-        if plain.all():
-            return frame.with_columns(_AS_IT_IS)
-        tidied = (
-            frame.filter(~plain)
-            .with_columns(
-                id=_without_apostrophes(pl.col("raw_id")),
-                reason=_UNTRIMMED_REASON.str.replace_all(_EDGE, ""),
-            )
-            .with_columns(is_id=pl.col("id").str.contains(_WELL_FORMED_ID))
-        )
-        return pl.concat([frame.filter(plain).with_columns(_AS_IT_IS), tidied]).sort("place")
+        if chunk.problems:
+            problems = dict(sorted(problems.items()))
+        return Checked(frame, problems, repairs_of(frame, self._names))
 
     def _raw(self, chunk: RawChunk) -> pl.DataFrame:
-        width = self._layout.width
-        known = (
-            ("raw_id", columns.TRAINEE_ID),
-            ("raw_date", columns.DEFER_DATE),
-            ("raw_reason", columns.DEFER_REASON),
-        )
+        numbers = chunk.numbers
+        if isinstance(numbers, range):
+            row = pl.int_range(numbers.start, numbers.stop, dtype=pl.UInt32, eager=True)
+        else:
+            row = pl.Series(numbers, dtype=pl.UInt32)
+        values = {
+            name: pl.Series(self._column(chunk.records, column), dtype=pl.String)
+            for name, column in _NAMED
+        }
         return pl.DataFrame(
-            {
-                "row": pl.Series(list(chunk.numbers), dtype=pl.UInt32),
-                "too_many": pl.Series(map(len, chunk.records), dtype=pl.UInt32) > width,
-            }
-            | {
-                name: pl.Series(self._column(chunk.records, column), dtype=pl.String)
-                for name, column in known
-            }
+            {"row": row} | values | {"too_many": self._too_many(chunk)}
         ).with_row_index("place")
+
+    def _too_many(self, chunk: RawChunk) -> pl.Series:
+        if not chunk.may_be_ragged:
+            return pl.repeat(False, len(chunk.records), dtype=pl.Boolean, eager=True)
+        width = self._layout.width
+        return pl.Series([len(record) > width for record in chunk.records], dtype=pl.Boolean)
 
     def _column(self, records: Sequence[list[str]], known: str) -> list[str]:
         place = self._layout.places.get(known)
@@ -165,19 +114,33 @@ class Rules:
 
     def _with_days(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Read each different date once, however many rows share it."""
-        known = frame.select(pl.col("raw_date").unique()).with_columns(
-            date=_without_apostrophes(pl.col("raw_date"))
-        )
-        days = [dates.parsed(text, self._date_format) for text in known["date"]]
-        unusual = [
-            day is not None and not self._allow_unusual_dates and dates.is_unusual(day, self._today)
-            for day in days
-        ]
-        known = known.with_columns(
-            day=pl.Series([day and day.isoformat() for day in days], dtype=pl.String),
-            is_unusual=pl.Series(unusual, dtype=pl.Boolean),
-        )
+        read = [self._read_date(raw) for raw in frame["raw_date"].unique()]
+        known = pl.DataFrame(read, schema=_DATE_SCHEMA, orient="row")
         return frame.join(known, on="raw_date", how="left", maintain_order="left")
+
+    def _read_date(self, raw: str) -> _ReadDate:
+        """Give a date as it is, without what surrounds it, as a day, and whether it is unusual."""
+        known = self._dates.get(raw)
+        if known is not None:
+            return known
+        text = tidied_date(raw)
+        day = dates.parsed(text, self._date_format)
+        unusual = day is not None and not self._allow_unusual and dates.is_unusual(day, self._today)
+        if len(self._dates) >= _MOST_DATES_KNOWN:
+            self._dates.clear()
+        found = (raw, text, None if day is None else day.isoformat(), unusual)
+        self._dates[raw] = found
+        return found
+
+    def _problems(self, suspect: pl.DataFrame) -> dict[int, tuple[Problem, ...]]:
+        if suspect.is_empty():
+            return {}
+        flags = suspect.select(rule.alias(code) for code, rule in _RULES)
+        return {
+            row["place"]: self._problems_of(row, failed)
+            for row, failed in zip(suspect.iter_rows(named=True), flags.iter_rows(), strict=True)
+            if row["too_many"] or any(failed)
+        }
 
     def _problems_of(self, row: dict[str, str], flags: tuple[bool, ...]) -> tuple[Problem, ...]:
         if row["too_many"]:
@@ -192,16 +155,6 @@ class Rules:
 
     def _name(self, code: Code) -> str:
         return self._names.get(COLUMN_OF[code], "")
-
-    def _repairs(self, frame: pl.DataFrame) -> list[Repair]:
-        changed = frame.filter(_WAS_CHANGED)
-        flags = changed.select(found.alias(f"{kind} {column}") for kind, column, found in _REPAIRS)
-        return [
-            Repair(changed["row"][place], self._names[column], kind)
-            for kind, column, _ in _REPAIRS
-            if column in self._names
-            for place in flags[f"{kind} {column}"].arg_true().to_list()
-        ]
 
 
 COLUMN_OF = {
@@ -236,7 +189,3 @@ def _together(of_cells: tuple[Problem, ...], of_values: tuple[Problem, ...]) -> 
     if only := by_code.get(Code.WRONG_NUMBER_OF_VALUES):
         return (only,)
     return tuple(by_code[code] for code in CHECK_CODES if code in by_code)
-
-
-def _without_apostrophes(value: pl.Expr) -> pl.Expr:
-    return value.str.replace(_LEADING_APOSTROPHES, "").str.replace_all(_EDGE, "")

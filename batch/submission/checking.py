@@ -11,7 +11,7 @@ from typing import Any
 from batch import columns
 from batch.advice import advice
 from batch.intake.checking import InputFile, open_input
-from batch.intake.rules import Repair
+from batch.intake.tidying import Repair
 from batch.rows import CHECK_CODES, Code, Problem
 from batch.submission.pacing import Pacer
 from batch.submission.terms import InputOptions

@@ -11,7 +11,7 @@ from batch.record.memory import remembered
 
 if TYPE_CHECKING:
     from batch.intake.checking import InputFile
-    from batch.intake.rules import Repair
+    from batch.intake.tidying import Repair
 
 MOST_REPAIRS_TOLD = 100_000
 """How many repairs `run.log` lists by row, and says how many more; the summary counts them all."""
