@@ -306,6 +306,14 @@ def test_a_page_in_place_of_register_is_no_good_answer(
     assert len(emulator.received(Endpoint.DEFER)) <= 20
 
 
+def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit: Submit) -> None:
+    faults = [troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)]
+    ran = submit(register(abc="trn_received", faults=faults), ONE, "--lost-answer-wait", "0.1")
+    told = [line for line in ran.err.splitlines() if line.startswith("warning")]
+    assert "3 failures in a row: everything waits until it is well again" in told[-2]
+    assert told[-1:] == ["warning: Register is well again: the run goes on"]
+
+
 def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:
     down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
     ran = submit(register(abc="trn_received", faults=[down]), ONE, "--lost-answer-wait", "0.1")

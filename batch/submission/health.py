@@ -20,6 +20,7 @@ class Health:
     """Counts service failures in a row, and lets nobody ask while Register is down.
 
     `probe` asks /info once. Without a good answer for `give_up_after_seconds` the run ends.
+    `warn` is told when a pause begins, and when Register is well again.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class Health:
         stopping: Stopping,
         *,
         give_up_after_seconds: float,
+        warn: Callable[[str], None],
     ) -> None:
         self._probe = probe
         self._stopping = stopping
         self._give_up_after_seconds = give_up_after_seconds
+        self._warn = warn
         self._up = asyncio.Event()
         self._up.set()
         self._failures = 0
@@ -59,6 +62,10 @@ class Health:
         self._failures += 1
         if self._failures >= FAILURES_BEFORE_PAUSE and self._up.is_set():
             self._up.clear()
+            self._warn(
+                f"Register {meaning.words}, {self._failures} failures in a row: everything waits "
+                f"until it is well again, for {self._give_up_after_seconds:g} s at most"
+            )
             self._prober = asyncio.ensure_future(self._until_well_or_given_up())
 
     async def close(self) -> None:
@@ -72,6 +79,8 @@ class Health:
             async with asyncio.timeout_at(self._failing_since + self._give_up_after_seconds):
                 await self._until_well()
             self._failures = 0
+            if self._stopping.reason is None:
+                self._warn("Register is well again: the run goes on")
         except TimeoutError:
             seconds = f"{self._give_up_after_seconds:g}"
             self._stopping(f"Register kept failing for {seconds} seconds.")

@@ -49,10 +49,16 @@ class Service:
         self._journal = journal
         self.pacer = pacer
         self._turns = Turns(pacer, stopping)
-        self._health = Health(self.info, stopping, give_up_after_seconds=give_up_after_seconds)
+        self._health = Health(
+            self.info,
+            stopping,
+            give_up_after_seconds=give_up_after_seconds,
+            warn=self._warn,
+        )
         self._stopping = stopping
         self._run_no = run_no
         self.on_attempt: Callable[[int, str, int | None, Meaning], None] = _ignore
+        self.on_trouble: Callable[[str], None] = _say_nothing
 
     async def defer(
         self, row_number: int, deferral: Deferral, intent: int | None = None
@@ -85,6 +91,9 @@ class Service:
     async def close(self) -> None:
         """End what is still probing."""
         await self._health.close()
+
+    def _warn(self, words: str) -> None:
+        self.on_trouble(words)
 
     async def _ask(
         self,
@@ -158,4 +167,8 @@ class Service:
 
 
 def _ignore(attempt_id: int, kind: str, row_number: int | None, meaning: Meaning) -> None:
+    """Tell nobody."""
+
+
+def _say_nothing(words: str) -> None:
     """Tell nobody."""

@@ -81,6 +81,7 @@ class Session:
             give_up_after_seconds=self.terms.give_up_after_seconds,
         )
         service.on_attempt = log.attempt
+        service.on_trouble = self.watcher.warn
         await self._ask_first(service, stopping)
         if stopping.reason is None and not self._is_confirmed(plan):
             return False
