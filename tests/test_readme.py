@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 from pathlib import Path
@@ -24,45 +23,10 @@ EXIT_CODES = {
     "5": "the run's own self-check failed: do not trust its reports, tell the maintainers",
     "130, 143": "interrupted (Ctrl-C, SIGTERM) after writing everything down: `resume` carries on",
 }
-RAISERS = {
-    "UsageProblem", "UnusableFile", "JournalProblem", "UnfinishedRun", "UnknownRun",
-    "StoppedEarly", "JournalLost", "AlreadyRunning", "SelfCheckFailed", "unusable", "_unusable",
-}  # fmt: skip
-SHORTEST = 9
 
 
 def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
-def sources() -> list[ast.AST]:
-    return [ast.parse(p.read_text(encoding="utf-8")) for p in sorted(ROOT.glob("batch/**/*.py"))]
-
-
-def constant_parts(node: ast.expr) -> list[str]:
-    if isinstance(node, ast.Constant):
-        return [str(node.value)]
-    if isinstance(node, ast.JoinedStr):
-        return [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
-    return []
-
-
-def messages_raised() -> set[str]:
-    found = set()
-    for tree in sources():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-                place = 1 if node.func.id in {"unusable", "_unusable"} else 0
-                if node.func.id in RAISERS and len(node.args) > place:
-                    parts = constant_parts(node.args[place])
-                    found.add(max((part.strip(" :,(") for part in parts), key=len, default=""))
-    return {part for part in found if len(part) >= SHORTEST}
-
-
-def told() -> list[str]:
-    lines = [line for line in section("Troubleshooting").splitlines() if line.startswith("| `")]
-    cells = [line.split(" | ")[0] for line in lines]
-    return [part.strip(" …,") for cell in cells for part in re.findall(r"`([^`]+)`", cell)]
 
 
 def test_the_exit_codes_are_those_of_the_interface() -> None:
@@ -91,25 +55,6 @@ def test_every_default_is_the_one_of_the_help(office: Office) -> None:
 
 def test_every_code_is_told() -> None:
     assert not {code for code in Code if f"`{code.value}`" not in section("What becomes of a row")}
-
-
-def test_every_message_that_is_raised_has_a_remedy() -> None:
-    known = told()
-    assert not {
-        message
-        for message in messages_raised()
-        if not any(part in message or message in part for part in known)
-    }
-
-
-def test_every_message_with_a_remedy_is_in_the_source() -> None:
-    words = [
-        node.value
-        for tree in sources()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    assert not [part for part in told() if not any(part in text for text in words)]
 
 
 @pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind in {"sh", "bash"}])

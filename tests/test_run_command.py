@@ -140,7 +140,19 @@ def test_a_register_that_keeps_failing_ends_the_run(register: Serving, submit: S
     ran = submit(register(abc="trn_received", faults=faults), ONE, "--give-up-after", "2")
     assert ran.code == 3
     assert ran.codes() == {2: "answer_lost"}
-    assert "kept failing" in ran.summary["stopped_because"]
+    because = "Register kept failing for 2 seconds: it answered 503."
+    assert ran.summary["stopped_because"] == because
+
+
+def test_a_register_that_nobody_reaches_is_told_so(office: Office) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+        office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+        office.write("list.csv", ONE)
+        ran = office.run("run", "list.csv", "--register", nowhere, "--give-up-after", "1")
+    assert ran.code == 3
+    assert "gave no good answer for 1 seconds: it could not be reached." in ran.out
 
 
 def test_a_401_in_the_middle_ends_the_run(register: Serving, submit: Submit) -> None:

@@ -39,6 +39,7 @@ class Health:
         self._up.set()
         self._failures = 0
         self._failing_since = 0.0
+        self._seen = ""
         self._prober: asyncio.Task[None] | None = None
 
     async def until_up(self, kind: str) -> None:
@@ -60,6 +61,7 @@ class Health:
         if self._failures == 0:
             self._failing_since = asyncio.get_running_loop().time()
         self._failures += 1
+        self._seen = meaning.words
         if self._failures >= FAILURES_BEFORE_PAUSE and self._up.is_set():
             self._up.clear()
             self._warn(
@@ -83,7 +85,7 @@ class Health:
                 self._warn("Register is well again: the run goes on")
         except TimeoutError:
             seconds = f"{self._give_up_after_seconds:g}"
-            self._stopping(f"Register kept failing for {seconds} seconds.")
+            self._stopping(f"Register kept failing for {seconds} seconds: it {self._seen}.")
         finally:
             self._up.set()
 

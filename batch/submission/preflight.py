@@ -72,7 +72,8 @@ async def _info_or_nothing(
         now = loop.time()
         give_up_at = give_up_at or now + give_up_after_seconds
         if now >= give_up_at:
-            stopping(f"Register gave no good answer for {give_up_after_seconds:g} seconds.")
+            seconds = f"{give_up_after_seconds:g} seconds"
+            stopping(f"Register gave no good answer for {seconds}: it {meaning.words}.")
             return None
         if now - told_at >= TELL_EVERY_SECONDS:
             told_at = now
