@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,6 +17,7 @@ import typer
 from batch import __version__
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
+from batch.lines import fitted
 from batch.words import printable
 
 app = typer.Typer(
@@ -24,7 +26,10 @@ app = typer.Typer(
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "terminal_width": min(shutil.get_terminal_size().columns, 80),
+    },
 )
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
@@ -87,22 +92,22 @@ def main() -> None:
     try:
         code = int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(str(error))
         code = error.exit_code
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.Abort:
         code = 130
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing more was sent\n")
+        _complain("interrupted; nothing more was sent")
         code = 130
     except OSError as error:
-        sys.stderr.write(f"error: cannot use {error.filename or 'a file'}: {error.strerror}\n")
+        _complain(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
         code = 2
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        sys.stderr.write(f"error: {error.format_message()}\nhint: `defer-batch --help`\n")
+        _complain(f"error: {error.format_message()}\nhint: `defer-batch --help`")
         code = 2
     sys.exit(code)
 
@@ -119,11 +124,15 @@ def begin(
     if context.invoked_subcommand is None:
         _print(
             "defer-batch: defer many trainees from one CSV.\n\n"
-            "Where to begin:\n"
-            "  defer-batch template > deferrals.csv          an empty file with the right header\n"
-            "  defer-batch check deferrals.csv               is every row valid? sends nothing\n"
-            "  defer-batch run deferrals.csv --register emulator    a rehearsal, sends nothing\n\n"
-            "  defer-batch --help                            every command"
+            "Where to begin:\n\n"
+            "An empty file with the right header:\n"
+            "  defer-batch template > deferrals.csv\n"
+            "Is every row valid? Sends nothing:\n"
+            "  defer-batch check deferrals.csv\n"
+            "A rehearsal, which sends nothing either:\n"
+            "  defer-batch run deferrals.csv --register emulator\n"
+            "Every command:\n"
+            "  defer-batch --help"
         )
 
 
@@ -147,7 +156,7 @@ def check(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
-    _print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(result.lines()))
+    _show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
@@ -290,7 +299,7 @@ def runs(reports_dir: Reports = None, as_json: AsJson = False) -> None:
     from batch.submission import history  # noqa: PLC0415
 
     listed = history.runs(Settings.load(reports_dir=reports_dir).reports_dir)
-    _print(json.dumps(listed, indent=2) if as_json else "\n".join(history.table(listed)))
+    _show_either(listed, history.table(listed), as_json=as_json)
 
 
 @app.command()
@@ -327,7 +336,7 @@ def verify(
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
     verdict = verify_run(named(run_name), settings.reports_dir, manifest_sha256)
-    _print(json.dumps(verdict.as_json(), indent=2) if as_json else "\n".join(verdict.lines()))
+    _show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
@@ -385,13 +394,26 @@ def _make_streams_usable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _print(words: str) -> None:
-    """Write to standard output; who closed it (`| head`) still gets the exit code."""
+def _complain(words: str) -> None:
+    sys.stderr.write(fitted(printable(words), sys.stderr) + "\n")
+
+
+def _print(words: str, *, as_is: bool = False) -> None:
+    """Write to standard output; who closed it (`| head`) still gets the exit code.
+
+    `as_is` leaves alone what is for programs; the rest is broken where a terminal is narrow.
+    """
     try:
-        sys.stdout.write(printable(words) + "\n")
+        shown = words if as_is else fitted(printable(words), sys.stdout)
+        sys.stdout.write(shown + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_either(content: object, lines: list[str], *, as_json: bool) -> None:
+    """Print what a command found, for programs or for people."""
+    _print(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
 
 
 def _show(finished: Any, *, as_json: bool) -> NoReturn:
@@ -401,10 +423,11 @@ def _show(finished: Any, *, as_json: bool) -> NoReturn:
 
     if finished is None:
         if as_json:
-            _print(json.dumps(NO_RUN, indent=2))
+            _print(json.dumps(NO_RUN, indent=2), as_is=True)
         raise typer.Exit(0)
     if as_json:
-        _print((finished.folder / "summary.json").read_text(encoding="utf-8").rstrip())
+        summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
+        _print(summary.rstrip(), as_is=True)
     else:
         _print("\n".join(summary_lines(finished)))
     for words in finished.warnings:
@@ -454,7 +477,7 @@ def _reports_dir(run_name: str | None, given: Path | None) -> Path | None:
 
 
 def _agreed(words: str, yes: bool) -> bool:
-    sys.stderr.write(words + "\n")
+    _complain(words)
     if yes:
         return True
     if not sys.stdin.isatty():

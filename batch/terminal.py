@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from batch.advice import advice
 from batch.errors import DeferBatchError
+from batch.lines import columns_of, fitted
 from batch.rows import REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 from batch.words import about, counted, duration, printable, repair_list, row_list
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 LINE_EVERY_SECONDS = 30.0
+WIDE_ENOUGH = 80
+"""Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
 _LABELS = {
     Outcome.SUCCEEDED: "succeeded",
@@ -45,6 +48,7 @@ class Terminal:
         self._rows = 0
         self._last_line = 0.0
         self._seconds_left = 0.0
+        self._is_narrow = False
 
     @property
     def is_attended(self) -> bool:
@@ -81,8 +85,9 @@ class Terminal:
         from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
+        self._is_narrow = columns_of(sys.stderr) < WIDE_ENOUGH
         self._progress = Progress(
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=8 if self._is_narrow else 24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}"),
             console=Console(stderr=True),
@@ -124,12 +129,14 @@ class Terminal:
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
+        if self._is_narrow:
+            return left
         return "; ".join(part for part in (counts, left) if part)
 
 
 def say(words: str) -> None:
     """Write to standard error."""
-    sys.stderr.write(printable(words) + "\n")
+    sys.stderr.write(fitted(printable(words), sys.stderr) + "\n")
     sys.stderr.flush()
 
 

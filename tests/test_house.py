@@ -15,7 +15,7 @@ LAYERS = (
     ("terminal", "settings"),
     ("submission",),
     ("intake", "register", "record"),
-    ("columns", "files", "logs", "advice"),
+    ("columns", "files", "lines", "logs", "advice"),
     ("rows",),
     ("errors", "words"),
 )
