@@ -34,6 +34,25 @@ def test_the_exit_codes_are_those_of_the_interface() -> None:
     assert dict(rows) == EXIT_CODES
 
 
+def test_the_first_screen_leads_to_a_rehearsed_run(office: Office) -> None:
+    five = section("In five minutes")
+    commands = re.findall(r"(?:^ +|`)defer-batch ([^`\n]+ emulator|check \S+)", five, re.MULTILINE)
+    header = re.findall(r"`(trainee_id,\S+)`", five)[0]
+    office.write("deferrals.csv", f"{header}\nabc,2026-09-14,Illness\n")
+    here = [line.replace("sample_data/", f"{ROOT}/sample_data/").split() for line in commands]
+    ran = [office.run(*arguments) for arguments in here]
+    assert [one.code for one in ran] == [0, 0, 1]
+    assert "REHEARSAL" in ran[1].out
+
+
+def test_without_arguments_it_shows_where_to_begin(office: Office) -> None:
+    told = office.run()
+    template, check, run = re.findall(r"^  defer-batch (\w.+)$", told.out, re.MULTILINE)
+    header = office.run(template.split()[0]).out
+    office.write("deferrals.csv", f"{header}abc,2026-09-14,\n")
+    assert told.code == office.run(*check.split()).code == office.run(*run.split()).code == 0
+
+
 def test_every_command_is_told_and_there(office: Office) -> None:
     help_text = office.run("--help").out.split("Commands:")[1]
     there = set(re.findall(r"^  (\w+) ", help_text, re.MULTILINE))
