@@ -102,6 +102,9 @@ def test_only_the_good_token_is_good() -> None:
 def test_only_this_machine_is_listened_on() -> None:
     with emulated() as (emulator, _):
         assert emulator.base_url.startswith("http://127.0.0.1:")
+        port = int(emulator.base_url.rpartition(":")[2])
+        with pytest.raises(OSError, match=r".+"):  # another address of this same machine
+            socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_date_comes_from_the_gateways_own_clock() -> None:

@@ -86,13 +86,23 @@ def test_no_address_but_registers_own_is_named() -> None:
     assert not [url for url in addresses if "register-trainee-teachers.service.gov.uk" not in url]
 
 
-def test_security_names_only_tests_that_exist() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
-    assert len(named) >= 8
+THREATS = (
+    "token theft", "man in the middle", "hostile CSV", "hostile server", "hostile co-user",
+    "spreadsheet formulas", "tampered reports", "stolen laptop",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("threat", THREATS)
+def test_each_threat_names_tests_that_are_there(threat: str) -> None:
+    row = re.findall(
+        rf"^\| {threat} \|.*$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE
+    )
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row[0])
+    assert named
     assert not [
         (path, name)
         for path, name in named
-        if f"def {name}(" not in (ROOT / path).read_text("utf-8")
+        if f"\ndef {name}(" not in (ROOT / path).read_text("utf-8")
     ]
 
 
