@@ -22,8 +22,11 @@ from conftest import TOKEN, Office, Ran
 
 from batch import cli
 from batch.register import troubles
+from batch.register.emulator import serve
 from batch.register.faults import Altered, Fault
+from batch.register.rehearsal import rehearsal_register
 from batch.register.routes import Endpoint
+from batch.register.trainees import Trainee
 from batch.submission import staging
 
 Submit = Callable[..., Ran]
@@ -115,6 +118,15 @@ def test_a_throttled_row_goes_again_and_the_429_is_no_attempt(
     (row,) = ran.rows("succeeded")
     assert (row["code"], row["attempts"], row["http_status"]) == ("deferred", "1", "200")
     assert ran.summary["requests"]["throttled"] == 1
+
+
+def test_a_token_of_a_few_letters_is_not_looked_for_in_answers(office: Office) -> None:
+    model = rehearsal_register([Trainee("abc")], rate_limit=None, token="a")
+    office.write("list.csv", ONE)
+    office.environment["DEFER_BATCH_API_TOKEN"] = "a"
+    with serve(model) as emulator:
+        ran = office.run("run", "list.csv", "--register", emulator.base_url)
+    assert ran.codes() == {2: "deferred"}
 
 
 def test_a_wrong_token_stops_before_anything_is_sent(
