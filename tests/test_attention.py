@@ -46,6 +46,12 @@ def test_numbers_that_overlap_are_explained() -> None:
     )
 
 
+def test_where_an_answer_was_lost_the_verdict_claims_no_more_than_is_known() -> None:
+    told = verdict(RUN, {"deferred": 3, "answer_lost": 2, "not_sent": 5})
+    assert told.sentence == "3 of 10 rows are known to be deferred; 7 need you."
+    assert told.more == "Of these, 7 are not settled yet; 2 of them may be deferred all the same."
+
+
 def groups(folder: Path, rows: Iterable[Row]) -> Attention:
     with journal_of(folder, rows) as journal:
         return attention(journal, RUN.run_id)

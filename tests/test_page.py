@@ -31,6 +31,8 @@ def test_nothing_on_the_page_comes_from_elsewhere(tmp_path: Path) -> None:
         "unprocessable.csv",
         "unresolved.csv",
         "results.xlsx",
+        "manifest.json",
+        "run.log",
     }
     assert not re.search(r"url\(|@import|<link|<img|<iframe", text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from batch.advice import FOR_INFORMATION, advice
@@ -22,6 +22,8 @@ _URGENT_FIRST = (
     Code.STATE_NOT_DEFERRABLE,
     Code.TRAINEE_NOT_FOUND,
 )
+
+_MAY_BE_DEFERRED = (Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +74,27 @@ def attention(ledger: Ledger, run_id: str) -> Attention:
 def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
     """Tell how many rows are deferred, how many need someone, and what else there is to know."""
     rows, deferred = sum(codes.values()), _count(codes, Outcome.SUCCEEDED)
-    unresolved, differing = _count(codes, Outcome.UNRESOLVED), codes.get(Code.ANSWER_DIFFERS, 0)
-    to_know = sum(codes.get(code, 0) for code in FOR_INFORMATION)
-    to_do = rows - deferred - to_know + differing
-    is_one = deferred <= 1
-    verb = ("was" if is_one else "were") if run.rehearsal else ("is" if is_one else "are")
-    told = f"{_of(deferred, rows)} {verb} deferred"
+    to_do = rows - deferred - _sum(codes, FOR_INFORMATION) + codes.get(Code.ANSWER_DIFFERS, 0)
+    verbs = ("was", "were") if run.rehearsal else ("is", "are")
+    told = f"{_of(deferred, rows)} {verbs[deferred > 1]} "
+    told += "known to be deferred" if _sum(codes, _MAY_BE_DEFERRED) else "deferred"
     if to_do:
         told += f"; {to_do:,} {'needs' if to_do == 1 else 'need'} you"
-    told = f"In this rehearsal, {told}." if run.rehearsal else f"{told[0].upper()}{told[1:]}."
-    more = []
-    if unresolved:
-        more.append(f"Of these, {unresolved:,} {_are(unresolved)} not settled yet.")
-    if differing:
-        counts = "counts" if differing == 1 else "count"
-        more.append(f"Of these, {differing:,} {counts} as deferred, but Register's answer differs.")
-    if to_know:
-        more.append(f"Besides, {to_know:,} {_are(to_know)} for your information.")
-    return Verdict(told, " ".join(more))
+    sentence = f"In this rehearsal, {told}." if run.rehearsal else f"{told[0].upper()}{told[1:]}."
+    return Verdict(sentence, " ".join(_more(codes)))
+
+
+def _more(codes: Mapping[str, int]) -> Iterator[str]:
+    """Give what the numbers alone do not tell: which of them overlap, and which are in doubt."""
+    doubtful = _sum(codes, _MAY_BE_DEFERRED)
+    if unresolved := _count(codes, Outcome.UNRESOLVED):
+        doubt = f"; {doubtful:,} of them may be deferred all the same" if doubtful else ""
+        yield f"Of these, {unresolved:,} {_are(unresolved)} not settled yet{doubt}."
+    if differing := codes.get(Code.ANSWER_DIFFERS, 0):
+        verb = "counts" if differing == 1 else "count"
+        yield f"Of these, {differing:,} {verb} as deferred, but Register's answer differs."
+    if to_know := _sum(codes, FOR_INFORMATION):
+        yield f"Besides, {to_know:,} {_are(to_know)} for your information."
 
 
 def _of(deferred: int, rows: int) -> str:
@@ -121,6 +126,10 @@ def _needing_attention(
                 yield row
     for outcome in (Outcome.UNRESOLVED, Outcome.NOT_FOUND, Outcome.UNPROCESSABLE):
         yield from ledger.rows(run_id, outcome)
+
+
+def _sum(codes: Mapping[str, int], some: Iterable[Code]) -> int:
+    return sum(codes.get(code, 0) for code in some)
 
 
 def _count(codes: Mapping[str, int], outcome: Outcome) -> int:
