@@ -141,3 +141,15 @@ def test_a_name_in_the_header_steers_nothing(read: Reading) -> None:
     with pytest.raises(UnusableFile) as refused:
         read("trainee_id,date\x1b[31m\n")
     assert refused.value.notes[0] == "found: trainee_id, date\ufffd[31m"
+
+
+def test_a_quote_within_a_name_takes_no_row_away(read: Reading) -> None:
+    told = read(f'trainee_id,defer_date,the "note\n{GOOD}b,2026-10-01,"x"\n')
+    assert told.file.columns[2] == 'the "note'
+    assert [row.row_number for row in told.rows] == [2, 3]
+
+
+def test_a_quoted_name_may_hold_line_ends(read: Reading) -> None:
+    told = read(f'trainee_id,defer_date,"a\nlong\r\nname"\n{GOOD}')
+    assert told.file.columns[2] == "a\nlong\r\nname"
+    assert [row.row_number for row in told.rows] == [2]

@@ -80,3 +80,8 @@ def test_a_row_swallowed_in_a_report_is_noticed(read: Reading) -> None:
     rows = f'a,2026-10-01,"ill,2,{tail}\nb,2026-10-01,sick",3,{tail}\n'
     with pytest.raises(UnusableFile, match="opens in row 2 swallows"):
         read(f"trainee_id,defer_date,defer_reason,{ADDED}\n{rows}")
+
+
+def test_a_row_swallowed_by_the_header_is_noticed(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="opens in row 1 swallows"):
+        read('trainee_id,defer_date,"note\na,2026-10-01,x\nb,2026-10-01,y"\n')

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,40 +61,40 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header line as found: its separator, its row, how many blank rows stand before it.
+    """The header as found: its names, its separator, its row, how many blank rows stand before it.
 
-    `line` is "" where the file has none.
+    `names` is empty where the file has none.
     """
 
-    line: str
+    names: list[str]
     separator: str
     row: int
     blank_rows_before: int
 
     def layout(self, path: Path) -> Layout:
         """Tell what the header names. Raises UnusableFile."""
-        if not self.line:
+        if not self.names:
             raise unusable(
                 path, "it has no header line", hint="`defer-batch template` prints the right one"
             )
-        return layout_of(path, _split(path, self.line, self.separator), self.separator)
+        return layout_of(path, self.names, self.separator)
 
 
 def find_header(path: Path, text: io.TextIOBase) -> Header:
-    """Read up to the header and no further. Raises UnusableFile where that is no text."""
+    """Read up to the header and no further. Raises UnusableFile where that cannot be read."""
     told: str | None = None
     row = blank_rows = 0
-    while line := _next_line(path, text):
+    lines = _lines(path, text)
+    for line in lines:
         row += 1
-        if row == 1:
-            line = line.removeprefix("\ufeff")  # of an encoding that was named without its mark
-            if sep := _SEP_LINE.fullmatch(line.strip("\r\n ")):
-                told = "\t" if sep[1] == "\\t" else sep[1]
-                continue
-        if line.strip(_NOTHING):
-            return Header(line, told or _separator_of(line), row, blank_rows)
-        blank_rows += 1
-    return Header("", told or SEPARATORS[0], row, blank_rows)
+        if row == 1 and (sep := _SEP_LINE.fullmatch(line.strip("\r\n "))):
+            told = "\t" if sep[1] == "\\t" else sep[1]
+        elif line.strip(_NOTHING) or line.count('"') % 2:
+            separator = told or _separator_of(line)
+            return Header(_names(path, line, lines, separator), separator, row, blank_rows)
+        else:
+            blank_rows += 1
+    return Header([], told or SEPARATORS[0], row, blank_rows)
 
 
 def layout_of(path: Path, header: list[str], separator: str) -> Layout:
@@ -153,33 +155,29 @@ def _separator_of(header: str) -> str:
     return max(SEPARATORS, key=columns_found)
 
 
-def _split(path: Path, line: str, separator: str) -> list[str]:
+def _names(path: Path, line: str, following: Iterator[str], separator: str) -> list[str]:
+    """Give the names; a quoted one may hold line ends, so that more lines belong to them."""
+    lines = itertools.chain([line], following)
     try:
-        return [
-            columns.unguarded(name)
-            for name in next(
-                csv.reader(io.StringIO(line, newline=""), delimiter=separator, strict=True)
-            )
-        ]
+        names = next(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error:
         raise unusable(
             path, "its header line has a quote that is wrong", hint="look at the first line"
         ) from None
+    return [columns.unguarded(name) for name in names]
 
 
-def _next_line(path: Path, text: io.TextIOBase) -> str:
-    """Give the next line; a quoted header name may hold line ends."""
-    line = text.readline(_LONGEST_LINE)
-    while (
-        line.count('"') % 2 and len(line) < _LONGEST_LINE and (more := text.readline(_LONGEST_LINE))
-    ):
-        line += more
-    if "\x00" in line:
-        raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
-    if len(line) >= _LONGEST_LINE and line[-1] not in "\r\n":
-        raise unusable(
-            path,
-            f"its header line is longer than {_LONGEST_LINE:,} characters",
-            hint="does a quote that opens there never close?",
-        )
-    return line
+def _lines(path: Path, text: io.TextIOBase) -> Iterator[str]:
+    """Give the lines as they are asked for, the first without a byte order mark."""
+    mark = "\ufeff"  # of an encoding that was named without one, such as utf-16-le
+    while line := text.readline(_LONGEST_LINE):
+        if "\x00" in line:
+            raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
+        if len(line) >= _LONGEST_LINE and line[-1] not in "\r\n":
+            raise unusable(
+                path,
+                f"its header line is longer than {_LONGEST_LINE:,} characters",
+                hint="does a quote that opens there never close?",
+            )
+        yield line.removeprefix(mark)
+        mark = ""

@@ -84,6 +84,7 @@ class CsvReader:
         try:
             header = find_header(path, self._text)
             self.layout = header.layout(path)
+            self._refuse_swallowed(header.names, header.row)
         except BaseException:
             self.close()
             raise
