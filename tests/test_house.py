@@ -116,6 +116,7 @@ PURE = (
     "register.meanings",
     "register.model",
     "submission.clocks",
+    "submission.forecast",
     "submission.pacing",
     "submission.settling",
     "submission.windows",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from batch.errors import Interrupted, SelfCheckFailed
 from batch.record import report
 from batch.record.journal import Journal
 from batch.register.client import Client
+from batch.register.meanings import Meaning
 from batch.rows import Code, Outcome, Settled
+from batch.submission.forecast import Forecast
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
 from batch.submission.run import Submission
@@ -80,21 +81,23 @@ class Session:
             run_no=self.run_no,
             give_up_after_seconds=self.terms.give_up_after_seconds,
         )
+        forecast = Forecast(plan.to_send, reads_first=plan.to_read_first)
         service.on_attempt = log.attempt
         service.on_trouble = self.watcher.warn
         await self._ask_first(service, stopping)
-        if stopping.reason is None and not self._is_confirmed(plan):
+        if stopping.reason is None and not self._is_confirmed(plan, service.pacer, forecast):
             return False
         # a run that was stopped before it sent anything stands in for no other
         self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
         log.begin(plan, self.journal)
         if stopping.reason is None:
-            await self._send(plan, service, stopping, log)
+            await self._send(plan, service, stopping, log, forecast)
         return True
 
-    def _is_confirmed(self, plan: Plan) -> bool:
+    def _is_confirmed(self, plan: Plan, pacer: Pacer, forecast: Forecast) -> bool:
+        seconds = pacer.seconds_for(forecast.requests_left, asyncio.get_running_loop().time())
         with raising():
-            return self.watcher.confirm(plan)
+            return self.watcher.confirm(replace(plan, seconds_needed=seconds))
 
     async def _ask_first(self, service: Service, stopping: Stopping) -> None:
         give_up = self.terms.give_up_after_seconds
@@ -116,14 +119,19 @@ class Session:
         service: Service,
         stopping: Stopping,
         log: Telling,
+        forecast: Forecast,
     ) -> None:
-        left = plan.to_send
-
         def on_settled(row_number: int, settled: Settled) -> None:
-            nonlocal left
-            left -= 1
+            forecast.settled()
             log.settled(row_number, settled)
             self.watcher.settled(settled)
+
+        def on_attempt(attempt_id: int, kind: str, row: int | None, meaning: Meaning) -> None:
+            if row is not None:
+                forecast.answered()
+            log.attempt(attempt_id, kind, row, meaning)
+
+        service.on_attempt = on_attempt
 
         submission = Submission(
             self.journal,
@@ -137,7 +145,7 @@ class Session:
         )
         self.watcher.begin(plan.to_send)
         beside = [
-            asyncio.ensure_future(self._tick(service.pacer, lambda: left)),
+            asyncio.ensure_future(self._tick(service.pacer, forecast)),
             asyncio.ensure_future(self._tell_of_the_end(stopping)),
         ]
         try:
@@ -155,13 +163,13 @@ class Session:
             "Ctrl-C leaves at once."
         )
 
-    async def _tick(self, pacer: Pacer, left: Callable[[], int]) -> None:
+    async def _tick(self, pacer: Pacer, forecast: Forecast) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
         while True:
             await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
             await self.journal.flush()
             now = asyncio.get_running_loop().time()
-            self.watcher.time_left(pacer.seconds_for(left(), now))
+            self.watcher.time_left(pacer.seconds_for(forecast.requests_left, now))
 
     def _pacer(self) -> Pacer:
         """Give the pacer, which remembers what was sent to this Register in its last period."""

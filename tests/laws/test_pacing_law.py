@@ -60,6 +60,20 @@ def test_the_wall_time_is_near_the_least_that_the_windows_allow() -> None:
     assert max(ratios) <= 1.15
 
 
+def test_the_time_left_is_within_a_tenth_of_the_truth_once_a_window_is_over() -> None:
+    off = []
+    for step in range(15):
+        server = Server(100, 60, 4.0 * step)
+        run = played(server, 500, seed=step)
+        first_edge = server.edge(server.window(0.0) + 1)
+        for now, told in run.estimates:
+            left = run.finished - now
+            if now >= first_edge and left >= 10.0:  # less is told in seconds anyway
+                off.append(abs(told - left) / left)
+    assert len(off) > 100
+    assert max(off) <= 0.1
+
+
 def test_two_runs_behind_one_address_both_finish_in_time() -> None:
     server = Server(100, 60, 20.0)
     latencies = [Latency(random.Random(seed)) for seed in (1, 2)]
