@@ -32,7 +32,9 @@ def shown_at_a_terminal(office: Office, *arguments: str, columns: int = 80) -> s
     ours, theirs = pseudo_terminal(columns)
     streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     command = [sys.executable, "-m", "batch", *arguments]
-    with subprocess.Popen(command, cwd=office.folder, env=office._environment(), **streams):
+    environment = office._environment()
+    environment.pop("COLUMNS", None)  # or it would count for more than the terminal
+    with subprocess.Popen(command, cwd=office.folder, env=environment, **streams):
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # the other end has been closed
