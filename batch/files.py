@@ -1,19 +1,16 @@
-"""Private files and folders, whole or not at all: the one place with calls of one system only."""
+"""Files and folders, private and whole, or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from batch import systems
 from batch.errors import UsageProblem
-
-_POSIX = os.name == "posix"
 
 
 def make_private_folder(folder: Path) -> None:
@@ -27,7 +24,7 @@ def make_private_folder(folder: Path) -> None:
 
 def refuse_shared_folder(folder: Path) -> None:
     """Raise UsageProblem where other users could put or replace files in the folder."""
-    if _POSIX and folder.exists() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if folder.exists() and systems.can_be_written_by_others(folder):
         raise UsageProblem(
             f"cannot write reports into {folder}: other users can write to that folder",
             hint=f"`chmod go-w {folder}`, or choose another with --reports-dir",
@@ -37,8 +34,7 @@ def refuse_shared_folder(folder: Path) -> None:
 def make_private_file(path: Path) -> None:
     """Make an empty file for this user alone (0600), or narrow the one that is there."""
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    if _POSIX:
-        path.chmod(0o600)
+    systems.keep_for_owner(path)
 
 
 @contextlib.contextmanager
@@ -51,20 +47,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
-        _sync_folder(path.parent)
+        systems.sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    if _POSIX:  # Windows cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def as_text(name: str) -> str:
@@ -77,8 +64,4 @@ def as_text(name: str) -> str:
 
 def state_folder() -> Path:
     """Give this user's folder for what outlives a command, whatever the reports folder."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    else:
-        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "defer-batch"
+    return systems.state_home() / "defer-batch"

@@ -17,7 +17,7 @@ LAYERS = (
     ("intake", "register", "record"),
     ("columns", "files", "lines", "logs", "advice"),
     ("rows",),
-    ("errors", "words"),
+    ("errors", "systems", "words"),
 )
 OWNERS = {
     "dotenv": {"settings"},
@@ -128,3 +128,32 @@ PURE = (
 def test_the_pure_rooms_import_no_third_party_and_no_io(name: str) -> None:
     parties = {other.split(".")[0] for other in imported(MODULES[name])}
     assert not parties & {*OWNERS, "asyncio", "os", "pathlib", "socket", "time"}
+
+
+OF_ONE_SYSTEM = {
+    "modules": {"fcntl", "grp", "msvcrt", "posix", "pty", "pwd", "resource", "termios", "winreg"},
+    "os": {"O_DIRECTORY", "O_NOFOLLOW", "chown", "fchmod", "fork", "getegid", "geteuid", "getgid"}
+    | {"getuid", "killpg", "mkfifo", "name", "setsid", "statvfs", "uname"},
+    "platform": {"system"},
+    "signal": {"SIGALRM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "alarm", "pause"},
+    "socket": {"AF_UNIX", "SO_LINGER", "SO_REUSEADDR", "SO_REUSEPORT"},
+    "sys": {"getwindowsversion", "platform"},
+}
+"""What some system has not, or means otherwise, and which system it is."""
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "systems"])
+def test_only_one_room_knows_which_system_this_is(name: str) -> None:
+    tree = MODULES[name]
+    asked = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.attr in OF_ONE_SYSTEM.get(node.value.id, ())
+    }
+    signals = {
+        n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and "_signal_handler" in n.attr
+    }
+    assert not asked | {other for other in imported(tree) if other in OF_ONE_SYSTEM["modules"]}
+    assert not signals, "event loops on Windows have none"

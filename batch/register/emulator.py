@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -15,6 +14,7 @@ import uvicorn
 from starlette.routing import Mount, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from batch import systems
 from batch.register.faults import Fault, FaultPlan
 from batch.register.gateway import Emulator
 from batch.register.model import Register
@@ -58,8 +58,7 @@ def _listening(port: int) -> socket.socket:
     # Named so, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        systems.allow_port_again(listener)
         listener.bind((_HOST, port))
     except BaseException:
         listener.close()

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
+from batch import systems
 from batch.register import faults
 from batch.register.faults import Fault, FaultPlan, Given
 from batch.register.meanings import Reply
@@ -29,8 +27,6 @@ from batch.rows import folded
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-_LINGER = "hh" if os.name == "nt" else "ii"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +197,7 @@ class _Exchange:
     async def _cut(self, *, reset: bool = False) -> None:
         """End the connection; what was written still goes out, unless it is reset."""
         if reset:
-            connection = self._transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
+            systems.reset_when_closed(self._transport.get_extra_info("socket"))
             self._transport.abort()
         else:
             self._transport.close()

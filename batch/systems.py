@@ -1,0 +1,55 @@
+"""Where operating systems differ: the only room that asks which one this is.
+
+What one system has and another has not stands here, and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+
+_POSIX = os.name == "posix"
+
+
+def can_be_written_by_others(folder: Path) -> bool:
+    """Tell whether other users can put or replace files in the folder; not known of Windows."""
+    return _POSIX and bool(folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def keep_for_owner(path: Path) -> None:
+    """Give a file the mode 0600; on Windows its folder decides who may read it."""
+    if _POSIX:
+        path.chmod(0o600)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's entries on disk once this returns; Windows cannot open a folder."""
+    if _POSIX:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def state_home() -> Path:
+    """Give the folder in which this user's programs keep what outlives them."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
+def allow_port_again(listener: socket.socket) -> None:
+    """Let a port that has just been given up be taken; on Windows two servers would share it."""
+    if _POSIX:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def reset_when_closed(connection: socket.socket) -> None:
+    """Have the other end see a reset, not an end; `struct linger` has two sizes."""
+    linger = struct.pack("ii" if _POSIX else "hh", 1, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
