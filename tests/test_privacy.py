@@ -13,6 +13,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -264,6 +265,20 @@ def test_a_token_is_kept_out_however_a_server_writes_it(
         ran = office.run(*asking(emulator))
     assert ran.codes() == {2: "refused_by_register"}
     assert b"s3cret" not in b"".join(content for _, content in left_behind(office, ran))
+
+
+def test_a_killed_run_leaves_nothing_more(serving: Callable[..., Any], office: Office) -> None:
+    office.write("list.csv", listing("refused", "slow"))
+    faults_met = (*OF_ONE_ROW["refused"], troubles.hanging("slow"))
+    with serving(*faults_met, known=["refused", "slow"]) as emulator:
+        process = office.start(*asking(emulator))
+        while len(emulator.received(Endpoint.DEFER)) < 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        out, err = process.communicate()
+    names = {path.name for path in office.folder.rglob("*")}
+    assert {"journal.db-wal", "run.log", "journal.db.holder.json"} <= names
+    assert leaks(office, Ran(process.returncode, out, err, office.reports)) == set()
 
 
 def test_a_terminal_shows_nothing_of_it_either(serving: Callable[..., Any], office: Office) -> None:
