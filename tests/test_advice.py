@@ -13,6 +13,6 @@ def test_each_code_has_one_sentence_of_advice(code: Code) -> None:
     assert advice(code).endswith(".")
 
 
-@pytest.mark.parametrize("code", FOR_INFORMATION)
+@pytest.mark.parametrize("code", sorted(FOR_INFORMATION))
 def test_what_is_for_information_asks_for_nothing(code: Code) -> None:
     assert advice(code).startswith("Nothing")
