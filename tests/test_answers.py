@@ -228,14 +228,25 @@ def test_a_refusal_that_repeats_much_of_the_reason_is_not_quoted(said: str, told
     assert meaning_of_defer(reply(422, errors(said)), deferral).words == told
 
 
-@pytest.mark.parametrize("said", ["Illness of… is rude", "no: a parent", "lness of a"])
+@pytest.mark.parametrize("said", ["Illness of… is rude", "no: a parent", "lness of", "a parent"])
 def test_a_refusal_that_repeats_part_of_the_reason_is_not_quoted(said: str) -> None:
     assert meaning_of_defer(reply(422, errors(said)), OURS).words == "refused it (422)"
 
 
-def test_a_refusal_that_shares_a_short_word_with_the_reason_is_quoted() -> None:
-    said = "Defer date can't follow its parent"
+@pytest.mark.parametrize("said", ["Defer date can't follow its parent", "lness o"])
+def test_a_refusal_that_shares_a_short_word_with_the_reason_is_quoted(said: str) -> None:
     assert meaning_of_defer(reply(422, errors(said)), OURS).words == f"refused it: {said}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("x", "refused it (422)"), ("", "refused it: no x"), (None, "refused it: no x")],
+)
+def test_the_shortest_reason_is_not_quoted_and_none_hides_nothing(
+    reason: str | None, told: str
+) -> None:
+    deferral = Deferral("abc", "2026-10-01", reason)
+    assert meaning_of_defer(reply(422, errors("no x")), deferral).words == told
 
 
 def test_of_another_answer_nothing_is_quoted() -> None:
@@ -249,9 +260,9 @@ def test_control_characters_are_not_quoted() -> None:
 
 
 def test_the_request_id_is_kept_only_if_it_is_one() -> None:
-    given = ("5e0f3a-1c", "Jane Doe", "Jane-Doe", "1")
+    given = ("5e0f3a-1c", "5E0F3A-1C", "Jane Doe", "Jane-Doe", "1")
     kept = [meaning_of_defer(reply(500, x_request_id=each), OURS).request_id for each in given]
-    assert kept == ["5e0f3a-1c", None, None, None]
+    assert kept == ["5e0f3a-1c", "5E0F3A-1C", None, None, None]
 
 
 def test_the_servers_second_is_read_from_date() -> None:
