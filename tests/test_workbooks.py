@@ -202,14 +202,22 @@ def test_a_workbook_behind_a_password_is_told(read: Reading) -> None:
         read(b"\xd0\xcf\x11\xe0 and so on", "list.xlsx")
 
 
-def test_a_sheet_with_a_document_type_is_refused(read: Reading, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "before", "after"),
+    [
+        ("xl/worksheets/sheet1.xml", b"<worksheet", b'<!DOCTYPE x [<!ENTITY y "z">]><worksheet'),
+        ("xl/worksheets/sheet1.xml", b"<sheetData>", b"<sheetData"),
+        ("xl/workbook.xml", b"<sheet ", b"<shoot "),
+    ],
+)
+def test_a_workbook_with_a_damaged_part_is_refused(
+    read: Reading, tmp_path: Path, part: str, before: bytes, after: bytes
+) -> None:
     content = io.BytesIO(sheet_of(tmp_path, ("abc", "2026-10-01", "x")))
     made = io.BytesIO()
     with zipfile.ZipFile(content) as whole, zipfile.ZipFile(made, "w") as changed:
         for name in whole.namelist():
             data = whole.read(name)
-            if name.endswith("sheet1.xml"):
-                data = b'<!DOCTYPE x [<!ENTITY y "z">]>' + data
-            changed.writestr(name, data)
+            changed.writestr(name, data.replace(before, after) if name == part else data)
     with pytest.raises(UnusableFile, match="not a workbook that can be read"):
         read(made.getvalue(), "list.xlsx")

@@ -80,11 +80,15 @@ class WorkbookReader:
         date_at = self.layout.places[columns.DEFER_DATE]
         for column, (kind, stored) in cells.items():
             place = column - self.layout.first_column
+            if kind is Kind.UNCALCULATED:
+                continue
+            if not 0 <= place < len(record):  # fastexcel saw another sheet than we
+                raise _broken(self._path)
             if kind is Kind.BOOLEAN:
                 record[place] = record[place].upper()
             elif kind is Kind.ERROR:
                 record[place] = stored
-            elif kind is Kind.NUMBER and place == date_at:
+            elif place == date_at:
                 record[place] = _MIDNIGHT.sub(r"\1", record[place])
         return record
 
@@ -189,6 +193,7 @@ def _loaded(path: Path, data: bytes, sheet: str | None) -> tuple[str, int, Any]:
         ) from None
     try:
         workbook = fastexcel.read_excel(data)
+        first, *_ = workbook.sheet_names
     except Exception:  # noqa: BLE001 — whatever the library says of a broken file
         raise _broken(path) from None
     if sheet is not None and sheet not in workbook.sheet_names:
@@ -198,7 +203,7 @@ def _loaded(path: Path, data: bytes, sheet: str | None) -> tuple[str, int, Any]:
             notes=("found: " + ", ".join(workbook.sheet_names),),
             hint="name one of these with --sheet",
         )
-    chosen = workbook.sheet_names[0] if sheet is None else sheet
+    chosen = first if sheet is None else sheet
     try:
         loaded = workbook.load_sheet(chosen, header_row=None, skip_rows=0, dtypes="string")
         first_column = min((c.absolute_index for c in loaded.available_columns()), default=0)
