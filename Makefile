@@ -32,6 +32,7 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	$(BIN)/python tests/laws/simulation.py 0 $(SEEDS)
+	$(BIN)/python tests/laws/fuzzing.py
 	$(BIN)/python tests/soak/soak.py
 
 # Exits 1 where something is known against a pinned package, and 3 where that cannot be looked up.
