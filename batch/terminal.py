@@ -208,13 +208,19 @@ def summary_lines(finished: Finished) -> list[str]:
     if run.repairs:
         lines.append(f"  repaired while reading: {repair_list(run.repairs)}")
     for code, numbers, message, count in finished.problems:
-        lines += ["", f"{code}: {row_list(numbers, count)}", f"  e.g. {message}"]
-        lines.append(f"  what to do: {advice(Code(code))}")
+        lines += ["", f"{code}: {row_list(numbers, count)}"]
+        if not _is_said_of_all(message, run.notices):
+            lines += [f"  e.g. {message}", f"  what to do: {advice(Code(code))}"]
     lines += _hunch(finished)
     if run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
         lines.append(f"`defer-batch resume {run.run_id}` carries on.")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
+
+
+def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
+    """Tell whether a notice says of every date what the message says of one."""
+    return any(message.endswith(notice.removeprefix("Every date")) for notice in notices)
 
 
 def _hunch(finished: Finished) -> list[str]:

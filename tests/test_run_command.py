@@ -452,6 +452,7 @@ def test_blank_rows_and_what_is_wrong_with_every_date_are_in_the_summary(
     (notice,) = ran.summary["notices"]
     assert notice.startswith("Every date looks like day/month/year")
     assert ran.out.index(notice) < ran.out.index("unprocessable")
+    assert ran.out.count("--date-format dmy") == 1
     assert "blank rows skipped: 1" in ran.out
     assert ran.summary["blank_rows"] == 1
 

@@ -136,7 +136,10 @@ def test_an_error_is_a_problem_of_its_row(read: Reading, tmp_path: Path) -> None
         4: ["wrong_number_of_values"],
     }
     assert told.rows[0].values == ("#REF!", "#N/A", "")
-    assert told.messages[0] == "A2 holds #REF!: mend its formula."
+    assert told.messages[:2] == [
+        "The id's formula gave #REF!: mend it.",
+        "The date's formula gave #N/A: mend it.",
+    ]
 
 
 def test_a_formula_without_a_value_is_a_problem_of_its_row(read: Reading, tmp_path: Path) -> None:
@@ -155,7 +158,7 @@ def test_a_formula_without_a_value_is_a_problem_of_its_row(read: Reading, tmp_pa
         3: ["wrong_number_of_values"],
         5: ["wrong_number_of_values"],
     }
-    assert "A2 holds a formula that was never calculated" in told.messages[0]
+    assert told.messages[0].startswith("The id's formula was never calculated")
 
 
 def test_a_text_that_shows_midnight_is_no_date(read: Reading, tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_the_sha256_of_a_workbook_is_of_the_bytes_that_were_read(
 
 def test_a_sheet_may_begin_right_of_column_a(read: Reading, tmp_path: Path) -> None:
     told = read(sheet_of(tmp_path, (123, "2026-10-01", "x"), first_column=3), "list.xlsx")
-    assert told.messages[0].startswith("C2 holds a number (123)")
+    assert told.messages[0].startswith("The id's cell holds a number (123)")
     assert told.file.layout.cell(2, 2) == "E2"
 
 

@@ -9,4 +9,4 @@ from batch.errors import UnusableFile
 
 def unusable(path: Path, why: str, *, hint: str = "", notes: tuple[str, ...] = ()) -> UnusableFile:
     """Give the error that says why a file cannot be used."""
-    return UnusableFile(f"cannot use {path.name}: {why}", hint=hint, notes=notes)
+    return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)

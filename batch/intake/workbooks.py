@@ -64,7 +64,7 @@ class WorkbookReader:
                 self.blank_rows += 1
                 continue
             record = without_empty_surplus(record, self.layout)
-            yield number, record, tuple(problems_of(cells, self.layout, record, number))
+            yield number, record, tuple(problems_of(cells, self.layout, record))
 
     def _all_rows(self) -> Iterator[tuple[int, tuple[str | None, ...], Cells]]:
         """Give each row with its cells; the values end where only formulas without any follow."""
@@ -121,49 +121,43 @@ class WorkbookReader:
         )
 
 
-def problems_of(
-    cells: Cells, layout: Layout, record: list[str], row_number: int
-) -> Iterator[Problem]:
+def problems_of(cells: Cells, layout: Layout, record: list[str]) -> Iterator[Problem]:
     """Give what is wrong with a row because of what its cells are."""
     for known, place in layout.places.items():
         kind, _ = cells.get(layout.first_column + place, (None, ""))
-        if kind is None:
-            continue
-        told = _problem(known, kind, quoted(record[place]), layout.cell(place, row_number))
+        told = None if kind is None else _problem(known, kind, quoted(record[place]))
         if told is not None:
             code, message = told
             yield Problem(code, layout.own[place], message)
 
 
-def _problem(known: str, kind: Kind, shown: str, cell: str) -> tuple[Code, str] | None:
+def _problem(known: str, kind: Kind, shown: str) -> tuple[Code, str] | None:
+    """Tell what a cell is wrong for; a reason has no code for that but the row's."""
     match known, kind:
-        case columns.DEFER_REASON, Kind.ERROR:
-            return (
-                Code.WRONG_NUMBER_OF_VALUES,
-                f"{cell} holds an error, no reason: mend its formula.",
-            )
-        case columns.DEFER_REASON, Kind.UNCALCULATED:
-            return Code.WRONG_NUMBER_OF_VALUES, f"{cell} {_UNCALCULATED}"
-        case columns.TRAINEE_ID, Kind.NUMBER | Kind.BOOLEAN:
-            what = "a number" if kind is Kind.NUMBER else "TRUE or FALSE"
-            return Code.MALFORMED_TRAINEE_ID, (
-                f"{cell} holds {what} ({shown}), and an id is text, or its leading zeros are lost: "
-                "format the column as text, and write the id again."
-            )
+        case columns.TRAINEE_ID, Kind.NUMBER:
+            why = f"The id's cell holds a number ({shown}), which loses leading zeros"
+            return Code.MALFORMED_TRAINEE_ID, f"{why}: {_AS_TEXT}"
+        case columns.TRAINEE_ID, Kind.BOOLEAN:
+            return Code.MALFORMED_TRAINEE_ID, f"The id's cell holds {shown}, no text: {_AS_TEXT}"
         case columns.TRAINEE_ID, Kind.ERROR:
-            return Code.MALFORMED_TRAINEE_ID, f"{cell} holds {shown}: mend its formula."
+            return Code.MALFORMED_TRAINEE_ID, f"The id's formula gave {shown}: mend it."
         case columns.TRAINEE_ID, Kind.UNCALCULATED:
-            return Code.MISSING_TRAINEE_ID, f"{cell} {_UNCALCULATED}"
+            return Code.MISSING_TRAINEE_ID, f"The id's {_UNCALCULATED}"
         case columns.DEFER_DATE, Kind.ERROR:
-            return Code.INVALID_DEFER_DATE, f"{cell} holds {shown}: mend its formula."
+            return Code.INVALID_DEFER_DATE, f"The date's formula gave {shown}: mend it."
         case columns.DEFER_DATE, Kind.UNCALCULATED:
-            return Code.MISSING_DEFER_DATE, f"{cell} {_UNCALCULATED}"
+            return Code.MISSING_DEFER_DATE, f"The date's {_UNCALCULATED}"
+        case columns.DEFER_REASON, Kind.ERROR:
+            return Code.WRONG_NUMBER_OF_VALUES, "The reason's formula gave an error: mend it."
+        case columns.DEFER_REASON, Kind.UNCALCULATED:
+            return Code.WRONG_NUMBER_OF_VALUES, f"The reason's {_UNCALCULATED}"
         case _:
             return None
 
 
+_AS_TEXT = "format the column as text, and write the id again."
 _UNCALCULATED = (
-    "holds a formula that was never calculated: open the workbook in Excel, save it, run it again."
+    "formula was never calculated: open the workbook in Excel, save it, and run it again."
 )
 
 
