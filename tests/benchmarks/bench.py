@@ -8,19 +8,19 @@ import os
 import platform
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
 
+import peers
 from throttling import Latency, Run, Server, World, least_seconds, played
 
 from batch.submission.pacing import Pacer
@@ -43,6 +43,7 @@ def main() -> None:
     """Measure everything; print the table, and write it down with the machine."""
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
+        peers.ENVIRONMENT["XDG_STATE_HOME"] = folder
         for measure in (pacing, throughput, checking, start_up, memory):
             for line in measure(Path(folder)):
                 print(f"{line.what:<78} {line.figure:>10}   {line.limit}", flush=True)
@@ -87,21 +88,22 @@ def pacing(folder: Path) -> Iterator[Line]:
 
 
 def throughput(folder: Path) -> Iterator[Line]:
-    """The real command, durable and reported, against a bare httpx loop on the same server."""
-    with serving() as url:
-        bare, ours, curl = [], [], []
-        for turn in range(3):
+    """The real command, durable and reported, against other ways to send the same rows."""
+    with peers.serving() as url:
+        pairs = []
+        for turn in range(5):
             plain = written(folder / f"bare{turn}.csv", f"bare{turn}x")
-            bare.append(timed(partial(bare_run, url, plain)))
             path = written(folder / f"run{turn}.csv", f"run{turn}x")
-            ours.append(timed(partial(submitted, url, path, folder / f"r{turn}")))
-            if shutil.which("curl"):
-                curl.append(timed(partial(curled, url, f"curl{turn}x", folder)))
-        ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
-        yield Line(f"{ROWS} rows unpaced: run over a bare httpx loop", f"{ratio:.2f}", "1.5")
-        if curl:
-            ratio = statistics.median(a / b for a, b in zip(ours, curl, strict=True))
-            yield Line(f"{ROWS} rows unpaced: run over curl --parallel", f"{ratio:.2f}", "")
+            bare = spent(peers.bare(url, plain)).seconds
+            pairs.append((spent(peers.ours(url, path, folder / f"r{turn}")).seconds, bare))
+        figure = f"{statistics.median(ours / bare for ours, bare in pairs):.2f}"
+        yield Line(f"{ROWS} rows unpaced: run over a bare httpx loop", figure, "1.5")
+        ours = statistics.median(ours for ours, _ in pairs)
+        for name, command in peers.OTHERS.items():
+            if shutil.which(name):
+                path = written(folder / f"{name}.csv", name)
+                theirs = spent(command(url, path, folder)).seconds
+                yield Line(f"{ROWS} rows unpaced: run over {name}", f"{ours / theirs:.2f}", "")
 
 
 def checking(folder: Path) -> Iterator[Line]:
@@ -110,8 +112,8 @@ def checking(folder: Path) -> Iterator[Line]:
     read = [sys.executable, "-c", f"import polars; polars.read_csv({str(path)!r})"]
     check = [sys.executable, "-m", "batch", "check", str(path)]
     pairs = [(spent(check), spent(read)) for _ in range(3)]
-    ratio = statistics.median(ours[0] / theirs[0] for ours, theirs in pairs)
-    peak = statistics.median(ours[1] / theirs[1] for ours, theirs in pairs)
+    ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
+    peak = statistics.median(ours.peak_kb / theirs.peak_kb for ours, theirs in pairs)
     yield Line("check of a million rows: time over polars.read_csv", f"{ratio:.2f}", "6")
     yield Line("check of a million rows: peak memory over polars.read_csv", f"{peak:.2f}", "1")
 
@@ -121,100 +123,67 @@ def start_up(folder: Path) -> Iterator[Line]:
     path = written(folder / "hundred.csv", "h", rows=100)
     check = [sys.executable, "-m", "batch", "check", str(path)]
     bare = [sys.executable, "-c", "import polars, httpx, pydantic, structlog"]
-    ratio = statistics.median(spent(check)[0] / spent(bare)[0] for _ in range(7))
-    yield Line("check of a hundred rows over bare imports", f"{ratio:.2f}", "1.3")
-    with serving() as url:
-        ratios = []
-        for turn in range(5):
-            one = written(folder / f"one{turn}.csv", f"one{turn}x", rows=100)
-            began = time.time()
-            submitted(url, one, folder / f"s{turn}")
-            log = next((folder / f"s{turn}").glob("2*/run.log")).read_text(encoding="utf-8")
-            first = log.split('"timestamp": "', 1)[1].split('"', 1)[0]
-            until = dt.datetime.fromisoformat(first).timestamp() - began
-            ratios.append(until / spent(bare)[0])
-    figure = f"{statistics.median(ratios):.2f}"
-    yield Line("start of run to its first answer over bare imports", figure, "1.3")
+    spent(check), spent(bare)  # so that everything is compiled
+    checks = [spent(check).seconds / spent(bare).seconds for _ in range(9)]
+    yield Line("check of a hundred rows over bare imports", _median(checks), "1.3")
+    starts = [until_asked(path, folder / f"s{turn}") / spent(bare).seconds for turn in range(9)]
+    yield Line("start of run to its first request over bare imports", _median(starts), "1.3")
 
 
 def memory(folder: Path) -> Iterator[Line]:
-    """What 100,000 rows take more than 100 to stage and report; sending is not measured here."""
-    few = written(folder / "few.csv", "few", rows=100, date="")
-    many = written(folder / "many.csv", "many", rows=100_000, date="")
-    run = [sys.executable, "-m", "batch", "run"]
-    peaks = [
-        spent(
-            [*run, str(path), "--register", "emulator", "--reports-dir", str(folder / path.stem)]
-        )[1]
-        for path in (few, many)
-    ]
-    figure = f"{(peaks[1] - peaks[0]) / 1024:.0f} MB"
-    yield Line("peak memory of 100,000 rows over 100: staged and reported, none sent", figure, "")
+    """What a run of 100,000 rows, sent and reported, takes more than one of 100."""
+    with peers.serving() as url:
+        peaks = {}
+        for rows in (100, 100_000):
+            path = written(folder / f"m{rows}.csv", f"m{rows}x", rows=rows)
+            peaks[rows] = spent(peers.ours(url, path, folder / f"m{rows}")).peak_kb
+    figure = f"{(peaks[100_000] - peaks[100]) / 1024:.0f} MB"
+    yield Line("peak memory of a run of 100,000 rows over one of 100", figure, "64 MB")
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Give how long some work takes, in seconds."""
+@dataclass(frozen=True)
+class Spent:
+    """What a command took."""
+
+    seconds: float
+    peak_kb: int
+
+
+def spent(command: list[str]) -> Spent:
+    """Run a command to its end; raises where it failed, for then it measures nothing."""
     began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def spent(command: list[str]) -> tuple[float, int]:
-    """Give a command's wall seconds and its peak memory in KB."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - began, usage.ru_maxrss
-
-
-SERVER = """
-import time
-from batch.register.emulator import serve
-from batch.register.rehearsal import rehearsal_register
-register = rehearsal_register((), accepts_unknown=lambda _: True, rate_limit=None)
-with serve(register, kept=0) as emulator:
-    print(emulator.base_url, flush=True)
-    time.sleep(900)
-"""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Serve an emulator from a process of its own, so that both sides have a core."""
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.kill()
-
-
-def bare_run(url: str, path: Path) -> None:
-    """Send the rows as plainly as httpx can, from a process of its own like ours."""
-    subprocess.run([sys.executable, str(HERE / "bare.py"), url, str(path)], check=True)
-
-
-def submitted(url: str, path: Path, reports: Path) -> None:
-    """Run the real command, unpaced."""
-    command = [sys.executable, "-m", "batch", "run", str(path), "--register", url]
-    environment = os.environ | {"DEFER_BATCH_API_TOKEN": "x", "XDG_STATE_HOME": str(reports)}
-    options = ["--rate-limit", "none", "--reports-dir", str(reports)]
-    subprocess.run([*command, *options], env=environment, check=True, capture_output=True)
-
-
-def curled(url: str, prefix: str, folder: Path) -> None:
-    """Send the same requests with curl, ten at once."""
-    config = folder / f"{prefix}.curl"
-    entries = (
-        f'url = "{url}/api/v2025.0/trainees/{prefix}{number:05}/defer"\n'
-        'header = "Authorization: Bearer x"\nheader = "Content-Type: application/json"\n'
-        'data = "{\\"data\\": {\\"defer_date\\": \\"2026-10-01\\"}}"\noutput = "/dev/null"\n'
-        for number in range(ROWS)
+    process = subprocess.Popen(
+        command, env=peers.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    config.write_text("next\n".join(entries), encoding="utf-8")
-    command = ["curl", "--silent", "--parallel", "--parallel-max", "10", "--config", str(config)]
-    subprocess.run(command, check=True, capture_output=True)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
+    return Spent(seconds, usage.ru_maxrss)
+
+
+def until_asked(path: Path, reports: Path) -> float:
+    """Give the seconds from the start of a run to the first byte that it sends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        began = time.perf_counter()
+        with subprocess.Popen(
+            peers.ours(url, path, reports),
+            env=peers.ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)
+                seconds = time.perf_counter() - began
+                process.kill()
+    return seconds
+
+
+def _median(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f}"
 
 
 def written(path: Path, prefix: str, *, rows: int = ROWS, date: str = "2026-10-01") -> Path:

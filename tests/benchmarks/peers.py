@@ -1,0 +1,107 @@
+"""Other ways to send the same rows to the same server, and what they took."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+} | {"DEFER_BATCH_API_TOKEN": "x"}
+"""As users have it: what is imported is compiled once, not at each start."""
+
+_BODY = '{"data": {"defer_date": "2026-10-01"}}'
+_SERVER = """
+import time
+from batch.register.emulator import serve
+from batch.register.rehearsal import rehearsal_register
+register = rehearsal_register((), accepts_unknown=lambda _: True, rate_limit=None)
+with serve(register, kept=0) as emulator:
+    print(emulator.base_url, flush=True)
+    time.sleep(3600)
+"""
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve an emulator from a process of its own, so that both sides have a core."""
+    command = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def bare(url: str, path: Path) -> list[str]:
+    """Give the command that sends the rows as plainly as httpx can."""
+    return [sys.executable, str(HERE / "bare.py"), url, str(path)]
+
+
+def ours(url: str, path: Path, reports: Path) -> list[str]:
+    """Give the real command, unpaced."""
+    command = [sys.executable, "-m", "batch", "run", str(path), "--register", url]
+    return [*command, "--rate-limit", "none", "--reports-dir", str(reports)]
+
+
+def curl(url: str, path: Path, _: Path) -> list[str]:
+    """Give curl, ten at once."""
+    config = path.with_suffix(".curl")
+    entries = (
+        f'url = "{url}/api/v2025.0/trainees/{trainee_id}/defer"\n'
+        'header = "Authorization: Bearer x"\nheader = "Content-Type: application/json"\n'
+        f"data = {json.dumps(_BODY)}\n"
+        'output = "/dev/null"\n'
+        for trainee_id in _ids(path)
+    )
+    config.write_text("next\n".join(entries), encoding="utf-8")
+    return ["curl", "--silent", "--parallel", "--parallel-max", "10", "--config", str(config)]
+
+
+def parallel(url: str, path: Path, _: Path) -> list[str]:
+    """Give GNU parallel, which starts one curl a row, ten at once."""
+    ids = path.with_suffix(".ids")
+    ids.write_text("\n".join(_ids(path)), encoding="utf-8")
+    one = (
+        "curl -s -o /dev/null -H 'Authorization: Bearer x' -H 'Content-Type: application/json'"
+        f" -d '{_BODY}' {url}/api/v2025.0/trainees/{{}}/defer"
+    )
+    return ["parallel", "--will-cite", "-j", "10", "-a", str(ids), one]
+
+
+def newman(url: str, path: Path, _: Path) -> list[str]:
+    """Give newman, which sends one row after another."""
+    request = {
+        "method": "POST",
+        "url": f"{url}/api/v2025.0/trainees/{{{{trainee_id}}}}/defer",
+        "header": [
+            {"key": "Authorization", "value": "Bearer x"},
+            {"key": "Content-Type", "value": "application/json"},
+        ],
+        "body": {"mode": "raw", "raw": _BODY},
+    }
+    schema = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+    collection = {
+        "info": {"name": "defer", "schema": schema},
+        "item": [{"name": "defer", "request": request}],
+    }
+    told = path.with_suffix(".json")
+    told.write_text(json.dumps(collection), encoding="utf-8")
+    return ["newman", "run", str(told), "-d", str(path), "--silent"]
+
+
+OTHERS = {"curl": curl, "parallel": parallel, "newman": newman}
+"""By the program that has to be installed."""
+
+
+def _ids(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row["trainee_id"] for row in csv.DictReader(file)]
