@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from batch import systems
 from batch.rows import Code
+
+DEFAULT_REPORTS_DIR = "reports"
 
 _ADVICE = {
     Code.DEFERRED: "Nothing.",
@@ -30,6 +35,14 @@ _ADVICE = {
 
 FOR_INFORMATION = frozenset({Code.DUPLICATE_ROW, Code.ALREADY_DEFERRED, Code.REINSTATED_SINCE})
 """Codes of rows that are not deferred by this run, and most often should not be."""
+
+
+def resume_command(run_id: str, reports_dir: Path) -> str:
+    """Give the command that carries on with a run, wherever its reports folder is."""
+    command = f"defer-batch resume {run_id}"
+    if reports_dir == Path(DEFAULT_REPORTS_DIR):
+        return command
+    return f"{command} --reports-dir {systems.as_argument(reports_dir)}"
 
 
 def advice(code: Code) -> str:

@@ -295,11 +295,12 @@ def resume(
 @app.command()
 def runs(reports_dir: Reports = None, as_json: AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
+    from batch.listing import runs_lines  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission import history  # noqa: PLC0415
 
     listed = history.runs(Settings.load(reports_dir=reports_dir).reports_dir)
-    _show_either(listed, history.table(listed), as_json=as_json)
+    _show_either(listed, runs_lines(listed), as_json=as_json)
 
 
 @app.command()
@@ -419,6 +420,7 @@ def _show_either(content: object, lines: list[str], *, as_json: bool) -> None:
 def _show(finished: Any, *, as_json: bool) -> NoReturn:
     """Print a run's summary, and its manifest's SHA-256 as the last line; exit as it says."""
     from batch.record.report import NO_RUN  # noqa: PLC0415
+    from batch.rows import REHEARSAL  # noqa: PLC0415
     from batch.terminal import say, summary_lines  # noqa: PLC0415
 
     if finished is None:
@@ -428,6 +430,8 @@ def _show(finished: Any, *, as_json: bool) -> NoReturn:
     if as_json:
         summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
         _print(summary.rstrip(), as_is=True)
+        if finished.run.rehearsal:
+            say(REHEARSAL)
     else:
         _print("\n".join(summary_lines(finished)))
     for words in finished.warnings:

@@ -6,9 +6,11 @@ What one system has and another has not stands here, and nowhere else in the pac
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import stat
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,6 +36,11 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def as_argument(path: Path) -> str:
+    """Give a path as this system's shell takes it as one argument."""
+    return shlex.quote(str(path)) if _POSIX else subprocess.list2cmdline([str(path)])
 
 
 def state_home() -> Path:

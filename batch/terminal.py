@@ -14,7 +14,7 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batch.advice import advice
+from batch.advice import advice, resume_command
 from batch.errors import DeferBatchError
 from batch.lines import columns_of, fitted
 from batch.rows import REHEARSAL, Code, Outcome, Settled
@@ -214,7 +214,7 @@ def summary_lines(finished: Finished) -> list[str]:
     lines += _hunch(finished)
     if run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
-        lines.append(f"`defer-batch resume {run.run_id}` carries on.")
+        lines.append(f"`{resume_command(run.run_id, finished.reports_dir)}` carries on.")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "batch"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("terminal", "settings"),
+    ("terminal", "listing", "settings"),
     ("submission",),
     ("intake", "register", "record"),
     ("columns", "files", "lines", "logs", "advice"),
@@ -27,7 +27,7 @@ OWNERS = {
     "jinja2": {"record.page"},
     "polars": {"intake.conflicts", "intake.rules", "intake.tidying"},
     "pydantic": {"settings"},
-    "rich": {"terminal"},
+    "rich": {"listing", "terminal"},
     "sqlite3": {
         "record.commits",
         "record.drafts",

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from batch import files
+from batch.advice import resume_command
 from batch.record import chart, seen
 from batch.record.attention import attention, verdict
 from batch.record.ledger import Ledger
@@ -36,6 +37,7 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
         run=run,
         banner=_banner(run),
         verdict=verdict(run, codes),
+        resume=resume_command(run.run_id, Path(run.reports_dir)),
         style=style,
         script=script,
         policy=_policy(style, script),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+
+from batch.rows import REHEARSAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +13,8 @@ class RunRecord:
     """One run, as the journal knows it. Times are UTC in ISO 8601.
 
     `columns` are the input's own; `ended` says why it can no longer be resumed, if so;
-    `purged_counts` are its rows by code, where the rows themselves are gone.
+    `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is where
+    its folder was begun, as it was said then.
     """
 
     run_id: str
@@ -41,6 +44,7 @@ class RunRecord:
     blank_rows: int = 0
     ended: str | None = None
     purged_counts: Mapping[str, int] | None = None
+    reports_dir: str = "reports"
 
     @property
     def is_purged(self) -> bool:
@@ -64,6 +68,13 @@ class RowRecord:
     sent_date: str | None
     register_date: str | None
     settled_at: str | None
+
+
+def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
+    """Give the row as the files tell it that may be read alone: of a rehearsal each says so."""
+    if not run.rehearsal:
+        return row
+    return replace(row, message=f"{REHEARSAL}. {row.message}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from batch import columns, files
 from batch.record import manifest
 from batch.record.ledger import Ledger
 from batch.record.notes import Notes
-from batch.record.records import ReportRecord, RowRecord
+from batch.record.records import ReportRecord, RowRecord, as_told
 from batch.rows import Outcome
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -114,12 +114,13 @@ def self_check(ledger: Ledger, run_id: str, folder: Path) -> list[str]:
             with _reading(folder / name) as told:
                 if next(told, None) != list(_header(ledger, run_id)):
                     found.append(f"the header of {name} is not the one that was written")
-                found += _differing(name, told, ledger.rows(run_id, outcome))
+                rows = (as_told(row, run) for row in ledger.rows(run_id, outcome))
+                found += _differing(name, told, rows)
         except (OSError, UnicodeError, csv.Error):
             found.append(f"{name} cannot be read")
-    rows = sum(ledger.counts(run_id).values())
-    if rows != run.input_rows:
-        found.append(f"the input had {run.input_rows} rows, the outcomes have {rows}")
+    counted = sum(ledger.counts(run_id).values())
+    if counted != run.input_rows:
+        found.append(f"the input had {run.input_rows} rows, the outcomes have {counted}")
     return found
 
 
@@ -195,7 +196,9 @@ def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> Non
     with files.replacing(path) as file:
         file.write(BYTE_ORDER_MARK)
         file.write(_line(_header(ledger, run_id)))
-        file.writelines(_line(report_values(row)) for row in ledger.rows(run_id, outcome))
+        run = ledger.run(run_id)
+        rows = (as_told(row, run) for row in ledger.rows(run_id, outcome))
+        file.writelines(_line(report_values(row)) for row in rows)
 
 
 def _line(values: Iterable[str]) -> bytes:

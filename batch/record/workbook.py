@@ -16,7 +16,7 @@ from batch import files
 from batch.advice import advice
 from batch.columns import REPORT_COLUMNS
 from batch.record.ledger import Ledger
-from batch.record.records import RowRecord, RunRecord
+from batch.record.records import RowRecord, RunRecord, as_told
 from batch.rows import Code, Outcome
 
 MOST_ROWS = 1_048_575
@@ -130,7 +130,7 @@ def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -
     for place, row in enumerate(ledger.rows(run.run_id, outcome), 1):
         if place > MOST_ROWS:
             break
-        for column, value in enumerate(_cells(row)):
+        for column, value in enumerate(_cells(as_told(row, run))):
             if isinstance(value, int):
                 sheet.write_number(place, column, value, made.left)
             elif value:

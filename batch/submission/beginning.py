@@ -74,7 +74,11 @@ def _staged_to_finished(
         desk.watcher.warn(f"{input_file.name} has a header and no rows: nothing to do.")
         return None
     ending = superseded(
-        journal, origin=terms.origin, input_sha256=staged.input_sha256, start_over=start_over
+        journal,
+        origin=terms.origin,
+        input_sha256=staged.input_sha256,
+        start_over=start_over,
+        reports_dir=desk.reports_dir,
     )
     plan = plan_of_run(
         desk, terms, journal, run_id, staged, journal_is_new=is_new, supersedes=ending
@@ -112,6 +116,7 @@ def _record(
         python_version=desk.who.python_version,
         command=desk.who.command,
         started_at=iso(now),
+        reports_dir=str(desk.reports_dir),
     )
 
 

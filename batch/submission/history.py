@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from batch.advice import resume_command
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.record import proof
 from batch.record.journal import writing
@@ -38,28 +39,13 @@ def runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "finished_at": run.finished_at,
                 "exit_code": run.exit_code,
                 "counts": _counts(run.purged_counts or ledger.counts(run.run_id)),
-                "carry_on": f"defer-batch resume {run.run_id}" if stage == "started" else None,
+                "carry_on": _carry_on(stage, run.run_id, reports_dir),
             }
             for stage, run in ledger.runs()
         ]
     finally:
         ledger.close()
     return sorted(listed, key=lambda run: run["stage"] != "started")
-
-
-def table(listed: list[dict[str, Any]]) -> list[str]:
-    """Give the runs as lines for people."""
-    if not listed:
-        return ["no runs yet"]
-    lines = []
-    for run in listed:
-        counts = ", ".join(f"{count} {name}" for name, count in run["counts"].items() if count)
-        rehearsal = "REHEARSAL, " if run["rehearsal"] else ""
-        lines.append(f"{run['run_id']}  {run['stage']}  {rehearsal}{run['register']}")
-        lines.append(f"    {run['input']}: {counts or 'nothing kept'}")
-        if run["carry_on"]:
-            lines.append(f"    {run['carry_on']} carries on")
-    return lines
 
 
 def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finished:
@@ -162,6 +148,10 @@ def _knowing(reports_dir: Path, folder: Path) -> Ledger | None:
         return ledger
     ledger.close()
     return None
+
+
+def _carry_on(stage: str, run_id: str, reports_dir: Path) -> str | None:
+    return resume_command(run_id, reports_dir) if stage == "started" else None
 
 
 def _counts(codes: Mapping[str, int]) -> dict[str, int]:

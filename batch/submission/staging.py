@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch.advice import resume_command
 from batch.errors import UnfinishedRun
 from batch.record.journal import Journal
 from batch.record.memory import remembered
@@ -76,7 +78,7 @@ def set_aside_remembered(
 
 
 def superseded(
-    journal: Journal, *, origin: str, input_sha256: str, start_over: bool
+    journal: Journal, *, origin: str, input_sha256: str, start_over: bool, reports_dir: Path
 ) -> tuple[int, ...]:
     """Give the runs that this one ends for good once it begins.
 
@@ -88,7 +90,7 @@ def superseded(
         run_id = in_the_way[0][1]
         raise UnfinishedRun(
             f"an unfinished run of this file is in the way: {run_id}",
-            hint=f"`defer-batch resume {run_id}` carries on with it; --start-over begins anew "
-            "(that run can then no longer be resumed)",
+            hint=f"`{resume_command(run_id, reports_dir)}` carries on with it; --start-over begins "
+            "anew (that run can then no longer be resumed)",
         )
     return tuple(run_no for run_no, _ in in_the_way)

@@ -107,6 +107,12 @@ class Finished:
     warnings: tuple[str, ...] = ()
     """What someone did to the run's folder behind the tool's back."""
 
+    @property
+    def reports_dir(self) -> Path:
+        """The folder in which the run's folder stands; another version's report is within that."""
+        is_beside = self.folder.name != self.run.run_id
+        return self.folder.parent.parent if is_beside else self.folder.parent
+
 
 class Watcher(Protocol):
     """Whoever watches a run: the terminal, a test, nobody."""
