@@ -22,6 +22,17 @@ def make_private_folder(folder: Path) -> None:
             place.chmod(0o700)
 
 
+def make_own_folder(folder: Path) -> None:
+    """Make a folder for this user alone (0700), or narrow the one that is there."""
+    make_private_folder(folder)
+    systems.narrow(folder, 0o700)
+
+
+def narrow(path: Path) -> None:
+    """Let a file that is there be for this user alone (0600)."""
+    systems.narrow(path, 0o600)
+
+
 def refuse_shared_folder(folder: Path) -> None:
     """Raise UsageProblem where other users could put or replace files in the folder."""
     if folder.exists() and systems.can_be_written_by_others(folder):

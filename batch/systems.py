@@ -28,6 +28,12 @@ def keep_for_owner(path: Path) -> None:
         path.chmod(0o600)
 
 
+def narrow(path: Path, mode: int) -> None:
+    """Take from others what they may do with a file or folder of ours, if it is there."""
+    if _POSIX and path.exists() and stat.S_IMODE(path.stat().st_mode) & ~mode:
+        path.chmod(mode)
+
+
 def sync_folder(folder: Path) -> None:
     """Have the folder's entries on disk once this returns; Windows cannot open a folder."""
     if _POSIX:

@@ -207,11 +207,18 @@ class Journal(Drafts):
         )
 
     def reopen(self, run_no: int) -> None:
-        """Take the outcome from unresolved rows, so that `pending` gives them again."""
+        """Take the outcome from unresolved rows, so that `pending` gives them again.
+
+        The run has no end until the next one is written down.
+        """
         self.has_begun = True
         self._connection.execute(
             "UPDATE rows SET outcome=NULL, code=NULL, message=NULL, settled_at=NULL"
             " WHERE run_no=? AND outcome='unresolved'",
+            (run_no,),
+        )
+        self._connection.execute(
+            "UPDATE runs SET finished_at=NULL, exit_code=NULL, stopped_because=NULL WHERE run_no=?",
             (run_no,),
         )
 

@@ -35,6 +35,19 @@ class Notes(Ledger):
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
         )
 
+    def note_cut_off(self, run_id: str, *, exit_code: int, stopped_because: str | None) -> None:
+        """Write down how a run ended that had no time to: at the last moment that it wrote down."""
+        run_no = self.run_number(run_id)
+        self._connection.execute(
+            "UPDATE runs SET exit_code=?, stopped_because=?, finished_at=?,"
+            " stage=iif(stage='started' AND ? IS NULL, 'finished', stage) WHERE run_no=?",
+            (exit_code, stopped_because, self._last_moment(run_id), stopped_because, run_no),
+        )
+
+    def _last_moment(self, run_id: str) -> str:
+        moments = (one.answered_at or one.intended_at for one in self.attempts(run_id))
+        return max(moments, default=self.run(run_id).started_at)
+
 
 def reported(ledger: Ledger, run_id: str, place: str) -> ReportRecord | None:
     """Give the report that was last written in a place of a run, None where none is known."""

@@ -52,7 +52,8 @@ def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str
     from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
 
     place = manifest.place_for(journal, run_id, folder, tool_version)
-    files.make_private_folder(place)
+    files.make_own_folder(place)
+    files.narrow(place / manifest.LOG)
     _remove_unfinished(place)
     for outcome in Outcome:
         _write_csv(journal, run_id, place / csv_name(outcome), outcome)

@@ -95,6 +95,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """
     if not (path.exists() and path.stat().st_size and _is_ours(path)):
         files.make_private_file(path)
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        files.narrow(path.with_name(name))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _make_durable(connection, path)

@@ -45,7 +45,7 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
             if journal.stage_of(plan.run_id) == "staged":
                 shutil.rmtree(folder, ignore_errors=True)
     else:
-        files.make_private_folder(folder)
+        files.make_own_folder(folder)
         journal.start(run_no, ending=plan.supersedes)
         _take_up_again(desk, journal, run_no, terms, plan)
         with telling(folder / "run.log", plan.run_id) as log:
@@ -67,7 +67,7 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
     if token is None:
         raise no_token()
     folder = desk.reports_dir / plan.run_id
-    files.make_private_folder(folder)
+    files.make_own_folder(folder)
     with _register(terms, journal, plan.run_id) as base_url:
         session = Session(
             journal=journal,

@@ -12,14 +12,16 @@ from typing import Any
 from batch.advice import resume_command
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.record import proof
-from batch.record.journal import writing
+from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.schema import JOURNAL
 from batch.record.times import iso
 from batch.rows import Code, Outcome
 from batch.submission.places import Named
-from batch.submission.session import write_and_check
+from batch.submission.session import exit_code_of, write_and_check
 from batch.submission.terms import Finished
+
+CUT_OFF = "The run was cut off: it was killed, or the machine went down."
 
 
 def runs(reports_dir: Path) -> list[dict[str, Any]]:
@@ -61,7 +63,7 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
                 f"no report of {run_id}: it was purged, its rows are gone",
                 hint="`defer-batch runs` lists what is still known of it",
             )
-        journal.settle_the_rest(journal.run_number(run_id))
+        _end_if_cut_off(journal, run_id)
         return write_and_check(
             journal,
             run_id,
@@ -69,6 +71,15 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
             environment=str(journal.run(run_id).settings.get("environment", "")),
             tool_version=tool_version,
         )
+
+
+def _end_if_cut_off(journal: Journal, run_id: str) -> None:
+    """Say of a run that was killed how it ended; its rows without an outcome are unresolved."""
+    journal.settle_the_rest(journal.run_number(run_id))
+    if journal.run(run_id).finished_at is None:
+        code = exit_code_of(journal.counts(run_id))
+        because = CUT_OFF if journal.unsettled(run_id) else None
+        journal.note_cut_off(run_id, exit_code=code, stopped_because=because)
 
 
 def verify_run(name: Named, reports_dir: Path, manifest_sha256: str | None) -> proof.Verdict:
