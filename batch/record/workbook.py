@@ -15,6 +15,7 @@ import xlsxwriter
 from batch import files
 from batch.advice import advice
 from batch.columns import REPORT_COLUMNS
+from batch.record.attention import verdict
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, as_told
 from batch.rows import Code, Outcome
@@ -22,7 +23,7 @@ from batch.rows import Code, Outcome
 MOST_ROWS = 1_048_575
 MOST_CHARACTERS = 32_767
 _CUT = " … (cut: the CSV holds all of it)"
-_SUMMARY_WIDTHS = (44, 40, 70)
+_SUMMARY_WIDTHS = (44, 58, 70)
 _ROOM_FOR_BUTTON = 4
 _MARGIN = 3
 _ROWS_MEASURED = 100
@@ -108,6 +109,8 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
     if run.stopped_because:
         yield "Stopped early", run.stopped_because, ""
     codes = ledger.counts(run.run_id)
+    told = verdict(run, codes)
+    yield "Result", told.sentence, told.more
     for outcome in Outcome:
         known = [code for code in Code if code.outcome is outcome and code in codes]
         rows = sum(codes[code] for code in known)
