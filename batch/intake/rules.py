@@ -35,7 +35,7 @@ _RULES = (
     (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("is_id")),
     (Code.MISSING_DEFER_DATE, pl.col("date") == ""),
     (Code.INVALID_DEFER_DATE, (pl.col("date") != "") & pl.col("day").is_null()),
-    (Code.UNUSUAL_DEFER_DATE, pl.col("is_unusual").fill_null(False)),
+    (Code.UNUSUAL_DEFER_DATE, pl.col("is_unusual")),
     (Code.REASON_TOO_LONG, pl.col("reason").str.len_chars() > MOST_REASON_CODE_POINTS),
 )
 
