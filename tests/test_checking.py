@@ -113,6 +113,13 @@ def test_another_shape_of_date_says_what_it_looks_like(read: Reading, text: str,
     assert said in told.messages[0]
 
 
+@pytest.mark.parametrize("control", ["\x00", "\x07", "\x1b", "\x85"])
+def test_a_control_character_in_a_date_makes_it_no_date(read: Reading, control: str) -> None:
+    told = read(f"{HEADER}abc,2026-{control}10-01,x\n")
+    assert told.codes == {2: ["invalid_defer_date"]}
+    assert control not in told.messages[0]
+
+
 def test_a_long_value_is_quoted_with_30_characters_at_most(read: Reading) -> None:
     assert "y" * 29 + "…" in read(f"{HEADER}abc,{'y' * 99},x\n").messages[0]
 

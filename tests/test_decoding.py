@@ -63,6 +63,11 @@ def test_a_file_of_two_encodings_is_refused_by_a_row_of_each(read: Reading) -> N
         read(MIXED)
 
 
+def test_a_row_of_two_encodings_is_refused(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="row 2 is written partly in UTF-8, partly not"):
+        read(HEADER.encode() + "a,2026-10-01,é".encode() + b"\xe9\n")
+
+
 def test_a_file_of_two_encodings_is_read_as_it_is_told(read: Reading) -> None:
     assert [sent[2] for sent in read(MIXED, encoding="cp1252").sent] == ["MÃ¼ller", "Müller"]
 
@@ -117,3 +122,42 @@ def test_a_file_that_is_no_csv_is_told_by_its_first_bytes(
 ) -> None:
     with pytest.raises(UnusableFile, match=what):
         read(start + b"\x00\x81whatever")
+
+
+@pytest.mark.parametrize("content", [b"\xe9\xc3\xa9\x00\n", b"trainee_id\x00,defer_date\n"])
+def test_a_first_line_with_a_nul_byte_is_not_text(read: Reading, content: bytes) -> None:
+    with pytest.raises(UnusableFile, match="it is not text"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b" \r\n\n", "it is empty"),
+        (b",,\n\n", "it has no header line"),
+        (codecs.BOM_UTF8, "it has no header line"),
+    ],
+)
+def test_a_file_without_anything_in_it_is_refused(read: Reading, content: bytes, said: str) -> None:
+    with pytest.raises(UnusableFile, match=said):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere.csv", "there is no such file"),
+        ("nowhere.xlsx", "there is no such file"),
+        ("folder", "it is a folder"),
+        ("loop.csv", "it cannot be read"),
+    ],
+)
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    with (
+        pytest.raises(UnusableFile, match=said),
+        open_input(tmp_path / name, today=TODAY),
+    ):
+        pass

@@ -153,3 +153,9 @@ def test_a_quoted_name_may_hold_line_ends(read: Reading) -> None:
     told = read(f'trainee_id,defer_date,"a\nlong\r\nname"\n{GOOD}')
     assert told.file.columns[2] == "a\nlong\r\nname"
     assert [row.row_number for row in told.rows] == [2]
+
+
+@pytest.mark.parametrize("again", ["trainee_id", "Register ID"])
+def test_a_column_that_is_there_twice_is_refused(read: Reading, again: str) -> None:
+    with pytest.raises(UnusableFile, match="two columns are `trainee_id`"):
+        read(f"trainee_id,defer_date,{again}\n")

@@ -470,3 +470,34 @@ def test_a_wait_of_more_than_ten_minutes_stops_the_run(register: Serving, submit
     ran = submit(register(abc="trn_received", faults=faults), ONE)
     assert ran.code == 3
     assert "asks to wait 601 seconds" in ran.summary["stopped_because"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"trainee_id,reason\nabc,x\n",
+        b'trainee_id,defer_date\n"abc,2026-10-01\n',
+        "trainee_id,defer_date,note\nabc,2026-10-01,é\n".encode() + b"def,2026-10-01,\xe9\n",
+    ],
+)
+def test_a_file_that_cannot_be_used_sends_nothing_and_leaves_no_run(
+    register: Serving, submit: Submit, content: bytes
+) -> None:
+    emulator = register(abc="trn_received")
+    ran = submit(emulator, content)
+    assert (ran.code, ran.out, emulator.register.trainee("abc").state) == (2, "", "trn_received")
+    assert ran.err.startswith("error: cannot use list.csv: ")
+    assert not list(ran.reports.glob("2*"))
+
+
+def test_a_report_that_a_uk_spreadsheet_saved_again_runs_with_dmy(
+    register: Serving, submit: Submit
+) -> None:
+    emulator = register(abc="trn_received")
+    first = submit(emulator, "trainee_id,defer_date,defer_reason\nabc ,2026-10-32,'=Ill\n")
+    told = (first.folder / "unprocessable.csv").read_text(encoding="utf-8-sig")
+    saved = told.replace("2026-10-32", "31/10/2026")
+    refused, ran = submit(emulator, saved), submit(emulator, saved, "--date-format", "dmy")
+    assert "looks like day/month/year: run with --date-format dmy" in refused.out
+    assert ran.code == 0, ran.err
+    assert emulator.register.trainee("abc").defer_date == "2026-10-31"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import xlsxwriter
 from reading import Reading
 
 from batch.errors import UnusableFile
@@ -224,3 +225,16 @@ def test_a_workbook_with_a_damaged_part_is_refused(
             changed.writestr(name, data.replace(before, after) if name == part else data)
     with pytest.raises(UnusableFile, match="not a workbook that can be read"):
         read(made.getvalue(), "list.xlsx")
+
+
+def test_a_formula_is_read_by_its_stored_value(read: Reading, tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "made.xlsx")
+    sheet = book.add_worksheet()
+    date_format = book.add_format({"num_format": "dd/mm/yyyy"})
+    sheet.write_row(0, 0, CASES[0])
+    sheet.write_formula(1, 0, '="000"&"123"', None, "000123")
+    sheet.write_formula(1, 1, "=DATE(2026,10,1)", date_format, 46296)
+    sheet.write_formula(1, 2, '="Ill"&"ness"', None, "Illness")
+    book.close()
+    told = read((tmp_path / "made.xlsx").read_bytes(), "list.xlsx")
+    assert told.sent == [("000123", "2026-10-01", "Illness")]

@@ -75,6 +75,8 @@ def look_at(path: Path, encoding: str | None) -> Encoded:
     for mark, name in _MARKS:
         if data_start.startswith(mark):
             return _read_as(path, name)
+    if b"\x00" in data_start.split(b"\n", 1)[0]:
+        raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
     size, sha256, wrong_at = _decoded(path, "utf-8")
     if wrong_at is None:
         return Encoded("utf-8", size, sha256, None)
@@ -140,11 +142,10 @@ def _as_windows_1252(path: Path, wrong_at: int) -> Encoded:
     utf_8_at = _first_utf_8(path)
     if utf_8_at is not None:
         other = row_at(path, utf_8_at, "utf-8")
-        raise unusable(
-            path,
-            f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both",
-            hint=_SAVE_AGAIN,
-        )
+        why = f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both"
+        if other == row:
+            why = f"row {row} is written partly in UTF-8, partly not, so no encoding reads it"
+        raise unusable(path, why, hint=_SAVE_AGAIN)
     size, sha256, undefined_at = _decoded(path, "cp1252")
     if undefined_at is not None:
         row = row_at(path, undefined_at, "cp1252")
