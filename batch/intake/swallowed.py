@@ -30,11 +30,13 @@ _AROUND = columns.SPACES + "'\""
 
 def holds_another_row(record: list[str], layout: Layout) -> bool:
     """Tell whether a row that was read holds a line that itself reads as a row."""
+    joined = layout.separator.join(record)
+    if "\n" not in joined and "\r" not in joined:
+        return False
     within = (line for value in record for line in LINE_END.split(value)[1:])
     if any(_reads_as_row(line, layout) for line in within):
         return True
-    across = LINE_END.split(layout.separator.join(record))
-    return sum(_reads_as_row(line, layout) for line in across) > 1
+    return sum(_reads_as_row(line, layout) for line in LINE_END.split(joined)) > 1
 
 
 def _reads_as_row(line: str, layout: Layout) -> bool:
@@ -43,9 +45,11 @@ def _reads_as_row(line: str, layout: Layout) -> bool:
     People write lists in a reason too: only a line with as many values as the header may have a
     date of another shape, or none; of a report only a line with all its columns is a row.
     """
-    parts = [part.strip(_AROUND) for part in line.split(layout.separator)]
     where_id, where_date = layout.places[columns.TRAINEE_ID], layout.places[columns.DEFER_DATE]
-    if len(parts) <= max(where_id, where_date) or not _ID.fullmatch(parts[where_id]):
+    if line.count(layout.separator) < max(where_id, where_date):
+        return False
+    parts = [part.strip(_AROUND) for part in line.split(layout.separator)]
+    if not _ID.fullmatch(parts[where_id]):
         return False
     if layout.is_report and not (len(parts) >= layout.width and parts[len(layout.own)].isdecimal()):
         return False
