@@ -19,7 +19,7 @@ from batch.errors import DeferBatchError
 from batch.lines import columns_of, fitted
 from batch.rows import REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
-from batch.words import about, counted, duration, printable, repair_list, row_list
+from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -165,7 +165,7 @@ def plan_lines(plan: Plan) -> list[str]:
             f"  {plan.to_read_first} of them are read first: an earlier request got no answer"
         )
     if plan.again:
-        shown = row_list(plan.again[:10], len(plan.again))
+        shown = every_row(plan.again)
         lines.append(f"  --again: sent although an earlier run settled them: {shown}")
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))

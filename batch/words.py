@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _STEERING = re.compile(r"[^\n]")
 
@@ -41,6 +41,18 @@ def row_list(numbers: tuple[int, ...], count: int) -> str:
     shown = ", ".join(str(number) for number in numbers)
     more = count - len(numbers)
     return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
+
+
+def every_row(numbers: Sequence[int]) -> str:
+    """Give all of some row numbers (in order), neighbours drawn together: `rows 2-40, 45`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    shown = ", ".join("-".join(map(str, run)) for run in runs)
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 def repair_list(repairs: Mapping[str, int]) -> str:
