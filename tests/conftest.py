@@ -90,8 +90,8 @@ class Office:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "DEFER_BATCH" not in name}
-        state = {"XDG_STATE_HOME": str(self.folder / "state"), "PYTHONUTF8": "1"}
-        return kept | state | self.environment
+        state = dict.fromkeys(("XDG_STATE_HOME", "LOCALAPPDATA"), str(self.folder / "state"))
+        return kept | state | {"PYTHONIOENCODING": "utf-8"} | self.environment
 
 
 @pytest.fixture

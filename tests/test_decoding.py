@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from reading import GOOD, HEADER, TODAY, Reading
+from terminals import posix_only
 
 from batch.errors import UnusableFile
 from batch.intake.checking import open_input
@@ -98,6 +99,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(read: Reading, encoding:
     assert told.file.columns[0] == "trainee_id"
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["list.csv", "list.xlsx"])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -14,11 +13,14 @@ from typing import Any
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only, pseudo_terminal
 
 from batch.register import troubles
 from batch.register.faults import Fault, Never
 from batch.register.gateway import Emulator
 from batch.register.routes import Endpoint
+
+pytestmark = posix_only
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -71,7 +73,7 @@ def test_a_signal_at_the_question_sends_nothing(
     emulator = register(abc="trn_received")
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    ours, theirs = pty.openpty()
+    ours, theirs = pseudo_terminal()
     command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
     with subprocess.Popen(
         command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only
 
 from batch.register.gateway import Emulator
 from batch.register.routes import Endpoint
@@ -33,6 +34,7 @@ def in_a_shell(office: Office, words: str, *arguments: str) -> subprocess.Comple
     )
 
 
+@posix_only
 @pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-"])
 def test_a_closed_stream_changes_nothing(register: Serving, office: Office, stream: str) -> None:
     emulator = register(abc="trn_received")
@@ -42,6 +44,7 @@ def test_a_closed_stream_changes_nothing(register: Serving, office: Office, stre
     assert len(emulator.received(Endpoint.DEFER)) == 1
 
 
+@posix_only
 def test_who_does_not_read_the_output_still_gets_the_exit_code(office: Office) -> None:
     office.write("list.csv", ONE)
     ended = in_a_shell(office, "$1 check list.csv | true; exit ${PIPESTATUS[0]}")
@@ -56,6 +59,7 @@ def test_letters_that_the_terminal_lacks_end_no_run(office: Office) -> None:
     assert "Report: " in ran.out
 
 
+@posix_only
 def test_a_file_name_that_is_no_text_is_reported_all_the_same(office: Office) -> None:
     path = os.fsencode(office.folder) + b"/caf\xe9.csv"
     with open(path, "wb") as file:  # noqa: PTH123 — Path takes no bytes
@@ -73,6 +77,7 @@ def test_settings_that_are_no_text_are_named(office: Office) -> None:
     assert "cannot read the settings in .env" in ran.err
 
 
+@posix_only
 def test_a_disk_that_is_full_before_anything_was_sent_keeps_no_run(
     register: Serving, office: Office
 ) -> None:

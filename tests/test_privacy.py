@@ -6,13 +6,8 @@ every byte that a run leaves behind, whatever became of its rows and whatever we
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
-import pty
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +17,7 @@ from typing import Any, get_args
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only, shown_at_a_terminal
 
 from batch.register import faults, troubles
 from batch.register.emulator import serve
@@ -281,34 +277,15 @@ def test_a_killed_run_leaves_nothing_more(serving: Callable[..., Any], office: O
     assert leaks(office, Ran(process.returncode, out, err, office.reports)) == set()
 
 
+@posix_only
 def test_a_terminal_shows_nothing_of_it_either(serving: Callable[..., Any], office: Office) -> None:
     office.write("list.csv", listing("refused", "deferred", "slow") + FAILING_A_CHECK)
     faults_met = (*OF_ONE_ROW["refused"], *OF_ONE_ROW["slow"])
     with serving(*faults_met, known=["refused", "slow"]) as emulator:
-        shown = at_a_terminal(office, *asking(emulator, "--yes"))
+        shown = shown_at_a_terminal(office, *asking(emulator, "--yes"))
     assert "refused_by_register" in shown
     assert "4/4" in shown
     assert leaks(office, Ran(0, shown, "", office.reports)) == set()
-
-
-def at_a_terminal(office: Office, *arguments: str) -> str:
-    """Run the command where a person would watch it, and give all that they would see."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "batch", *arguments]
-    shared: dict[str, Any] = {
-        "stdin": theirs,
-        "stdout": theirs,
-        "stderr": theirs,
-        "cwd": office.folder,
-    }
-    with subprocess.Popen(command, env=office._environment(), **shared):
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):  # the other end has been closed
-            while part := os.read(ours, 65_536):
-                shown += part
-    os.close(ours)
-    return shown.decode()
 
 
 def test_every_fault_that_there_is_has_been_tried() -> None:

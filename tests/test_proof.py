@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from journals import RUN, altered, failed, journal_of
+from terminals import posix_only
 
 from batch.record import proof, report
 from batch.record.journal import Journal
@@ -177,6 +178,7 @@ def test_without_its_manifest_a_folder_is_held_against_the_journal(
     )
 
 
+@posix_only
 def test_what_is_hidden_or_a_link_is_named(folder: Path, journal: Journal) -> None:
     (folder / ".hidden").write_text("x")
     (folder / "summary.json").rename(folder.parent / "elsewhere")

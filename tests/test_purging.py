@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import Office, Ran
 from journals import altered
+from terminals import posix_only
 
 from batch.register.gateway import Emulator
 from batch.submission.purging import Purged, purge_runs
@@ -131,6 +132,7 @@ def test_purge_asks(ran: Ran, office: Office) -> None:
     assert ran.folder.exists()
 
 
+@posix_only
 def test_purge_leaves_a_reports_folder_alone_that_others_can_write_to(
     ran: Ran, office: Office
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Office
+from terminals import posix_only
 
 from batch.rows import Code
 
@@ -76,6 +77,7 @@ def test_every_code_is_told() -> None:
     assert not {code for code in Code if f"`{code.value}`" not in section("What becomes of a row")}
 
 
+@posix_only
 @pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind in {"sh", "bash"}])
 def test_shell_recipes_are_good_shell(block: str) -> None:
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)

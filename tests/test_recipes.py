@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only
 
 from batch.register import troubles
 from batch.register.gateway import Emulator
 from batch.register.routes import Endpoint
+
+pytestmark = posix_only
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import openpyxl
 import pytest
 from conftest import Office, Ran
+from terminals import posix_only
 
 from batch import __version__
 from batch.register.gateway import Emulator
@@ -203,6 +204,7 @@ def test_runs_lists_the_newest_first_as_json_too(ran: Ran, office: Office) -> No
     assert (told["run_id"], told["stage"]) == (ran.folder.name, "finished")
 
 
+@posix_only
 def test_a_reports_folder_that_others_can_write_to_is_refused(
     register: Serving, submit: Submit, office: Office
 ) -> None:

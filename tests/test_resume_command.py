@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only
 
 from batch.register import troubles
 from batch.register.faults import Fault
@@ -58,7 +59,7 @@ def deferred_by_us(emulator: Emulator) -> dict[str, int]:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
 
 
@@ -86,6 +87,7 @@ def test_fifty_kills_lose_nothing_and_send_nothing_twice(register: Serving, offi
     assert ran.code == 0
 
 
+@posix_only
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_the_run_in_good_order(
     register: Serving, office: Office, number: signal.Signals, code: int
@@ -103,6 +105,7 @@ def test_the_first_signal_ends_the_run_in_good_order(
     assert "defer-batch resume" in out
 
 
+@posix_only
 def test_resume_carries_on_where_the_run_was_interrupted(register: Serving, office: Office) -> None:
     content, states = many(300)
     emulator = register(**states)
@@ -190,6 +193,7 @@ def test_start_over_that_never_began_leaves_the_old_run(
     assert len(deferred_by_us(emulator)) == 300
 
 
+@posix_only
 def test_the_first_signal_of_a_run_that_is_ending_lets_it_end(
     register: Serving, office: Office
 ) -> None:
@@ -365,6 +369,7 @@ def test_a_newer_journal_is_refused(register: Serving, submit: Submit, office: O
     assert "newer" in ran.err
 
 
+@posix_only
 def test_a_full_disk_stops_the_run_and_loses_nothing(register: Serving, office: Office) -> None:
     content, states = many(300)
     emulator = register(**states)
@@ -406,6 +411,7 @@ def test_an_old_run_unattended_wants_a_yes(register: Serving, office: Office) ->
     assert office.run("resume", "--yes", "--lost-answer-wait", "0.2").code == 0
 
 
+@posix_only
 def test_a_second_signal_leaves_at_once_and_the_journal_is_good(
     register: Serving, office: Office
 ) -> None:

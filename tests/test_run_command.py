@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import socket
 import ssl
 import stat
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from conftest import TOKEN, Office, Ran
+from terminals import posix_only, pseudo_terminal
 
 from batch import cli
 from batch.register import troubles
@@ -350,6 +350,7 @@ def test_if_register_knew_nobody_it_asks_about_token_and_environment(
     assert "the right provider's token" in submit(register(other="trn_received"), ONE).out
 
 
+@posix_only
 def test_files_are_private_after_umask_000(register: Serving, office: Office) -> None:
     emulator = register(abc="trn_received", faults=[troubles.slow("abc", 1.0)])
     office.write("list.csv", ONE)
@@ -377,13 +378,14 @@ def open_to_others(office: Office) -> dict[str, bool]:
     return {path.name: modes[path] != (0o700 if path.is_dir() else 0o600) for path in made}
 
 
+@posix_only
 @pytest.mark.parametrize(("answer", "code", "runs"), [("no", 2, 0), ("yes", 0, 1)])
 def test_someone_at_a_terminal_is_asked(
     register: Serving, office: Office, answer: str, code: int, runs: int
 ) -> None:
     emulator = register(abc="trn_received")
     office.write("list.csv", ONE)
-    ours, theirs = pty.openpty()
+    ours, theirs = pseudo_terminal()
     os.write(ours, f"{answer}\n".encode())
     command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
     environment = office._environment() | {"DEFER_BATCH_API_TOKEN": TOKEN}

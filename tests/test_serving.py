@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from terminals import posix_only
 
 from batch.errors import UnusableFile, UsageProblem
 from batch.register.serving import serve_until_interrupted
@@ -40,6 +41,7 @@ def read(base_url: str, trainee_id: str, token: str = "any") -> httpx.Response:
     return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
 
 
+@posix_only
 def test_emulator_serves_the_trainees_of_a_file_until_ctrl_c(tmp_path: Path) -> None:
     path = tmp_path / "trainees.csv"
     path.write_text("trainee_id,state\nAb1,withdrawn\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Office, Ran
 from journals import RUN, altered, failed, journal_of
+from terminals import posix_only
 
 from batch.record import report
 from batch.record.ledger import Ledger
@@ -134,6 +135,7 @@ def read_only() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+@posix_only
 def test_a_read_only_copy_is_verified_with_its_journal(folder: Path, read_only: Path) -> None:
     copied = Path(shutil.copytree(folder, read_only / folder.name))
     shutil.copy(folder.parent / "journal.db", read_only)
