@@ -112,6 +112,7 @@ class Terminal:
 
     def end(self) -> None:
         """Take the progress bar away."""
+        self.time_left(0.0)
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

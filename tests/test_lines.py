@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
-from conftest import Office
+from conftest import TOKEN, Office
 from terminals import posix_only, shown_at_a_terminal
 
 from batch.lines import fitted, wrapped
+from batch.register import troubles
+from batch.register.gateway import Emulator
 
 LIST = "trainee_id,defer_date\nabc,2026-09-14\ndef,17/06/2026\nghi,\n"
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")
@@ -73,3 +76,16 @@ def test_no_color_is_honoured_at_a_terminal(
     office.write("list.csv", LIST)
     shown = shown_at_a_terminal(office, "run", "list.csv", "--register", "emulator")
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9;]*m", shown)) is coloured
+
+
+@posix_only
+def test_the_time_left_knows_of_the_wait_for_a_lost_answer(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.lost_before("abc")])
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", "trainee_id,defer_date\nabc,2026-10-01\n")
+    target = ("--register", emulator.base_url, "--lost-answer-wait", "5", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
+    assert "about 4 s left" in shown
+    assert CONTROLS.sub("", shown.split("1/1")[-1]).splitlines()[0].strip() == "1 succeeded"

@@ -80,6 +80,11 @@ class Queue:
         """Put a row at the back: it is given again once its lost answer's wait is over."""
         heapq.heappush(self._later, (row.read_after or 0.0, row.row_number, row))
 
+    def longest_wait(self) -> float:
+        """Give the seconds until the last lost answer's wait is over; 0 where there is none."""
+        now = asyncio.get_running_loop().time()
+        return max((until - now for until, _, _ in self._later), default=0.0)
+
     def done(self) -> None:
         """Take note that a row that was given is no longer worked on."""
         self._under_way -= 1

@@ -59,6 +59,11 @@ class Submission:
         self._reads_work = True
         self._refusals = 0
 
+    def seconds_left(self, requests: int) -> float:
+        """Estimate the time that so many more requests take, lost answers' waits included."""
+        now = asyncio.get_running_loop().time()
+        return max(self._service.pacer.seconds_for(requests, now), self._queue.longest_wait())
+
     async def submit(self) -> None:
         """Settle every pending row, or as many as the run's end lets. Raises JournalLost."""
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._max_at_once)]

@@ -145,7 +145,7 @@ class Session:
         )
         self.watcher.begin(plan.to_send)
         beside = [
-            asyncio.ensure_future(self._tick(service.pacer, forecast)),
+            asyncio.ensure_future(self._tick(submission, forecast)),
             asyncio.ensure_future(self._tell_of_the_end(stopping)),
         ]
         try:
@@ -163,13 +163,12 @@ class Session:
             "Ctrl-C leaves at once."
         )
 
-    async def _tick(self, pacer: Pacer, forecast: Forecast) -> None:
+    async def _tick(self, submission: Submission, forecast: Forecast) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
         while True:
             await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
             await self.journal.flush()
-            now = asyncio.get_running_loop().time()
-            self.watcher.time_left(pacer.seconds_for(forecast.requests_left, now))
+            self.watcher.time_left(submission.seconds_left(forecast.requests_left))
 
     def _pacer(self) -> Pacer:
         """Give the pacer, which remembers what was sent to this Register in its last period."""
