@@ -43,6 +43,8 @@ NO_MESSAGE = (
     "Type yes ",
     "Where the first of them stand",
     "Where to begin",
+    "To carry on with what is unfinished",
+    "ended for good",
     "Will delete ",
     "a few seconds",
     "blank rows skipped",
