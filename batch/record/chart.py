@@ -77,9 +77,6 @@ def curve(moments: Iterable[str], limit: Limit | None) -> Curve | None:
     line = _drawn(known, span, rows)
     began = datetime.fromtimestamp(first, tz=UTC)
     ended = began + timedelta(seconds=span)
-    said = f"{rows:,} rows were settled in {_duration(span)}"
-    if limit is not None:
-        said += f", where {limit.requests} requests in {limit.period_seconds:g} s were allowed"
     return Curve(
         line,
         f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}",
@@ -87,8 +84,15 @@ def curve(moments: Iterable[str], limit: Limit | None) -> Curve | None:
         rows,
         f"{began:%H:%M:%S}",
         f"{ended:%H:%M:%S}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M:%S}",
-        said,
+        _said(rows, span, limit),
     )
+
+
+def _said(rows: int, span: float, limit: Limit | None) -> str:
+    told = f"{rows:,} rows were settled in {_duration(span)}"
+    if limit is None:
+        return told
+    return f"{told}, where {limit.requests} requests in {limit.period_seconds:g} s were allowed"
 
 
 def _allowed(limit: Limit, span: float, rows: int) -> list[tuple[float, float]]:

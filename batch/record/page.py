@@ -30,31 +30,35 @@ def write_page(ledger: Ledger, run_id: str, path: Path) -> None:
 
 def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
     """Stream a run's page: the same journal gives the same bytes."""
-    run, codes = ledger.run(run_id), ledger.counts(run_id)
     environment = _environment()
     style, script = (_source(environment, f"page.{kind}") for kind in ("css", "js"))
     parts = environment.get_template("page.html.j2").stream(
-        run=run,
-        banner=_banner(run),
-        verdict=verdict(run, codes),
-        resume=resume_command(run.run_id, Path(run.reports_dir)),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
-        parts=chart.parts(codes),
-        codes={Code(code): codes[code] for code in Code if code in codes},
-        attention=attention(ledger, run_id),
-        curve=chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
-        rows=ledger.rows(run_id),
-        trainee=seen.trainee,
-        date=seen.date,
-        place_of_date=seen.place_of_date(run.columns),
-        requests=ledger.requests(run_id),
-        most_at_once=MOST_ROWS_SHOWN_AT_ONCE,
+        _told(ledger, run_id), style=style, script=script, policy=_policy(style, script)
     )
     parts.enable_buffering(200)
     for part in parts:
         yield part.encode("utf-8", "replace")
+
+
+def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
+    """Give what the template asks for, but for what makes the page work."""
+    run, codes = ledger.run(run_id), ledger.counts(run_id)
+    return {
+        "run": run,
+        "banner": _banner(run),
+        "verdict": verdict(run, codes),
+        "resume": resume_command(run.run_id, Path(run.reports_dir)),
+        "parts": chart.parts(codes),
+        "codes": {Code(code): codes[code] for code in Code if code in codes},
+        "attention": attention(ledger, run_id),
+        "curve": chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
+        "rows": ledger.rows(run_id),
+        "trainee": seen.trainee,
+        "date": seen.date,
+        "place_of_date": seen.place_of_date(run.columns),
+        "requests": ledger.requests(run_id),
+        "most_at_once": MOST_ROWS_SHOWN_AT_ONCE,
+    }
 
 
 def _environment() -> jinja2.Environment:
