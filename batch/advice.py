@@ -39,7 +39,16 @@ FOR_INFORMATION = frozenset({Code.DUPLICATE_ROW, Code.ALREADY_DEFERRED, Code.REI
 
 def resume_command(run_id: str, reports_dir: Path) -> str:
     """Give the command that carries on with a run, wherever its reports folder is."""
-    command = f"defer-batch resume {run_id}"
+    return _command("resume", run_id, reports_dir)
+
+
+def verify_command(run_id: str, reports_dir: Path) -> str:
+    """Give the command that proves a run's files, wherever its reports folder is."""
+    return _command("verify", run_id, reports_dir)
+
+
+def _command(name: str, run_id: str, reports_dir: Path) -> str:
+    command = f"defer-batch {name} {run_id}"
     if reports_dir == Path(DEFAULT_REPORTS_DIR):
         return command
     return f"{command} --reports-dir {systems.as_argument(reports_dir)}"

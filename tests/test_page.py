@@ -99,6 +99,14 @@ def test_what_is_to_do_comes_before_what_is_to_know(tmp_path: Path) -> None:
     assert found[1:5] == ["to-do", "conflicting_rows", "to-know", "duplicate_row"]
 
 
+def test_the_commands_on_the_page_name_a_reports_folder_of_ones_own(tmp_path: Path) -> None:
+    with journal_of(tmp_path, [], reports_dir="elsewhere") as journal:
+        journal.finish(1, exit_code=3, stopped_because="Interrupted.")
+        text = b"".join(page.rendered(journal, RUN.run_id)).decode()
+    for command in ("resume", "verify"):
+        assert f"defer-batch {command} {RUN.run_id} --reports-dir elsewhere<" in text
+
+
 def test_every_link_within_the_page_leads_somewhere(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "a", "x", "y"))
     links = set(re.findall(r'href="#([^"]*)"', text))

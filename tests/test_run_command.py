@@ -352,23 +352,25 @@ def test_if_register_knew_nobody_it_asks_about_token_and_environment(
 
 @posix_only
 def test_files_are_private_after_umask_000(register: Serving, office: Office) -> None:
-    emulator = register(abc="trn_received", faults=[troubles.slow("abc", 1.0)])
+    emulator = register(abc="trn_received", faults=[troubles.hanging("abc")])
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    folder = ("--reports-dir", "a/b")
     before = os.umask(0)
-    process = office.start(
-        "run", "list.csv", "--register", emulator.base_url, "--reports-dir", "a/b"
-    )
-    os.umask(before)
-    with process:
+    try:
+        process = office.start("run", "list.csv", "--register", emulator.base_url, *folder)
         while not emulator.received(Endpoint.DEFER) and process.poll() is None:
             time.sleep(0.01)
         under_way = open_to_others(office)
+        process.kill()
         process.communicate()
-    assert process.returncode == 0
+        resumed = office.run("resume", *folder)
+    finally:
+        os.umask(before)
     assert {"journal.db-wal", "run.log", "journal.db.lock"} <= under_way.keys()
-    assert {name for name, is_open in under_way.items() if is_open} == set()
-    assert {name for name, is_open in open_to_others(office).items() if is_open} == set()
+    assert (resumed.code, "report.html" in open_to_others(office)) == (0, True)
+    for made in (under_way, open_to_others(office)):
+        assert {name for name, is_open in made.items() if is_open} == set()
 
 
 def open_to_others(office: Office) -> dict[str, bool]:

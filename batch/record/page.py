@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from batch import files
-from batch.advice import resume_command
+from batch.advice import resume_command, verify_command
 from batch.record import chart, seen
 from batch.record.attention import attention, verdict
 from batch.record.ledger import Ledger
@@ -43,11 +43,13 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
 def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Give what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
+    reports_dir = Path(run.reports_dir)
     return {
         "run": run,
         "banner": _banner(run),
         "verdict": verdict(run, codes),
-        "resume": resume_command(run.run_id, Path(run.reports_dir)),
+        "resume": resume_command(run_id, reports_dir),
+        "verify": verify_command(run_id, reports_dir),
         "parts": chart.parts(codes),
         "codes": {Code(code): codes[code] for code in Code if code in codes},
         "attention": attention(ledger, run_id),
