@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -157,3 +158,13 @@ def test_only_one_room_knows_which_system_this_is(name: str) -> None:
     }
     assert not asked | {other for other in imported(tree) if other in OF_ONE_SYSTEM["modules"]}
     assert not signals, "event loops on Windows have none"
+
+
+def test_the_table_of_contents_names_every_room() -> None:
+    wing, named = "", []
+    for line in (ast.get_docstring(MODULES["__init__"]) or "").splitlines():
+        if found := re.fullmatch(r"    (  )?(\w+) +\S.*", line):
+            wing = wing if found[1] else found[2]
+            named.append(f"{wing}.{found[2]}" if found[1] else found[2])
+    rooms = {name.removesuffix(".__init__") for name in MODULES} - {"__init__"}
+    assert sorted(named) == sorted(rooms)

@@ -113,3 +113,10 @@ def test_the_files_that_contributing_names_exist() -> None:
         r"`((?:batch|tests|sample_data)/\S+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     )
     assert not [path for path in named if not (ROOT / path).is_file()]
+
+
+def test_decisions_are_dated_and_short() -> None:
+    decisions = section("Decisions").split("\n### ")[1:]
+    assert len(decisions) >= 4
+    assert not [text for text in decisions if not re.match(r"\d{4}-\d\d-\d\d: \w", text)]
+    assert not [text for text in decisions if len(text.strip().splitlines()) > 10]
