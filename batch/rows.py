@@ -61,17 +61,8 @@ _SUCCEEDED = frozenset(
 )
 _UNRESOLVED = frozenset({Code.NOT_SENT, Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING})
 
-CHECK_CODES = (
-    Code.WRONG_NUMBER_OF_VALUES,
-    Code.MISSING_TRAINEE_ID,
-    Code.MALFORMED_TRAINEE_ID,
-    Code.MISSING_DEFER_DATE,
-    Code.INVALID_DEFER_DATE,
-    Code.UNUSUAL_DEFER_DATE,
-    Code.REASON_TOO_LONG,
-    Code.CONFLICTING_ROWS,
-    Code.DUPLICATE_ROW,
-)
+_ALL = tuple(Code)
+CHECK_CODES = _ALL[_ALL.index(Code.WRONG_NUMBER_OF_VALUES) : _ALL.index(Code.DUPLICATE_ROW) + 1]
 """What a row can fail before anything is sent, in the order in which the first one counts."""
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from batch.advice import advice, resume_command
 from batch.errors import DeferBatchError
 from batch.lines import columns_of, fitted
-from batch.rows import REHEARSAL, Code, Outcome, Settled
+from batch.rows import CHECK_CODES, REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
@@ -225,26 +225,15 @@ def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
 
 
 def _hunch(finished: Finished) -> list[str]:
-    asked = {code for code in finished.codes if code in _ANSWERED}
-    if asked != {Code.TRAINEE_NOT_FOUND}:
+    answered = {
+        code
+        for code in map(Code, finished.codes)
+        if code not in CHECK_CODES and code.outcome is not Outcome.UNRESOLVED
+    }
+    if answered != {Code.TRAINEE_NOT_FOUND}:
         return []
     words = (
         "Register knew none of these trainees: is it the right provider's token, and the right "
         "environment?"
     )
     return ["", words]
-
-
-_ANSWERED = frozenset(
-    {
-        Code.DEFERRED,
-        Code.DEFERRED_EARLIER,
-        Code.CONFIRMED_BY_READ_BACK,
-        Code.ANSWER_DIFFERS,
-        Code.TRAINEE_NOT_FOUND,
-        Code.REFUSED_BY_REGISTER,
-        Code.ALREADY_DEFERRED,
-        Code.STATE_NOT_DEFERRABLE,
-        Code.REINSTATED_SINCE,
-    }
-)

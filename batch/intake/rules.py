@@ -30,22 +30,77 @@ _DATE_SCHEMA = {
 _MOST_DATES_KNOWN = 50_000
 _ReadDate = tuple[str, str, str | None, bool]
 """As it stands, without what surrounds it, the day as YYYY-MM-DD or None, whether it is unusual."""
-_RULES = (
-    (Code.MISSING_TRAINEE_ID, pl.col("id") == ""),
-    (Code.MALFORMED_TRAINEE_ID, (pl.col("id") != "") & ~pl.col("is_id")),
-    (Code.MISSING_DEFER_DATE, pl.col("date") == ""),
-    (Code.INVALID_DEFER_DATE, (pl.col("date") != "") & pl.col("day").is_null()),
-    (Code.UNUSUAL_DEFER_DATE, pl.col("is_unusual")),
-    (Code.REASON_TOO_LONG, pl.col("reason").str.len_chars() > MOST_REASON_CODE_POINTS),
-)
 
-_IS_SUSPECT = (
-    pl.col("too_many")
-    | ~pl.col("is_id")
-    | pl.col("day").is_null()
-    | pl.col("is_unusual")
-    | (pl.col("reason").str.len_bytes() > MOST_REASON_CODE_POINTS)
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One thing that a row must satisfy, and what is said of a row that does not.
+
+    `may_fail` is cheap, and true of every row of which `fails` is: it picks the few rows that are
+    looked at closely.
+    """
+
+    code: Code
+    column: str
+    may_fail: pl.Expr
+    fails: pl.Expr
+    message: Callable[[dict[str, str]], str]
+
+
+_NO_ID, _NO_DAY = ~pl.col("is_id"), pl.col("day").is_null()
+_REASON = pl.col("reason").str
+_RULES = (
+    _Rule(
+        Code.MISSING_TRAINEE_ID,
+        columns.TRAINEE_ID,
+        _NO_ID,
+        pl.col("id") == "",
+        lambda _row: "There is no trainee id.",
+    ),
+    _Rule(
+        Code.MALFORMED_TRAINEE_ID,
+        columns.TRAINEE_ID,
+        _NO_ID,
+        (pl.col("id") != "") & _NO_ID,
+        lambda row: (
+            f"{dates.quoted(row['id'])} is not a trainee id: 1 to 64 letters, digits, - or _."
+        ),
+    ),
+    _Rule(
+        Code.MISSING_DEFER_DATE,
+        columns.DEFER_DATE,
+        _NO_DAY,
+        pl.col("date") == "",
+        lambda _row: "There is no deferral date.",
+    ),
+    _Rule(
+        Code.INVALID_DEFER_DATE,
+        columns.DEFER_DATE,
+        _NO_DAY,
+        (pl.col("date") != "") & _NO_DAY,
+        lambda row: dates.described(row["date"]),
+    ),
+    _Rule(
+        Code.UNUSUAL_DEFER_DATE,
+        columns.DEFER_DATE,
+        pl.col("is_unusual"),
+        pl.col("is_unusual"),
+        lambda row: (
+            f"{row['day']} is {'before 2000' if row['day'] < '2000' else 'more than a year ahead'}:"
+            " correct it, or, where it is meant, say --allow-unusual-dates."
+        ),
+    ),
+    _Rule(
+        Code.REASON_TOO_LONG,
+        columns.DEFER_REASON,
+        _REASON.len_bytes() > MOST_REASON_CODE_POINTS,
+        _REASON.len_chars() > MOST_REASON_CODE_POINTS,
+        lambda row: f"The reason has {len(row['reason'])} characters; Register takes 500.",
+    ),
 )
+"""In the order of their codes: the first one counts."""
+
+_IS_SUSPECT = pl.any_horizontal(pl.col("too_many"), *(rule.may_fail for rule in _RULES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +190,7 @@ class Rules:
     def _problems(self, suspect: pl.DataFrame) -> dict[int, tuple[Problem, ...]]:
         if suspect.is_empty():
             return {}
-        flags = suspect.select(rule.alias(code) for code, rule in _RULES)
+        flags = suspect.select(rule.fails.alias(rule.code) for rule in _RULES)
         return {
             row["place"]: self._problems_of(row, failed)
             for row, failed in zip(suspect.iter_rows(named=True), flags.iter_rows(), strict=True)
@@ -148,39 +203,10 @@ class Rules:
             advice = " An unquoted separator in the reason, most often: quote it."
             return (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words + advice),)
         return tuple(
-            Problem(code, self._name(code), _MESSAGES[code](row))
-            for (code, _), fails in zip(_RULES, flags, strict=True)
+            Problem(rule.code, self._names.get(rule.column, ""), rule.message(row))
+            for rule, fails in zip(_RULES, flags, strict=True)
             if fails
         )
-
-    def _name(self, code: Code) -> str:
-        return self._names.get(COLUMN_OF[code], "")
-
-
-COLUMN_OF = {
-    Code.MISSING_TRAINEE_ID: columns.TRAINEE_ID,
-    Code.MALFORMED_TRAINEE_ID: columns.TRAINEE_ID,
-    Code.MISSING_DEFER_DATE: columns.DEFER_DATE,
-    Code.INVALID_DEFER_DATE: columns.DEFER_DATE,
-    Code.UNUSUAL_DEFER_DATE: columns.DEFER_DATE,
-    Code.REASON_TOO_LONG: columns.DEFER_REASON,
-}
-
-_MESSAGES: dict[Code, Callable[[dict[str, str]], str]] = {
-    Code.MISSING_TRAINEE_ID: lambda _row: "There is no trainee id.",
-    Code.MALFORMED_TRAINEE_ID: lambda row: (
-        f"{dates.quoted(row['id'])} is not a trainee id: 1 to 64 letters, digits, - or _."
-    ),
-    Code.MISSING_DEFER_DATE: lambda _row: "There is no deferral date.",
-    Code.INVALID_DEFER_DATE: lambda row: dates.described(row["date"]),
-    Code.UNUSUAL_DEFER_DATE: lambda row: (
-        f"{row['day']} is {'before 2000' if row['day'] < '2000' else 'more than a year ahead'}: "
-        "correct it, or, where it is meant, say --allow-unusual-dates."
-    ),
-    Code.REASON_TOO_LONG: lambda row: (
-        f"The reason has {len(row['reason'])} characters; Register takes 500."
-    ),
-}
 
 
 def _together(of_cells: tuple[Problem, ...], of_values: tuple[Problem, ...]) -> tuple[Problem, ...]:
