@@ -336,7 +336,9 @@ def verify(
     from batch.submission.places import named  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
-    verdict = verify_run(named(run_name), settings.reports_dir, manifest_sha256)
+    verdict = verify_run(
+        named(run_name), settings.reports_dir, manifest_sha256, tool_version=__version__
+    )
     _show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 

@@ -14,7 +14,9 @@ from terminals import posix_only
 
 from batch.record import proof, report
 from batch.record.journal import Journal
+from batch.record.manifest import FILES
 from batch.record.purge import Purge
+from batch.record.verdict import Verdict
 from batch.rows import Outcome
 
 ROWS = [failed(number, f"id{number}", "x", "note") for number in (2, 3, 4)]
@@ -42,8 +44,8 @@ def forge(folder: Path, name: str | None = None, **facts: Any) -> None:
     path.write_text(json.dumps(told))
 
 
-def verified(folder: Path, journal: Journal | None) -> proof.Verdict:
-    return proof.verify_run(folder, journal, None, run_id=RUN.run_id)
+def verified(folder: Path, journal: Journal | None) -> Verdict:
+    return proof.verify_run(folder, journal, None, run_id=RUN.run_id, tool_version="1")
 
 
 def differences(folder: Path, journal: Journal | None) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ def test_a_csv_that_cannot_be_read_is_said_and_no_crash(folder: Path, content: b
 @pytest.mark.parametrize("name", ["files", "input", "predecessors"])
 def test_a_manifest_of_another_shape_is_no_crash(folder: Path, journal: Journal, name: str) -> None:
     forge(folder, None, **{name: 7})
-    proof.verify_run(folder, journal, "0" * 64, run_id=RUN.run_id)
+    proof.verify_run(folder, journal, "0" * 64, run_id=RUN.run_id, tool_version="1")
 
 
 def test_a_folder_that_was_added_is_named(folder: Path, journal: Journal) -> None:
@@ -154,6 +156,29 @@ def test_a_file_forged_together_with_the_manifest_is_named(
     (folder / name).write_text("forged")
     forge(folder, name)
     assert differences(folder, journal) == ("manifest.json was altered", f"{name} was altered")
+
+
+@pytest.mark.parametrize("forgery", ["page", "nothing"])
+def test_a_page_that_the_journal_was_made_to_vouch_for_is_named(
+    tmp_path: Path, folder: Path, journal: Journal, forgery: str
+) -> None:
+    path = folder / "report.html"
+    if forgery == "page":
+        path.write_bytes(path.read_bytes().replace(b"id3", b"id9"))
+    forge(folder, path.name)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    own = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    altered(
+        tmp_path / "journal.db",
+        f"UPDATE reports SET files='{json.dumps(hashes)}', manifest_sha256='{own}'",
+    )
+    said = "report.html is not the page that the journal's rows make"
+    assert differences(folder, journal) == ((said,) if forgery == "page" else ())
+
+
+def test_a_file_that_is_missing_is_said_once(folder: Path, journal: Journal) -> None:
+    (folder / "succeeded.csv").unlink()
+    assert differences(folder, journal) == ("succeeded.csv is missing",)
 
 
 def test_a_file_added_to_the_manifest_too_is_named(folder: Path, journal: Journal) -> None:
@@ -203,7 +228,9 @@ def test_a_folder_that_only_looks_like_another_versions_report_is_named(
 
 
 def test_the_files_of_another_run_are_named(folder: Path, journal: Journal) -> None:
-    told = proof.verify_run(folder, journal, None, run_id="20261124T100000Z-other-abcd")
+    told = proof.verify_run(
+        folder, journal, None, run_id="20261124T100000Z-other-abcd", tool_version="1"
+    )
     assert f"manifest.json is of another run: {RUN.run_id}" in told.differences
     assert "the journal knows no such run" in told.differences
 

@@ -42,7 +42,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 
 def differences(run_name: str, reports: Path) -> tuple[str, ...]:
-    return verify_run(named(run_name), reports, None).differences
+    return verify_run(named(run_name), reports, None, tool_version="1").differences
 
 
 def test_the_folder_of_another_run_is_not_taken_for_this_one(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_folder_of_another_run_is_not_taken_for_this_one(folder: Path) -> No
 
 
 def test_a_copy_under_another_name_is_still_of_its_run(copy: Path, folder: Path) -> None:
-    assert verify_run(named(str(copy)), folder.parent, None).run_id == RUN.run_id
+    assert verify_run(named(str(copy)), folder.parent, None, tool_version="1").run_id == RUN.run_id
     assert differences(str(copy), folder.parent) == ()
 
 
@@ -65,7 +65,7 @@ def test_a_copy_is_held_against_the_journal_that_knows_its_run(copy: Path, folde
 
 def test_a_database_of_something_else_beside_a_copy_is_left_alone(copy: Path) -> None:
     altered(copy.parent / "journal.db", "CREATE TABLE recipes (name)")
-    told = verify_run(named(str(copy)), copy.parent, None)
+    told = verify_run(named(str(copy)), copy.parent, None, tool_version="1")
     assert (told.holds, "database of something else" in told.unchecked[0]) == (True, True)
 
 
@@ -145,7 +145,7 @@ def test_a_read_only_copy_is_verified_with_its_journal(folder: Path, read_only: 
     assert differences(str(copied), read_only) == ()  # loads what nobody cannot read
     if os.geteuid() == 0:
         os.seteuid(65534)
-    told = verify_run(named(str(copied)), read_only, None)
+    told = verify_run(named(str(copied)), read_only, None, tool_version="1")
     assert (told.differences, told.unchecked) == ((), ())
 
 
@@ -153,7 +153,7 @@ def test_a_journal_of_the_version_before_is_read_as_it_is(folder: Path) -> None:
     path = folder.parent / "journal.db"
     for sql in ("DROP TABLE reports", "DROP TABLE resumptions", "PRAGMA user_version=2"):
         altered(path, sql)
-    told = verify_run(named(str(folder)), folder.parent, None)
+    told = verify_run(named(str(folder)), folder.parent, None, tool_version="1")
     assert (told.differences, len(told.unchecked)) == ((), 1)
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)

@@ -16,10 +16,11 @@ from batch.rows import Code, Outcome
 NAME = "manifest.json"
 LOG = "run.log"
 SUMMARY = "summary.json"
+PAGE = "report.html"
 FILES = (
     *(f"{outcome.value}.csv" for outcome in Outcome),
     SUMMARY,
-    "report.html",
+    PAGE,
     "results.xlsx",
     LOG,
 )

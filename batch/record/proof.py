@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,46 +15,16 @@ from batch.record import manifest, report
 from batch.record.ledger import Ledger
 from batch.record.notes import reported
 from batch.record.records import ReportRecord, RunRecord
+from batch.record.verdict import Verdict
+from batch.rows import Outcome
 
 _NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
 _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal does not say what this report's page, workbook and log were"
 _EARLIER = "an earlier one: the report was written anew since"
+_ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
 IS_BESIDE = re.compile(r"report-[\w.+-]+")
 """How a folder within a run's is named that holds the report of another version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What holding a folder against its record found: what differs, and what could not be seen."""
-
-    run_id: str
-    differences: tuple[str, ...]
-    unchecked: tuple[str, ...]
-    manifest_sha256: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differences
-
-    def lines(self) -> list[str]:
-        """Give the verdict for people."""
-        notes = [f"not checked: {words}" for words in self.unchecked]
-        if self.holds:
-            agree = "files and manifest agree" if notes else "files, manifest and journal agree"
-            return [f"{self.run_id}: {agree}", *notes]
-        return [f"{self.run_id}: {words}" for words in self.differences] + notes
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the verdict for programs."""
-        return {
-            "run_id": self.run_id,
-            "holds": self.holds,
-            "differences": list(self.differences),
-            "unchecked": list(self.unchecked),
-            "manifest_sha256": self.manifest_sha256,
-        }
 
 
 def run_id_of(folder: Path) -> str:
@@ -71,18 +42,20 @@ def verify_run(
     manifest_sha256: str | None,
     *,
     run_id: str,
+    tool_version: str,
     place: str = "",
 ) -> Verdict:
     """Hold a run's folder against its manifest, and against the journal where there is one.
 
     `run_id` is the run that it ought to be of; `place` is its name within the run's folder, where
-    it holds the report of another version.
+    it holds the report of another version. Where `tool_version` wrote the report, its page is made
+    again and compared.
     """
     told = manifest.read_manifest(folder)
     run, known = _known(ledger, run_id, place)
     told_here = _Report(folder, run_id, place, told, _hash(folder / manifest.NAME), known)
     found = [*told_here.against_printed(manifest_sha256), *told_here.against_hashes()]
-    unchecked = [] if ledger is None or place or known is not None else [_NOT_NOTED]
+    unchecked = [] if run is None or place or known is not None else [_NOT_NOTED]
     if ledger is None:
         unchecked.append(_NO_JOURNAL)
     elif run is None:
@@ -90,15 +63,27 @@ def verify_run(
     elif run.is_purged:
         unchecked.append(_PURGED)
     else:
-        found += told_here.against_journal(ledger)
+        found += told_here.against_journal(ledger, tool_version)
         if place and known is None and reported(ledger, run_id, "") is not None:
             found.append("the journal knows no such report")
     found += told_here.rows_accounted_for()
     for name in _beside(folder):
-        inner = verify_run(folder / name, ledger, None, run_id=run_id, place=name)
+        inner = verify_run(
+            folder / name, ledger, None, run_id=run_id, tool_version=tool_version, place=name
+        )
         found += [f"{name}: {words}" for words in inner.differences]
-    differences = tuple(dict.fromkeys(found))
-    return Verdict(run_id, differences, tuple(unchecked), told_here.own_sha256 or "")
+    return Verdict(run_id, tuple(_each_once(found)), tuple(unchecked), told_here.own_sha256 or "")
+
+
+def _each_once(found: Iterable[str]) -> Iterator[str]:
+    """Give what differs, but not what follows from a file that is missing or was altered."""
+    differences = dict.fromkeys(found)
+    for words in differences:
+        name, cannot_be_read, _ = words.partition(" cannot be read")
+        if cannot_be_read and f"{name} is missing" in differences:
+            continue
+        if words != _ANOTHER_PAGE or f"{manifest.PAGE} was altered" not in differences:
+            yield words
 
 
 def _known(
@@ -152,11 +137,12 @@ class _Report:
         """Give whether the CSVs have as many rows as the input had, by the manifest."""
         rows, expected = report.rows_in(self.folder), _part(self.told or {}, "input").get("rows")
         if rows is None:
-            yield "the rows cannot be counted: a CSV is missing or cannot be read"
+            if self._has_every_csv():
+                yield "the rows cannot be counted: a CSV cannot be read"
         elif self.told is not None and rows != expected:
             yield f"the input had {expected} rows, the CSVs have {rows}"
 
-    def against_journal(self, ledger: Ledger) -> Iterator[str]:
+    def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
         """Give what differs from the journal's own account of the run."""
         rows = report.self_check(ledger, self.run_id, self.folder)
         yield from rows
@@ -166,6 +152,8 @@ class _Report:
             yield "the journal's rows or attempts are not those of the manifest"
         elif not rows and self.known is not None and self.known.journal_digest != digest:
             yield "the journal's rows or attempts are not those of the report"
+        elif not rows and self._version() == tool_version:
+            yield from self._page_that_differs(ledger)
 
     def _of_another_run(self) -> Iterator[str]:
         for name in (manifest.NAME, manifest.SUMMARY):
@@ -197,6 +185,23 @@ class _Report:
                 yield f"{path.name} is a link"
             elif path.name not in expected:
                 yield f"{path.name} was added"
+
+    def _version(self) -> object:
+        told = (self.told or {}).get("report_tool_version")
+        return told if self.known is None else self.known.tool_version
+
+    def _page_that_differs(self, ledger: Ledger) -> Iterator[str]:
+        from batch.record import page  # noqa: PLC0415 — no other command that reads makes pages
+
+        path, made = self.folder / manifest.PAGE, hashlib.sha256()
+        for part in page.rendered(ledger, self.run_id):
+            made.update(part)
+        if manifest.is_a_file(path) and _hash(path) != made.hexdigest():
+            yield _ANOTHER_PAGE
+
+    def _has_every_csv(self) -> bool:
+        names = (report.csv_name(outcome) for outcome in Outcome)
+        return all(manifest.is_a_file(self.folder / name) for name in names)
 
     def _facts_that_differ(self, ledger: Ledger) -> Iterator[str]:
         if self.told is not None:

@@ -59,7 +59,7 @@ def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str
         _write_csv(journal, run_id, place / csv_name(outcome), outcome)
     with files.replacing(place / manifest.SUMMARY) as file:
         file.write((json.dumps(summary(journal, run_id), indent=2) + "\n").encode())
-    page.write_page(journal, run_id, place / "report.html")
+    page.write_page(journal, run_id, place / manifest.PAGE)
     workbook.write_workbook(journal, run_id, place / "results.xlsx")
     written = manifest.write_manifest(
         journal,

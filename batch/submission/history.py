@@ -16,6 +16,7 @@ from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.schema import JOURNAL
 from batch.record.times import iso
+from batch.record.verdict import Verdict
 from batch.rows import Code, Outcome
 from batch.submission.places import Named
 from batch.submission.session import exit_code_of, write_and_check
@@ -82,7 +83,9 @@ def _end_if_cut_off(journal: Journal, run_id: str) -> None:
         journal.note_cut_off(run_id, exit_code=code, stopped_because=because)
 
 
-def verify_run(name: Named, reports_dir: Path, manifest_sha256: str | None) -> proof.Verdict:
+def verify_run(
+    name: Named, reports_dir: Path, manifest_sha256: str | None, *, tool_version: str
+) -> Verdict:
     """Hold a run's folder against its manifest and, where there is one, the journal.
 
     Raises UnknownRun where there is no such run, JournalProblem where one that was named by its id
@@ -99,7 +102,12 @@ def verify_run(name: Named, reports_dir: Path, manifest_sha256: str | None) -> p
                 hint="`defer-batch runs` lists the runs",
             )
         verdict = proof.verify_run(
-            folder / name.place, ledger, manifest_sha256, run_id=run_id, place=name.place
+            folder / name.place,
+            ledger,
+            manifest_sha256,
+            run_id=run_id,
+            tool_version=tool_version,
+            place=name.place,
         )
     return replace(
         verdict,
@@ -108,7 +116,7 @@ def verify_run(name: Named, reports_dir: Path, manifest_sha256: str | None) -> p
     )
 
 
-def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> proof.Verdict:
+def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> Verdict:
     if ledger is None:
         raise UnknownRun(
             f"no run {run_id[:80]}: there is no folder {folder}",
@@ -119,7 +127,7 @@ def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> proof.V
             f"{run_id} cannot be verified: it was purged, its rows are gone",
             hint="`verify` takes a path to a copy of its folder, if there is one",
         )
-    return proof.Verdict(run_id, (f"its folder {folder} is missing",), (), "")
+    return Verdict(run_id, (f"its folder {folder} is missing",), (), "")
 
 
 @contextlib.contextmanager
