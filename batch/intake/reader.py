@@ -25,7 +25,7 @@ from batch.intake.refusals import unusable
 from batch.intake.swallowed import LINE_END, holds_another_row
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 
-ROWS_A_CHUNK = 16_000
+ROWS_A_CHUNK = 32_000
 _FIRST_VALUE = operator.itemgetter(0)
 
 
