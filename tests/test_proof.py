@@ -179,6 +179,17 @@ def test_a_page_that_the_journal_was_made_to_vouch_for_is_named(
 def test_a_file_that_is_missing_is_said_once(folder: Path, journal: Journal) -> None:
     (folder / "succeeded.csv").unlink()
     assert differences(folder, journal) == ("succeeded.csv is missing",)
+    (folder / "manifest.json").unlink()
+    altered(folder.parent / "journal.db", "DELETE FROM reports")
+    missing = ("manifest.json is missing", "succeeded.csv is missing")
+    assert differences(folder, journal) == missing
+
+
+def test_a_folder_without_a_report_is_said_to_have_none(folder: Path, journal: Journal) -> None:
+    for path in folder.iterdir():
+        if path.name != "run.log":
+            path.unlink()
+    assert differences(folder, journal) == (f"no report stands in {folder}: `report` writes it",)
 
 
 def test_a_file_added_to_the_manifest_too_is_named(folder: Path, journal: Journal) -> None:

@@ -23,6 +23,7 @@ _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal does not say what this report's page, workbook and log were"
 _EARLIER = "an earlier one: the report was written anew since"
 _ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
+_WRITTEN = frozenset(manifest.FILES) - {manifest.LOG}
 IS_BESIDE = re.compile(r"report-[\w.+-]+")
 """How a folder within a run's is named that holds the report of another version."""
 
@@ -51,6 +52,8 @@ def verify_run(
     it holds the report of another version. Where `tool_version` wrote the report, its page is made
     again and compared.
     """
+    if not any((folder / name).exists() for name in (manifest.NAME, *_WRITTEN)):
+        return Verdict(run_id, (f"no report stands in {folder}: `report` writes it",), (), "")
     told = manifest.read_manifest(folder)
     run, known = _known(ledger, run_id, place)
     told_here = _Report(folder, run_id, place, told, _hash(folder / manifest.NAME), known)
@@ -128,6 +131,9 @@ class _Report:
         yield from self._of_the_manifest()
         listed = _part(self.told or {}, "files")
         yield from self._altered(listed)
+        if not listed and self.known is None:
+            there = manifest.files_of(self.folder).keys()
+            yield from (f"{name} is missing" for name in sorted(_WRITTEN - there))
         if self.known is not None:
             yield from self._altered(self.known.files)
             listed = dict(self.known.files)
