@@ -26,6 +26,8 @@ FILES = (
 )
 """Every file of a run but the manifest itself: it lists these and no other."""
 
+_READ_AT_ONCE = 2**20
+
 
 def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> Path:
     """Give the folder to write to: another version's report on this state of the run stays.
@@ -95,12 +97,11 @@ def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
     """
     if LOG not in known.files:
         return False
-    try:
-        content = (folder / LOG).read_bytes()
-    except OSError:
+    path = folder / LOG
+    if not is_a_file(path):
         return True
-    until = len(content) if known.journal_digest == digest else known.log_size
-    return _sha256(content[:until]) != known.files[LOG]
+    until = _size(path) if known.journal_digest == digest else known.log_size
+    return _sha256_of_first(until, path) != known.files[LOG]
 
 
 def predecessors_of(told: dict[str, Any]) -> list[str]:
@@ -188,6 +189,15 @@ def _data(content: dict[str, Any], predecessors: tuple[str, ...]) -> bytes:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if is_a_file(path) else 0
+
+
+def _sha256_of_first(size: int, path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(min(size, _READ_AT_ONCE)):
+            digest.update(part)
+            size -= len(part)
+    return digest.hexdigest()
 
 
 def _sha256(data: bytes) -> str:
