@@ -93,6 +93,7 @@ The table of contents, in the order in which a row walks through the rooms:
       workbook    `results.xlsx`
       manifest    `manifest.json`
       proof       do files, manifest and journal agree?
+      verdict     what `verify` found
 
     columns     the columns' names, and the apostrophe guard
     advice      what to do about each code
