@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from batch.files import as_text
 from batch.intake.checking import InputFile, open_input
 from batch.record.journal import Journal
+from batch.record.ledger import Ledger
 from batch.record.memory import deferrals_known
 from batch.record.records import RunRecord
 from batch.record.times import iso
@@ -32,7 +34,7 @@ def run_file(
 
     Raises UnusableFile, UsageProblem, UnfinishedRun, AlreadyRunning, JournalLost, SelfCheckFailed.
     """
-    if desk.token is None and not terms.is_rehearsal:
+    if desk.token is None and not terms.is_rehearsal and not _may_need_none(desk, terms):
         raise no_token()
     now = time.time()
     run_id = _run_id(options.path, now)
@@ -55,6 +57,18 @@ def run_file(
         except BaseException:
             journal.discard_if_staged(run_no)
             raise
+
+
+def _may_need_none(desk: Desk, terms: Terms) -> bool:
+    """Tell whether earlier runs may have settled every row: only the file then tells.
+
+    Raises JournalProblem.
+    """
+    if not desk.journal.exists():
+        return False
+    with contextlib.closing(Ledger.read(desk.journal)) as ledger:
+        runs = [run for _, run in ledger.runs()]
+    return any(run.base_url == terms.origin and not run.rehearsal for run in runs)
 
 
 def _staged_to_finished(
