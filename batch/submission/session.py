@@ -22,6 +22,7 @@ from batch.submission.signals import interruptible, raising
 from batch.submission.stopping import Stopping
 from batch.submission.telling import Telling, telling
 from batch.submission.terms import Finished, Plan, Terms, Watcher
+from batch.words import counted
 
 TIME_LEFT_EVERY_SECONDS = 0.5
 ROWS_SHOWN = 10
@@ -185,7 +186,7 @@ class Session:
         unresolved = _count(counts, Outcome.UNRESOLVED)
         because = stopping.reason if unresolved else None
         if unresolved and because is None:
-            because = f"{unresolved} rows could not be settled, the others were."
+            because = f"{counted(unresolved, 'row')} could not be settled, the others were."
         code = exit_code_of(counts, interrupted=stopping.exit_code if unresolved else 0)
         self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
 
