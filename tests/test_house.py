@@ -34,6 +34,7 @@ OWNERS = {
         "record.drafts",
         "record.journal",
         "record.ledger",
+        "record.purge",
         "record.schema",
         "record.trouble",
     },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +126,22 @@ def test_the_memory_outlives_the_purge(register: Serving, submit: Submit, office
     made_old(submit(emulator, content).reports)
     office.run(*PURGE, "--yes")
     assert submit(emulator, content).codes() == {2: "deferred_earlier"}
+
+
+@posix_only
+def test_a_disk_that_is_full_is_said_and_the_next_purge_ends_it(ran: Ran, office: Office) -> None:
+    limited = 'ulimit -f 36; exec "$0" -m batch purge --older-than 90d --yes'
+    told = subprocess.run(
+        ["bash", "-c", limited, sys.executable],
+        cwd=office.folder,
+        env=office._environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, "the journal cannot be written" in told.stderr) == (2, True)
+    assert office.run(*PURGE, "--yes").code == 0
+    assert not in_the_journal(ran.reports)
 
 
 def test_purge_asks(ran: Ran, office: Office) -> None:

@@ -149,6 +149,20 @@ def test_a_read_only_copy_is_verified_with_its_journal(folder: Path, read_only: 
     assert (told.differences, told.unchecked) == ((), ())
 
 
+def test_a_file_that_may_not_be_read_is_not_said_to_be_altered(
+    folder: Path, read_only: Path
+) -> None:
+    copied = Path(shutil.copytree(folder, read_only / folder.name))
+    for path in (copied, *copied.iterdir()):
+        path.chmod(0o755)
+    (copied / "results.xlsx").chmod(0o000)
+    differences(str(folder), folder.parent)  # loads what nobody cannot read
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    told = verify_run(named(str(copied)), read_only, None, tool_version="1")
+    assert told.differences == ("results.xlsx cannot be read",)
+
+
 def test_a_journal_of_the_version_before_is_read_as_it_is(folder: Path) -> None:
     path = folder.parent / "journal.db"
     for sql in ("DROP TABLE reports", "DROP TABLE resumptions", "PRAGMA user_version=2"):

@@ -180,8 +180,8 @@ class _Report:
         for name in sorted(listed):
             if not manifest.is_a_file(self.folder / name):
                 yield f"{name} is missing"
-            elif _hash(self.folder / name) != listed[name]:
-                yield f"{name} was altered"
+            elif (found := _hash(self.folder / name)) != listed[name]:
+                yield f"{name} {'cannot be read' if found is None else 'was altered'}"
 
     def _added(self, listed: Iterable[str]) -> Iterator[str]:
         """Name what does not belong there: files, hidden ones too, links, folders."""

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from batch import files
+from batch.record import locks
 from batch.record.ledger import IS_IN_DOUBT, Ledger
+from batch.record.schema import open_for_writing
+from batch.record.trouble import disk_failed
 
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),
     **dict.fromkeys(("command", "columns", "notices"), ()),
 }
 """What is left of a purged run's details: times, counts and the input's hash say it happened."""
+
+
+@contextmanager
+def purging(path: Path, *, since: str) -> Iterator[Purge]:
+    """Hold the only writer's place and give the journal for a purge.
+
+    Raises AlreadyRunning, UsageProblem where others can write to its folder, JournalProblem.
+    """
+    files.refuse_shared_folder(path.parent)
+    with locks.one_writer(path, run_id="a purge", since=since):
+        journal = Purge(open_for_writing(path))
+        try:
+            yield journal
+        except sqlite3.Error as error:
+            raise disk_failed(error, has_begun=False) from error
+        finally:
+            journal.close()
 
 
 class Purge(Ledger):

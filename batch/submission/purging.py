@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch import files
 from batch.errors import UsageProblem
-from batch.record import locks
 from batch.record.memory import remember_for_good
-from batch.record.purge import Purge
-from batch.record.schema import JOURNAL, open_for_writing
+from batch.record.purge import Purge, purging
+from batch.record.schema import JOURNAL
 from batch.record.times import iso
 
 READERS_PATIENCE_SECONDS = 10.0
@@ -54,26 +52,21 @@ def purge_runs(
     Unfinished runs that sent something stay: their rows may still have to be settled. A run whose
     folder cannot be deleted stays whole in the journal, so that the next purge tries again.
     Raises UsageProblem where the age is no age, others can write to the folder, or the question
-    was declined.
+    was declined; AlreadyRunning, JournalProblem.
     """
     age = _seconds(older_than)
     path = reports_dir / JOURNAL
     if not path.exists():
         return Purged(0)
-    files.refuse_shared_folder(reports_dir)
     now = time.time()
-    with locks.one_writer(path, run_id="purge", since=iso(now)):
-        journal = Purge(open_for_writing(path))
-        try:
-            old = journal.purgeable(iso(now - age))
-            if old and not confirm(_question(old)):
-                raise UsageProblem("declined: nothing was deleted")
-            left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
-            gone = len(old) - len(left)
-            if not journal.leave_nothing(patience_seconds):
-                left.append(_STILL_READ.format(path=path))
-        finally:
-            journal.close()
+    with purging(path, since=iso(now)) as journal:
+        old = journal.purgeable(iso(now - age))
+        if old and not confirm(_question(old)):
+            raise UsageProblem("declined: nothing was deleted")
+        left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
+        gone = len(old) - len(left)
+        if not journal.leave_nothing(patience_seconds):
+            left.append(_STILL_READ.format(path=path))
     return Purged(gone, tuple(left))
 
 
