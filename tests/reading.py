@@ -19,8 +19,10 @@ class Read:
     def __init__(self, input_file: InputFile) -> None:
         self.rows: list[Row] = []
         self.repairs: list[tuple[int, str, str]] = []
+        self.told: list[tuple[int, str]] = []
         for chunk in input_file.chunks():
             self.rows += chunk.rows()
+            self.told += [(number, str(problem.code)) for number, problem in chunk.problems]
             self.repairs += [(r.row_number, r.column, r.kind) for r in chunk.repairs]
         self.file = input_file
         found = list(input_file.conflicts())

@@ -44,6 +44,11 @@ def test_short_rows_and_long_rows_harm_no_neighbour(read: Reading) -> None:
     assert told.sent == [("abc", "2026-10-01", "Illness"), ("ghi", "2026-10-01", None)]
 
 
+def test_a_row_with_too_many_values_has_no_other_problem(read: Reading) -> None:
+    told = read(f"{HEADER}{row_with('malformed_trainee_id')},surplus\n")
+    assert told.codes == {2: ["wrong_number_of_values"]}
+
+
 def test_a_file_without_reasons_gives_none(read: Reading) -> None:
     told = read("trainee_id,defer_date\nabc,2026-10-01\ndef,2026-10-01\n")
     assert told.sent == [("abc", "2026-10-01", None), ("def", "2026-10-01", None)]

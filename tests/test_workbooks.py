@@ -115,6 +115,12 @@ def test_an_id_that_is_no_text_is_malformed(read: Reading, tmp_path: Path, value
     assert "format the column as text" in told.messages[0]
 
 
+def test_problems_are_told_from_the_first_row_to_the_last(read: Reading, tmp_path: Path) -> None:
+    rows = [(123, "2026-10-01", "x"), ("a/b", "2026-10-01", "x"), (456, "2026-10-01", "x")]
+    told = read(sheet_of(tmp_path, *rows), "list.xlsx").told
+    assert told == [(number, "malformed_trainee_id") for number in (2, 3, 4)]
+
+
 def test_true_is_shown_as_a_spreadsheet_shows_it(read: Reading, tmp_path: Path) -> None:
     told = read(sheet_of(tmp_path, ("abc", True, True)), "list.xlsx")
     assert told.rows[0].values == ("abc", "TRUE", "TRUE")

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import polars as pl
 
@@ -122,7 +123,7 @@ class Rules:
         self._date_format = date_format
         self._allow_unusual = allow_unusual_dates
         self._today = today
-        self._dates: dict[str, _ReadDate] = {}
+        self._read_date = lru_cache(maxsize=_MOST_DATES_KNOWN)(self._date)
         self._names = {known: layout.own[place] for known, place in layout.places.items()}
 
     def check(self, chunk: RawChunk) -> Checked:
@@ -134,9 +135,7 @@ class Rules:
         problems = self._problems(frame.filter(_IS_SUSPECT))
         for place, found in chunk.problems.items():
             problems[place] = _together(found, problems.get(place, ()))
-        if chunk.problems:
-            problems = dict(sorted(problems.items()))
-        return Checked(frame, problems, repairs_of(frame, self._names))
+        return Checked(frame, dict(sorted(problems.items())), repairs_of(frame, self._names))
 
     def _raw(self, chunk: RawChunk) -> pl.DataFrame:
         numbers = chunk.numbers
@@ -173,19 +172,12 @@ class Rules:
         known = pl.DataFrame(read, schema=_DATE_SCHEMA, orient="row")
         return frame.join(known, on="raw_date", how="left", maintain_order="left")
 
-    def _read_date(self, raw: str) -> _ReadDate:
+    def _date(self, raw: str) -> _ReadDate:
         """Give a date as it is, without what surrounds it, as a day, and whether it is unusual."""
-        known = self._dates.get(raw)
-        if known is not None:
-            return known
         text = tidied_date(raw)
         day = dates.parsed(text, self._date_format)
         unusual = day is not None and not self._allow_unusual and dates.is_unusual(day, self._today)
-        if len(self._dates) >= _MOST_DATES_KNOWN:
-            self._dates.clear()
-        found = (raw, text, None if day is None else day.isoformat(), unusual)
-        self._dates[raw] = found
-        return found
+        return raw, text, None if day is None else day.isoformat(), unusual
 
     def _problems(self, suspect: pl.DataFrame) -> dict[int, tuple[Problem, ...]]:
         if suspect.is_empty():
