@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from reading import HEADER, Reading
 
-from batch.intake import dates
+from batch.intake import dates, rules
 
 LONG = "x" * 501
 WRONG = {
@@ -20,6 +20,10 @@ WRONG = {
     "reason_too_long": ("defer_reason", LONG),
 }
 PAIRS = [pair for pair in combinations(WRONG, 2) if WRONG[pair[0]][0] != WRONG[pair[1]][0]]
+
+
+def test_every_rule_is_tried_here_in_its_order() -> None:
+    assert list(WRONG) == [rule.code for rule in rules._RULES]
 
 
 def row_with(*codes: str) -> str:
