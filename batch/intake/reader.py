@@ -22,7 +22,7 @@ from batch.errors import UnusableFile
 from batch.intake.decoding import Encoded
 from batch.intake.layout import Layout, find_header
 from batch.intake.refusals import unusable
-from batch.intake.swallowed import LINE_END, holds_another_row
+from batch.intake.swallowed import holds_another_row, lines_of
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 
 ROWS_A_CHUNK = 32_000
@@ -172,7 +172,7 @@ class CsvReader:
 
 
 def _lines_of(record: list[str]) -> int:
-    return 1 + sum(len(LINE_END.findall(value)) for value in record)
+    return 1 + sum(len(lines_of(value)) - 1 for value in record)
 
 
 class _Hashing(io.RawIOBase):

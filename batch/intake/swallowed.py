@@ -11,7 +11,6 @@ import re
 from batch import columns
 from batch.intake.layout import Layout
 
-LINE_END = re.compile(r"\r\n|\n|\r")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4}")
@@ -30,13 +29,19 @@ _AROUND = columns.SPACES + "'\""
 
 def holds_another_row(record: list[str], layout: Layout) -> bool:
     """Tell whether a row that was read holds a line that itself reads as a row."""
-    joined = layout.separator.join(record)
-    if "\n" not in joined and "\r" not in joined:
+    across = lines_of(layout.separator.join(record))
+    fewest = max(layout.places[columns.TRAINEE_ID], layout.places[columns.DEFER_DATE])
+    if not any(line.count(layout.separator) >= fewest for line in across[1:]):
         return False
-    within = (line for value in record for line in LINE_END.split(value)[1:])
+    within = (line for value in record for line in lines_of(value)[1:])
     if any(_reads_as_row(line, layout) for line in within):
         return True
-    return sum(_reads_as_row(line, layout) for line in LINE_END.split(joined)) > 1
+    return sum(_reads_as_row(line, layout) for line in across) > 1
+
+
+def lines_of(value: str) -> list[str]:
+    """Give the lines of a value, whatever ends them."""
+    return value.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _reads_as_row(line: str, layout: Layout) -> bool:
@@ -46,10 +51,8 @@ def _reads_as_row(line: str, layout: Layout) -> bool:
     date of another shape, or none; of a report only a line with all its columns is a row.
     """
     where_id, where_date = layout.places[columns.TRAINEE_ID], layout.places[columns.DEFER_DATE]
-    if line.count(layout.separator) < max(where_id, where_date):
-        return False
     parts = [part.strip(_AROUND) for part in line.split(layout.separator)]
-    if not _ID.fullmatch(parts[where_id]):
+    if len(parts) <= max(where_id, where_date) or not _ID.fullmatch(parts[where_id]):
         return False
     if layout.is_report and not (len(parts) >= layout.width and parts[len(layout.own)].isdecimal()):
         return False
