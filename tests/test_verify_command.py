@@ -149,6 +149,7 @@ def test_a_read_only_copy_is_verified_with_its_journal(folder: Path, read_only: 
     assert (told.differences, told.unchecked) == ((), ())
 
 
+@posix_only
 def test_a_file_that_may_not_be_read_is_not_said_to_be_altered(
     folder: Path, read_only: Path
 ) -> None:
