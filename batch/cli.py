@@ -190,7 +190,6 @@ def run(
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission.beginning import run_file  # noqa: PLC0415
     from batch.submission.desk import Desk  # noqa: PLC0415
-    from batch.submission.terms import Terms  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
     settings = Settings.load(
@@ -205,27 +204,14 @@ def run(
         reports_dir=reports_dir,
         date_format=date_format,
     )
-    target, pace = settings.target, settings.pace
-    terms = Terms(
-        environment=target.environment,
-        origin=target.origin,
-        api_version=settings.api_version,
-        rate_requests=None if pace is None else pace.requests,
-        rate_period_seconds=60.0 if pace is None else pace.period_seconds,
-        max_at_once=settings.max_at_once,
-        timeout_seconds=settings.timeout,
-        lost_answer_wait_seconds=settings.lost_answer_wait,
-        give_up_after_seconds=settings.give_up_after,
-        again=again,
-    )
     finished = run_file(
         Desk(
             settings.reports_dir,
-            None if target.is_rehearsal else settings.token(),
+            None if settings.target.is_rehearsal else settings.token(),
             _who(operator),
             Terminal(yes=yes),
         ),
-        terms,
+        _terms(settings, again=again),
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         start_over=start_over,
     )
@@ -269,18 +255,14 @@ def resume(
     if run_id is None:
         say("nothing is unfinished: nothing to resume")
         _show(None, as_json=as_json)
-    changed: dict[str, Any] = {}
-    if rate_limit is not None:
-        pace = settings.pace
-        changed["rate_requests"] = None if pace is None else pace.requests
-        changed["rate_period_seconds"] = 60.0 if pace is None else pace.period_seconds
     given = {
         "max_at_once": max_at_once,
         "timeout_seconds": timeout,
         "lost_answer_wait_seconds": lost_answer_wait,
         "give_up_after_seconds": give_up_after,
     }
-    changed |= {name: value for name, value in given.items() if value is not None}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changed |= {} if rate_limit is None else _rate(settings)
     finished = resume_run(
         Desk(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,
@@ -441,6 +423,31 @@ def _show(finished: Any, *, as_json: bool) -> NoReturn:
     if finished.manifest_sha256:
         (say if as_json else _print)(f"manifest sha256: {finished.manifest_sha256}")
     raise typer.Exit(finished.exit_code)
+
+
+def _terms(settings: Any, *, again: bool) -> Any:
+    """Give what a run is told of Register and of pace. Raises UsageProblem."""
+    from batch.submission.terms import Terms  # noqa: PLC0415
+
+    return Terms(
+        environment=settings.target.environment,
+        origin=settings.target.origin,
+        api_version=settings.api_version,
+        max_at_once=settings.max_at_once,
+        timeout_seconds=settings.timeout,
+        lost_answer_wait_seconds=settings.lost_answer_wait,
+        give_up_after_seconds=settings.give_up_after,
+        again=again,
+        **_rate(settings),
+    )
+
+
+def _rate(settings: Any) -> dict[str, Any]:
+    """Give the rate limit as terms have it; without one, a period that nothing is counted in."""
+    pace = settings.pace
+    if pace is None:
+        return {"rate_requests": None, "rate_period_seconds": 60.0}
+    return {"rate_requests": pace.requests, "rate_period_seconds": pace.period_seconds}
 
 
 def _input_options(
