@@ -83,7 +83,11 @@ def test_a_reader_of_the_journal_is_said_to_keep_the_text_in_it(
     assert in_the_journal(ran.reports)
     assert (done.exit_code, "still in that file" in done.left[0]) == (1, True)
     a_reader.close()
-    assert purged(ran.reports).exit_code == 0
+    again = purged(ran.reports)
+    assert (again.exit_code, again.lines()) == (
+        0,
+        ["Nothing of 1 run purged earlier is left in the journal now."],
+    )
     assert not in_the_journal(ran.reports)
 
 

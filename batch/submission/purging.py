@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batch.errors import UsageProblem
@@ -22,10 +22,14 @@ _SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge did: how many runs are gone, and what is still there, in words for people."""
+    """What a purge did: how many runs are gone, and what is still there, in words for people.
+
+    `ended` counts the runs that an earlier purge began to delete, and this one has.
+    """
 
     runs: int
     left: tuple[str, ...] = ()
+    ended: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -34,6 +38,9 @@ class Purged:
 
     def lines(self) -> list[str]:
         """Give what was done for people."""
+        if self.ended:
+            rest = f"Nothing of {_runs(self.ended)} purged earlier is left in the journal now."
+            return [rest, *replace(self, ended=0).lines()] if self.runs else [rest]
         if not self.runs:
             return ["No run was purged."]
         kept = "one line of it is" if self.runs == 1 else "one line of each is"
@@ -60,6 +67,7 @@ def purge_runs(
         return Purged(0)
     now = time.time()
     with purging(path, since=iso(now)) as journal:
+        ended = journal.half_purged()
         old = journal.purgeable(iso(now - age))
         if old and not confirm(_question(old)):
             raise UsageProblem("declined: nothing was deleted")
@@ -67,7 +75,8 @@ def purge_runs(
         gone = len(old) - len(left)
         if not journal.leave_nothing(patience_seconds):
             left.append(_STILL_READ.format(path=path))
-    return Purged(gone, tuple(left))
+            ended = 0
+    return Purged(gone, tuple(left), ended)
 
 
 _STILL_READ = (
