@@ -35,8 +35,18 @@ soak: $(VENV)/.installed
 	$(BIN)/python tests/laws/fuzzing.py
 	$(BIN)/python tests/soak/soak.py
 
+# Fails where a changed operator or number is noticed by no test and is not in survivors.toml.
+mutants: build/mutants/.installed
+	build/mutants/bin/python tests/mutants/mutants.py $(PARTS)
+
 # Exits 1 where something is known against a pinned package, and 3 where that cannot be looked up.
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip-audit
 	@build/audit/bin/python tests/audit/audit.py build/audit/bin/pip-audit
+
+build/mutants/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv build/mutants
+	build/mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	build/mutants/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutation]'
+	touch $@
