@@ -1,4 +1,4 @@
-.PHONY: demo test test-everything check coverage bench soak mutants compat audit
+.PHONY: demo test test-everything check coverage bench soak mutants compat compat-oldest compat-newest audit
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -50,6 +50,16 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip-audit
 	@build/audit/bin/python tests/audit/audit.py build/audit/bin/pip-audit
+
+# The oldest and the newest versions that pyproject.toml allows, each in an environment of its own.
+compat: compat-oldest compat-newest
+compat-oldest: RESOLUTION := --resolution lowest-direct
+compat-oldest compat-newest: compat-%:
+	$(PYTHON) -m venv --clear build/$*
+	build/$*/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/$*/bin/uv pip compile --quiet $(RESOLUTION) --extra excel --output-file build/$*.txt pyproject.toml
+	build/$*/bin/uv pip install --quiet --python build/$* --requirements build/$*.txt --editable '.[dev]'
+	build/$*/bin/python -m pytest -n 2 $(PYTEST_OPTIONS)
 
 build/mutants/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv build/mutants
