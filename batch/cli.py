@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import getpass
 import json
 import os
@@ -88,6 +89,7 @@ Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
+    gc.disable()  # a start makes much and throws nothing away; who works long collects again
     _make_streams_usable()
     try:
         code = int(app(standalone_mode=False) or 0)
@@ -364,6 +366,7 @@ def emulator(
     from batch.register.serving import serve_until_interrupted  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
 
+    gc.enable()
     pace = Settings.load(rate_limit=rate_limit).pace
     rate = None if pace is None else (pace.requests, pace.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)

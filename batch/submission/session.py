@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,6 +145,8 @@ class Session:
             timeout_seconds=self.terms.timeout_seconds,
             on_settled=on_settled,
         )
+        gc.freeze()  # what a start has made stays to the end, so nobody need look through it again
+        gc.enable()
         self.watcher.begin(plan.to_send)
         beside = [
             asyncio.ensure_future(self._tick(submission, forecast)),
@@ -195,6 +198,7 @@ def write_and_check(
     journal: Journal, run_id: str, folder: Path, *, environment: str, tool_version: str
 ) -> Finished:
     """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
+    gc.enable()
     written = report.write_report(journal, run_id, folder, tool_version=tool_version)
     disagreements = report.self_check(journal, run_id, written.folder)
     if disagreements:
