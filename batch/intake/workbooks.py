@@ -121,44 +121,57 @@ class WorkbookReader:
         )
 
 
-def problems_of(cells: Cells, layout: Layout, record: list[str]) -> Iterator[Problem]:
-    """Give what is wrong with a row because of what its cells are."""
-    for known, place in layout.places.items():
-        kind, _ = cells.get(layout.first_column + place, (None, ""))
-        told = None if kind is None else _problem(known, kind, quoted(record[place]))
-        if told is not None:
-            code, message = told
-            yield Problem(code, layout.own[place], message)
-
-
-def _problem(known: str, kind: Kind, shown: str) -> tuple[Code, str] | None:
-    """Tell what a cell is wrong for; a reason has no code for that but the row's."""
-    match known, kind:
-        case columns.TRAINEE_ID, Kind.NUMBER:
-            why = f"The id's cell holds a number ({shown}), which loses leading zeros"
-            return Code.MALFORMED_TRAINEE_ID, f"{why}: {_AS_TEXT}"
-        case columns.TRAINEE_ID, Kind.BOOLEAN:
-            return Code.MALFORMED_TRAINEE_ID, f"The id's cell holds {shown}, no text: {_AS_TEXT}"
-        case columns.TRAINEE_ID, Kind.ERROR:
-            return Code.MALFORMED_TRAINEE_ID, f"The id's formula gave {shown}: mend it."
-        case columns.TRAINEE_ID, Kind.UNCALCULATED:
-            return Code.MISSING_TRAINEE_ID, f"The id's {_UNCALCULATED}"
-        case columns.DEFER_DATE, Kind.ERROR:
-            return Code.INVALID_DEFER_DATE, f"The date's formula gave {shown}: mend it."
-        case columns.DEFER_DATE, Kind.UNCALCULATED:
-            return Code.MISSING_DEFER_DATE, f"The date's {_UNCALCULATED}"
-        case columns.DEFER_REASON, Kind.ERROR:
-            return Code.WRONG_NUMBER_OF_VALUES, "The reason's formula gave an error: mend it."
-        case columns.DEFER_REASON, Kind.UNCALCULATED:
-            return Code.WRONG_NUMBER_OF_VALUES, f"The reason's {_UNCALCULATED}"
-        case _:
-            return None
-
-
 _AS_TEXT = "format the column as text, and write the id again."
 _UNCALCULATED = (
     "formula was never calculated: open the workbook in Excel, save it, and run it again."
 )
+_PROBLEMS = {
+    (columns.TRAINEE_ID, Kind.NUMBER): (
+        Code.MALFORMED_TRAINEE_ID,
+        f"The id's cell holds a number ({{}}), which loses leading zeros: {_AS_TEXT}",
+    ),
+    (columns.TRAINEE_ID, Kind.BOOLEAN): (
+        Code.MALFORMED_TRAINEE_ID,
+        f"The id's cell holds {{}}, no text: {_AS_TEXT}",
+    ),
+    (columns.TRAINEE_ID, Kind.ERROR): (
+        Code.MALFORMED_TRAINEE_ID,
+        "The id's formula gave {}: mend it.",
+    ),
+    (columns.TRAINEE_ID, Kind.UNCALCULATED): (
+        Code.MISSING_TRAINEE_ID,
+        f"The id's {_UNCALCULATED}",
+    ),
+    (columns.DEFER_DATE, Kind.ERROR): (
+        Code.INVALID_DEFER_DATE,
+        "The date's formula gave {}: mend it.",
+    ),
+    (columns.DEFER_DATE, Kind.UNCALCULATED): (
+        Code.MISSING_DEFER_DATE,
+        f"The date's {_UNCALCULATED}",
+    ),
+    (columns.DEFER_REASON, Kind.ERROR): (
+        Code.WRONG_NUMBER_OF_VALUES,
+        "The reason's formula gave an error: mend it.",
+    ),
+    (columns.DEFER_REASON, Kind.UNCALCULATED): (
+        Code.WRONG_NUMBER_OF_VALUES,
+        f"The reason's {_UNCALCULATED}",
+    ),
+}
+"""What a cell is wrong for, by its column and kind; `{}` is what it shows, of an id or date.
+
+A reason has no code for that but the row's.
+"""
+
+
+def problems_of(cells: Cells, layout: Layout, record: list[str]) -> Iterator[Problem]:
+    """Give what is wrong with a row because of what its cells are."""
+    for known, place in layout.places.items():
+        kind, _ = cells.get(layout.first_column + place, (None, ""))
+        if kind is not None and (known, kind) in _PROBLEMS:
+            code, message = _PROBLEMS[known, kind]
+            yield Problem(code, layout.own[place], message.format(quoted(record[place])))
 
 
 def _bytes_of(path: Path) -> bytes:
