@@ -4,6 +4,7 @@ The table of contents, in the order in which a row walks through the rooms:
 
     __main__    `python -m batch` is `defer-batch`
     cli         the command line: parse, wire, call, print, exit
+    options     the options of the commands
     settings    what a run is told: option, environment, `.env`, default
     terminal    the plan and its question, progress, the summary
     listing     the table of runs
@@ -20,7 +21,8 @@ The table of contents, in the order in which a row walks through the rooms:
       staging     every row is checked and written down before the first is sent
       planning    what a run would do
       carrying    a plan is carried out
-      session     one stretch of work: ask first, send, report
+      session     one stretch of work: ask first, confirm, send
+      reporting   how a run ended: its reports, its exit code
       preflight   are token and version accepted?
       run         rows through pacing and Register
       queue       which row is next
@@ -98,6 +100,7 @@ The table of contents, in the order in which a row walks through the rooms:
     columns     the columns' names, and the apostrophe guard
     advice      what to do about each code
     files       files and folders, private and whole
+    output      speaking with whoever runs a command
     lines       lines for a narrow terminal
     logs        structlog, set up once
     systems     where operating systems differ

@@ -6,20 +6,17 @@ import datetime as dt
 import gc
 import getpass
 import json
-import os
 import platform
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
-from batch import __version__
+from batch import __version__, options, output
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
-from batch.lines import fitted
-from batch.words import printable
 
 app = typer.Typer(
     name="defer-batch",
@@ -33,83 +30,30 @@ app = typer.Typer(
     },
 )
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or a path to its folder.")]
-Reports = Annotated[
-    Path | None,
-    typer.Option("--reports-dir", help="Where the journal and the run folders live.  [reports]"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
-RateLimitText = Annotated[
-    str | None,
-    typer.Option("--rate-limit", help="Requests / seconds, or none.  [100/60]"),
-]
-MaxAtOnce = Annotated[int | None, typer.Option("--max-at-once", help="Requests in flight.  [10]")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Seconds to wait for one answer.  [30]")
-]
-LostAnswerWait = Annotated[
-    float | None,
-    typer.Option(
-        "--lost-answer-wait",
-        help="Seconds after a lost answer before the row may be sent again.  [60]",
-    ),
-]
-GiveUpAfter = Annotated[
-    float | None,
-    typer.Option(
-        "--give-up-after", help="Seconds of Register failing before the run stops.  [120]"
-    ),
-]
-DateFormat = Annotated[
-    str | None,
-    typer.Option("--date-format", help="iso (2024-06-17) or dmy (17/06/2024).  [iso]"),
-]
-Encoding = Annotated[
-    str | None, typer.Option("--encoding", help="How the file is encoded.  [told by the bytes]")
-]
-Sheet = Annotated[str | None, typer.Option("--sheet", help="The sheet of an .xlsx.  [first]")]
-UnusualDates = Annotated[
-    bool,
-    typer.Option("--allow-unusual-dates", help="Send dates before 2000 or more than a year ahead."),
-]
-RegisterName = Annotated[
-    str | None,
-    typer.Option("--register", help="production, sandbox, emulator, or a base URL."),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option("--api-token-file", help="A file that holds the token.")
-]
-ApiVersion = Annotated[
-    str | None, typer.Option("--api-version", help="The version in the URL path.  [v2025.0]")
-]
-Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the manifest.")]
-
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
     gc.disable()  # a start makes much and throws nothing away; who works long collects again
-    _make_streams_usable()
+    output.make_streams_usable()
     try:
         code = int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
-        _complain(str(error))
+        output.say(str(error))
         code = error.exit_code
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.Abort:
         code = 130
     except KeyboardInterrupt:
-        _complain("interrupted; nothing more was sent")
+        output.say("interrupted; nothing more was sent")
         code = 130
     except OSError as error:
-        _complain(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
+        output.say(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
         code = 2
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _complain(f"error: {error.format_message()}\nhint: `defer-batch --help`")
+        output.say(f"error: {error.format_message()}\nhint: `defer-batch --help`")
         code = 2
     sys.exit(code)
 
@@ -117,14 +61,14 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def begin(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: options.Version = False,
 ) -> None:
     """Defer many trainees in the Register of trainee teachers from one CSV."""
     if version:
         print(f"defer-batch {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
-        _print(
+        output.show(
             "defer-batch: defer many trainees from one CSV.\n\n"
             "Where to begin:\n\n"
             "An empty file with the right header:\n"
@@ -140,13 +84,13 @@ def begin(
 
 @app.command()
 def check(
-    file: File,
-    date_format: DateFormat = None,
-    encoding: Encoding = None,
-    sheet: Sheet = None,
-    allow_unusual_dates: UnusualDates = False,
-    rate_limit: RateLimitText = None,
-    as_json: AsJson = False,
+    file: options.File,
+    date_format: options.DateFormat = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    allow_unusual_dates: options.UnusualDates = False,
+    rate_limit: options.RateLimitText = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
@@ -158,35 +102,31 @@ def check(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
-    _show_either(result.as_json(), result.lines(), as_json=as_json)
+    output.show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
 @app.command()
 def run(
-    file: File,
-    register: RegisterName = None,
-    api_token_file: TokenFile = None,
-    api_version: ApiVersion = None,
-    rate_limit: RateLimitText = None,
-    max_at_once: MaxAtOnce = None,
-    timeout: Timeout = None,
-    lost_answer_wait: LostAnswerWait = None,
-    give_up_after: GiveUpAfter = None,
-    reports_dir: Reports = None,
-    date_format: DateFormat = None,
-    encoding: Encoding = None,
-    sheet: Sheet = None,
-    allow_unusual_dates: UnusualDates = False,
-    operator: Operator = None,
-    yes: Yes = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
-    ] = False,
-    start_over: Annotated[
-        bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
-    ] = False,
-    as_json: AsJson = False,
+    file: options.File,
+    register: options.RegisterName = None,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    max_at_once: options.MaxAtOnce = None,
+    timeout: options.Timeout = None,
+    lost_answer_wait: options.LostAnswerWait = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    date_format: options.DateFormat = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    allow_unusual_dates: options.UnusualDates = False,
+    operator: options.Operator = None,
+    yes: options.Yes = False,
+    again: options.Again = False,
+    start_over: options.StartOver = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.settings import Settings  # noqa: PLC0415
@@ -213,36 +153,34 @@ def run(
             _who(operator),
             Terminal(yes=yes),
         ),
-        _terms(settings, again=again),
+        settings.terms(again=again),
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         start_over=start_over,
     )
-    _show(finished, as_json=as_json)
+    _end(finished, as_json=as_json)
 
 
 @app.command()
 def resume(
-    run_name: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run id or folder.  [newest]")
-    ] = None,
-    api_token_file: TokenFile = None,
-    register: RegisterName = None,
-    api_version: ApiVersion = None,
-    rate_limit: RateLimitText = None,
-    max_at_once: MaxAtOnce = None,
-    timeout: Timeout = None,
-    lost_answer_wait: LostAnswerWait = None,
-    give_up_after: GiveUpAfter = None,
-    reports_dir: Reports = None,
-    operator: Operator = None,
-    yes: Yes = False,
-    as_json: AsJson = False,
+    run_name: options.NewestRun = None,
+    api_token_file: options.TokenFile = None,
+    register: options.RegisterName = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    max_at_once: options.MaxAtOnce = None,
+    timeout: options.Timeout = None,
+    lost_answer_wait: options.LostAnswerWait = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    operator: options.Operator = None,
+    yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Carry on a run that stopped early; without RUN, the newest unfinished one."""
     from batch.settings import Settings, target_of  # noqa: PLC0415
     from batch.submission.desk import Desk  # noqa: PLC0415
     from batch.submission.resuming import newest_unfinished, resume_run  # noqa: PLC0415
-    from batch.terminal import Terminal, say  # noqa: PLC0415
+    from batch.terminal import Terminal  # noqa: PLC0415
 
     settings = Settings.load(
         api_token_file=api_token_file,
@@ -255,8 +193,8 @@ def resume(
     )
     run_id = newest_unfinished(settings.reports_dir) if run_name is None else _run_id(run_name)
     if run_id is None:
-        say("nothing is unfinished: nothing to resume")
-        _show(None, as_json=as_json)
+        output.say("nothing is unfinished: nothing to resume")
+        _end(None, as_json=as_json)
     given = {
         "max_at_once": max_at_once,
         "timeout_seconds": timeout,
@@ -264,7 +202,7 @@ def resume(
         "give_up_after_seconds": give_up_after,
     }
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changed |= {} if rate_limit is None else _rate(settings)
+    changed |= {} if rate_limit is None else settings.rate
     finished = resume_run(
         Desk(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,
@@ -273,26 +211,26 @@ def resume(
         api_version=api_version,
         yes=yes,
     )
-    _show(finished, as_json=as_json)
+    _end(finished, as_json=as_json)
 
 
 @app.command()
-def runs(reports_dir: Reports = None, as_json: AsJson = False) -> None:
+def runs(reports_dir: options.Reports = None, as_json: options.AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
     from batch.listing import runs_lines  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission import history  # noqa: PLC0415
 
     listed = history.runs(Settings.load(reports_dir=reports_dir).reports_dir)
-    _show_either(listed, runs_lines(listed), as_json=as_json)
+    output.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
 @app.command()
 def report(
-    run_name: RunName,
-    reports_dir: Reports = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
-    as_json: AsJson = False,
+    run_name: options.RunName,
+    reports_dir: options.Reports = None,
+    open_page: options.OpenPage = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write a run's report again from the journal."""
     from batch.settings import Settings  # noqa: PLC0415
@@ -302,17 +240,15 @@ def report(
     finished = write_again(settings.reports_dir, _run_id(run_name), tool_version=__version__)
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
-    _show(finished, as_json=as_json)
+    _end(finished, as_json=as_json)
 
 
 @app.command()
 def verify(
-    run_name: RunName,
-    reports_dir: Reports = None,
-    manifest_sha256: Annotated[
-        str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
-    ] = None,
-    as_json: AsJson = False,
+    run_name: options.RunName,
+    reports_dir: options.Reports = None,
+    manifest_sha256: options.PrintedSha256 = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
     from batch.settings import Settings  # noqa: PLC0415
@@ -323,26 +259,27 @@ def verify(
     verdict = verify_run(
         named(run_name), settings.reports_dir, manifest_sha256, tool_version=__version__
     )
-    _show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
+    output.show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
 @app.command()
 def purge(
-    older_than: Annotated[str, typer.Option("--older-than", help="An age, such as 90d.")],
-    reports_dir: Reports = None,
-    yes: Yes = False,
+    older_than: options.Age,
+    reports_dir: options.Reports = None,
+    yes: options.Yes = False,
 ) -> None:
     """Delete old runs: journal rows and report folders."""
     from batch.settings import Settings  # noqa: PLC0415
     from batch.submission.purging import purge_runs  # noqa: PLC0415
-    from batch.terminal import say  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=reports_dir)
-    purged = purge_runs(settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes))
-    _print("\n".join(purged.lines()))
+    purged = purge_runs(
+        settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes=yes)
+    )
+    output.show("\n".join(purged.lines()))
     for words in purged.left:
-        say(f"warning: {words}")
+        output.say(f"warning: {words}")
     raise typer.Exit(purged.exit_code)
 
 
@@ -351,16 +288,14 @@ def template() -> None:
     """Print an empty CSV with the right header."""
     from batch.columns import KNOWN  # noqa: PLC0415
 
-    _print(",".join(KNOWN))
+    output.show(",".join(KNOWN))
 
 
 @app.command()
 def emulator(
-    trainees: Annotated[
-        Path | None, typer.Option("--trainees", help="CSV of trainee_id,state that it knows.")
-    ] = None,
-    port: Annotated[int, typer.Option("--port", help="Where it listens, on this machine.")] = 8765,
-    rate_limit: RateLimitText = None,
+    trainees: options.Known = None,
+    port: options.Port = 8765,
+    rate_limit: options.RateLimitText = None,
 ) -> None:
     """Serve a local emulator of Register until Ctrl-C."""
     from batch.register.serving import serve_until_interrupted  # noqa: PLC0415
@@ -372,85 +307,28 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
-def _make_streams_usable() -> None:
-    """Let no closed stream, and no letter that the terminal's encoding lacks, end a run."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-        else:
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _complain(words: str) -> None:
-    sys.stderr.write(fitted(printable(words), sys.stderr) + "\n")
-
-
-def _print(words: str, *, as_is: bool = False) -> None:
-    """Write to standard output; who closed it (`| head`) still gets the exit code.
-
-    `as_is` leaves alone what is for programs; the rest is broken where a terminal is narrow.
-    """
-    try:
-        shown = words if as_is else fitted(printable(words), sys.stdout)
-        sys.stdout.write(shown + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _show_either(content: object, lines: list[str], *, as_json: bool) -> None:
-    """Print what a command found, for programs or for people."""
-    _print(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
-
-
-def _show(finished: Any, *, as_json: bool) -> NoReturn:
+def _end(finished: Any, *, as_json: bool) -> NoReturn:
     """Print a run's summary, and its manifest's SHA-256 as the last line; exit as it says."""
     from batch.record.report import NO_RUN  # noqa: PLC0415
     from batch.rows import REHEARSAL  # noqa: PLC0415
-    from batch.terminal import say, summary_lines  # noqa: PLC0415
+    from batch.terminal import summary_lines  # noqa: PLC0415
 
     if finished is None:
         if as_json:
-            _print(json.dumps(NO_RUN, indent=2), as_is=True)
+            output.show(json.dumps(NO_RUN, indent=2), as_is=True)
         raise typer.Exit(0)
     if as_json:
         summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
-        _print(summary.rstrip(), as_is=True)
+        output.show(summary.rstrip(), as_is=True)
         if finished.run.rehearsal:
-            say(REHEARSAL)
+            output.say(REHEARSAL)
     else:
-        _print("\n".join(summary_lines(finished)))
+        output.show("\n".join(summary_lines(finished)))
     for words in finished.warnings:
-        say(f"warning: {words}")
+        output.say(f"warning: {words}")
     if finished.manifest_sha256:
-        (say if as_json else _print)(f"manifest sha256: {finished.manifest_sha256}")
+        (output.say if as_json else output.show)(f"manifest sha256: {finished.manifest_sha256}")
     raise typer.Exit(finished.exit_code)
-
-
-def _terms(settings: Any, *, again: bool) -> Any:
-    """Give what a run is told of Register and of pace. Raises UsageProblem."""
-    from batch.submission.terms import Terms  # noqa: PLC0415
-
-    return Terms(
-        environment=settings.target.environment,
-        origin=settings.target.origin,
-        api_version=settings.api_version,
-        max_at_once=settings.max_at_once,
-        timeout_seconds=settings.timeout,
-        lost_answer_wait_seconds=settings.lost_answer_wait,
-        give_up_after_seconds=settings.give_up_after,
-        again=again,
-        **_rate(settings),
-    )
-
-
-def _rate(settings: Any) -> dict[str, Any]:
-    """Give the rate limit as terms have it; without one, a period that nothing is counted in."""
-    pace = settings.pace
-    if pace is None:
-        return {"rate_requests": None, "rate_period_seconds": 60.0}
-    return {"rate_requests": pace.requests, "rate_period_seconds": pace.period_seconds}
 
 
 def _input_options(
@@ -463,7 +341,7 @@ def _input_options(
 
 
 def _who(operator: str | None) -> Any:
-    from batch.submission.terms import Who  # noqa: PLC0415
+    from batch.record.records import Who  # noqa: PLC0415
 
     try:
         login = getpass.getuser()
@@ -492,12 +370,10 @@ def _reports_dir(run_name: str | None, given: Path | None) -> Path | None:
     return given if given is not None or run_name is None else named(run_name).reports_dir
 
 
-def _agreed(words: str, yes: bool) -> bool:
-    _complain(words)
+def _agreed(words: str, *, yes: bool) -> bool:
+    output.say(words)
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not output.is_attended():
         raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
-    sys.stderr.write("Type yes to go on: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return output.agrees("Type yes to go on: ")

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from batch.errors import UsageProblem
+from batch.submission.terms import Terms
 
 PREFIX = "DEFER_BATCH_"
 NAMED_TARGETS = {
@@ -103,6 +104,28 @@ class Settings(BaseModel):
         """The rate limit, None where pacing is off."""
         rate = _RATE.fullmatch(self.rate_limit)
         return RateLimit(int(rate[1]), float(rate[2])) if rate else None
+
+    @property
+    def rate(self) -> dict[str, Any]:
+        """The rate limit as terms have it; without one, a period in which nothing is counted."""
+        pace = self.pace
+        if pace is None:
+            return {"rate_requests": None, "rate_period_seconds": 60.0}
+        return {"rate_requests": pace.requests, "rate_period_seconds": pace.period_seconds}
+
+    def terms(self, *, again: bool) -> Terms:
+        """Give what a run is told of Register and of pace. Raises UsageProblem."""
+        return Terms(
+            environment=self.target.environment,
+            origin=self.target.origin,
+            api_version=self.api_version,
+            max_at_once=self.max_at_once,
+            timeout_seconds=self.timeout,
+            lost_answer_wait_seconds=self.lost_answer_wait,
+            give_up_after_seconds=self.give_up_after,
+            again=again,
+            **self.rate,
+        )
 
     def token(self) -> str | None:
         """Give the bearer token, None where none is set. Raises UsageProblem for a bad one."""

@@ -1,7 +1,6 @@
 """What people see on a terminal: the plan and its question, progress, and the summary.
 
-Apart from `cli.py`, the house's only user of rich: words and layout change for other reasons than
-options do. Results go to standard output, everything else to standard error.
+Words and layout change for other reasons than options do.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batch.advice import advice, resume_command
-from batch.errors import DeferBatchError
-from batch.lines import columns_of, fitted
+from batch.lines import columns_of
+from batch.output import agrees, is_attended, say
 from batch.rows import CHECK_CODES, REHEARSAL, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
-from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
+from batch.words import about, counted, duration, every_row, repair_list, row_list
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -53,7 +52,7 @@ class Terminal:
     @property
     def is_attended(self) -> bool:
         """Whether standard input is a terminal."""
-        return sys.stdin is not None and sys.stdin.isatty()
+        return is_attended()
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
@@ -62,15 +61,7 @@ class Terminal:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
-        if not self.is_attended:
-            return True
-        sys.stderr.write("Type yes to send: ")
-        sys.stderr.flush()
-        try:
-            return sys.stdin.readline().strip().lower() in {"y", "yes"}
-        except DeferBatchError:
-            sys.stderr.write("\n")
-            raise
+        return agrees("Type yes to send: ") if self.is_attended else True
 
     def warn(self, words: str) -> None:
         """Say a warning."""
@@ -133,12 +124,6 @@ class Terminal:
         if self._is_narrow:
             return left
         return "; ".join(part for part in (counts, left) if part)
-
-
-def say(words: str) -> None:
-    """Write to standard error."""
-    sys.stderr.write(fitted(printable(words), sys.stderr) + "\n")
-    sys.stderr.flush()
 
 
 def age(moment: str) -> str:

@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).parent.parent / "batch"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("terminal", "listing", "settings"),
+    ("options", "terminal", "listing", "settings"),
     ("submission",),
     ("intake", "register", "record"),
-    ("columns", "files", "lines", "logs", "advice"),
+    ("columns", "files", "logs", "advice", "output"),
+    ("lines",),
     ("rows",),
     ("errors", "systems", "words"),
 )
@@ -41,7 +42,7 @@ OWNERS = {
     "starlette": {"register.emulator"},
     "structlog": {"logs", "submission.telling"},
     "truststore": {"register.client"},
-    "typer": {"cli"},
+    "typer": {"cli", "options"},
     "uvicorn": {"register.emulator"},
     "xlsxwriter": {"record.workbook"},
 }

@@ -122,7 +122,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> Non
     journal = opened(path)
     journal.discard(staged(journal))
     run_no = staged(journal)
-    journal.note_resumption(run_no, Resumption("now", "me", None, "here", "1", "3", (), {}, None))
+    journal.note_resumption(run_no, Resumption("me", None, "here", "1", "3", (), "now", {}, None))
     assert next(journal.select("PRAGMA user_version")) == (schema.VERSION,) == (3,)
     assert next(journal.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
     assert [one.operator for one in resumptions(journal, "run")] == ["me"]

@@ -45,6 +45,14 @@ def test_a_closed_stream_changes_nothing(register: Serving, office: Office, stre
 
 
 @posix_only
+def test_nobody_can_confirm_a_purge_through_a_closed_stream(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    submit(register(abc="trn_received"), ONE)
+    ended = in_a_shell(office, "$1 purge --older-than 0d <&-")
+    assert (ended.returncode, b"nobody is there to confirm it" in ended.stderr) == (2, True)
+
+
 def test_who_does_not_read_the_output_still_gets_the_exit_code(office: Office) -> None:
     office.write("list.csv", ONE)
     ended = in_a_shell(office, "$1 check list.csv | true; exit ${PIPESTATUS[0]}")

@@ -121,16 +121,22 @@ class ReportRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumption:
-    """Who took a run up again, when, with what, and on which terms."""
+class Who:
+    """Who runs this, where, with what: for the record."""
 
-    resumed_at: str
     operator: str
     operator_name: str | None
     host: str
     tool_version: str
     python_version: str
     command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption(Who):
+    """Who took a run up again, when, and on which terms."""
+
+    resumed_at: str
     settings: Mapping[str, object]
     token_fingerprint: str | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from batch import files
@@ -15,16 +15,11 @@ from batch.record.manifest import tells_the_end
 from batch.record.records import Resumption
 from batch.record.times import iso
 from batch.submission.desk import Desk, no_token, token_fingerprint
-from batch.submission.session import (
-    Session,
-    exit_code_of,
-    write_and_check,
-)
-from batch.submission.staging import (
-    set_aside_remembered,
-)
+from batch.submission.reporting import exit_code_of, write_and_check
+from batch.submission.session import Session
+from batch.submission.staging import set_aside_remembered
 from batch.submission.telling import telling
-from batch.submission.terms import Finished, Plan, Terms, Watcher
+from batch.submission.terms import Finished, Plan, Terms
 
 REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
 
@@ -53,13 +48,7 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
             code = exit_code_of(journal.counts(plan.run_id))
             journal.finish(run_no, exit_code=code, stopped_because=None)
             log.end(plan.run_id, journal)
-    return write_and_check(
-        journal,
-        plan.run_id,
-        folder,
-        environment=terms.environment,
-        tool_version=desk.who.tool_version,
-    )
+    return _report(desk, terms, journal, plan)
 
 
 def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> None:
@@ -77,12 +66,9 @@ def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan)
             base_url=base_url,
             token=token,
             folder=folder,
-            watcher=_Reopening(
-                desk.watcher, lambda: _take_up_again(desk, journal, run_no, terms, plan)
-            ),
-            tool_version=desk.who.tool_version,
+            watcher=desk.watcher,
         )
-        if not session.submit(plan):
+        if not session.submit(plan, lambda: _take_up_again(desk, journal, run_no, terms, plan)):
             raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
 
 
@@ -108,28 +94,6 @@ def _resumption(desk: Desk, terms: Terms) -> Resumption:
     )
 
 
-class _Reopening:
-    """The watcher of a run that is taken up again: once confirmed, its rows are pending again."""
-
-    def __init__(self, watcher: Watcher, take_up: Callable[[], None]) -> None:
-        self._watcher = watcher
-        self._take_up = take_up
-        self.warn = watcher.warn
-        self.begin = watcher.begin
-        self.settled = watcher.settled
-        self.time_left = watcher.time_left
-        self.end = watcher.end
-        self.abandon = watcher.abandon
-        self.is_attended = watcher.is_attended
-
-    def confirm(self, plan: Plan) -> bool:
-        """Ask; where confirmed, let the unresolved rows be settled anew, by memory first."""
-        if not self._watcher.confirm(plan):
-            return False
-        self._take_up()
-        return True
-
-
 @contextlib.contextmanager
 def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
     if terms.is_rehearsal:
@@ -148,10 +112,14 @@ def _tell_what_was_asked(desk: Desk, terms: Terms, journal: Journal, plan: Plan)
     """
     folder = desk.reports_dir / plan.run_id
     if plan.resumed_from is not None and tells_the_end(folder, journal.run(plan.run_id)):
-        write_and_check(
-            journal,
-            plan.run_id,
-            folder,
-            environment=terms.environment,
-            tool_version=desk.who.tool_version,
-        )
+        _report(desk, terms, journal, plan)
+
+
+def _report(desk: Desk, terms: Terms, journal: Journal, plan: Plan) -> Finished:
+    return write_and_check(
+        journal,
+        plan.run_id,
+        desk.reports_dir / plan.run_id,
+        environment=terms.environment,
+        tool_version=desk.who.tool_version,
+    )

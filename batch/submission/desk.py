@@ -13,9 +13,10 @@ from pathlib import Path
 from batch.errors import UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal, writing
+from batch.record.records import Who
 from batch.record.schema import JOURNAL
 from batch.record.times import iso
-from batch.submission.terms import Terms, Watcher, Who
+from batch.submission.terms import Terms, Watcher
 
 
 @dataclass(frozen=True, slots=True)

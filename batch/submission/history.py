@@ -19,7 +19,7 @@ from batch.record.times import iso
 from batch.record.verdict import Verdict
 from batch.rows import Code, Outcome
 from batch.submission.places import Named
-from batch.submission.session import exit_code_of, write_and_check
+from batch.submission.reporting import exit_code_of, write_and_check
 from batch.submission.terms import Finished
 
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."

@@ -18,7 +18,7 @@ from batch.record.times import iso
 from batch.submission.carrying import carry_out
 from batch.submission.desk import Desk, open_journal
 from batch.submission.planning import plan_of_resume
-from batch.submission.session import finished, write_and_check
+from batch.submission.reporting import finished, write_and_check
 from batch.submission.terms import Finished, Terms
 
 

@@ -1,32 +1,32 @@
-"""One stretch of work on a confirmed run: Register asked, rows settled, reports written."""
+"""One stretch of work on a run: Register asked first, the plan confirmed, rows settled."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batch.errors import Interrupted, SelfCheckFailed
-from batch.record import report
+from batch.errors import Interrupted
 from batch.record.journal import Journal
 from batch.register.client import Client
 from batch.register.meanings import Meaning
-from batch.rows import Code, Outcome, Settled
+from batch.rows import Outcome, Settled
 from batch.submission.forecast import Forecast
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
+from batch.submission.reporting import count_of, exit_code_of
 from batch.submission.run import Submission
 from batch.submission.service import Service
 from batch.submission.signals import interruptible, raising
 from batch.submission.stopping import Stopping
 from batch.submission.telling import Telling, telling
-from batch.submission.terms import Finished, Plan, Terms, Watcher
+from batch.submission.terms import Plan, Terms, Watcher
 from batch.words import counted
 
 TIME_LEFT_EVERY_SECONDS = 0.5
-ROWS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Session:
     token: str
     folder: Path
     watcher: Watcher
-    tool_version: str
 
-    def submit(self, plan: Plan) -> bool:
+    def submit(self, plan: Plan, on_confirmed: Callable[[], None]) -> bool:
         """Ask Register, confirm, send; False where the plan was declined.
 
+        `on_confirmed` is called once it may be carried out, before anything is sent.
         Raises Interrupted where nothing was sent yet, JournalLost.
         """
         with telling(self.folder / "run.log", self.run_id) as log:
-            return asyncio.run(self._submit(plan, log))
+            return asyncio.run(self._submit(plan, log, on_confirmed))
 
-    async def _submit(self, plan: Plan, log: Telling) -> bool:
+    async def _submit(self, plan: Plan, log: Telling, on_confirmed: Callable[[], None]) -> bool:
         stopping = Stopping()
         client = Client(
             self.base_url,
@@ -62,7 +62,7 @@ class Session:
         )
         async with client:
             with interruptible(stopping, self.watcher):
-                if not await self._submit_to(client, plan, stopping, log):
+                if not await self._submit_to(client, plan, stopping, log, on_confirmed):
                     return False
         self._finish(stopping)
         log.end(self.run_id, self.journal)
@@ -74,6 +74,7 @@ class Session:
         plan: Plan,
         stopping: Stopping,
         log: Telling,
+        on_confirmed: Callable[[], None],
     ) -> bool:
         service = Service(
             client,
@@ -87,8 +88,10 @@ class Session:
         service.on_attempt = log.attempt
         service.on_trouble = self.watcher.warn
         await self._ask_first(service, stopping)
-        if stopping.reason is None and not self._is_confirmed(plan, service.pacer, forecast):
-            return False
+        if stopping.reason is None:
+            if not self._is_confirmed(plan, service.pacer, forecast):
+                return False
+            on_confirmed()
         # a run that was stopped before it sent anything stands in for no other
         self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
         log.begin(plan, self.journal)
@@ -186,63 +189,9 @@ class Session:
     def _finish(self, stopping: Stopping) -> None:
         self.journal.settle_the_rest(self.run_no)
         counts = self.journal.counts(self.run_id)
-        unresolved = _count(counts, Outcome.UNRESOLVED)
+        unresolved = count_of(counts, Outcome.UNRESOLVED)
         because = stopping.reason if unresolved else None
         if unresolved and because is None:
             because = f"{counted(unresolved, 'row')} could not be settled, the others were."
         code = exit_code_of(counts, interrupted=stopping.exit_code if unresolved else 0)
         self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
-
-
-def write_and_check(
-    journal: Journal, run_id: str, folder: Path, *, environment: str, tool_version: str
-) -> Finished:
-    """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
-    gc.enable()
-    written = report.write_report(journal, run_id, folder, tool_version=tool_version)
-    disagreements = report.self_check(journal, run_id, written.folder)
-    if disagreements:
-        raise SelfCheckFailed(
-            f"the reports of {run_id} disagree with the journal: do not trust them",
-            notes=tuple(disagreements[:ROWS_SHOWN]),
-            hint="keep the folder and journal.db, and tell the maintainers",
-        )
-    ended = finished(
-        journal,
-        run_id,
-        written.folder,
-        environment=environment,
-        manifest_sha256=written.manifest_sha256,
-    )
-    code = ended.exit_code or int(bool(written.warnings))
-    return replace(ended, warnings=written.warnings, exit_code=code)
-
-
-def finished(
-    journal: Journal, run_id: str, folder: Path, *, environment: str, manifest_sha256: str = ""
-) -> Finished:
-    """Tell how a run ended, from the journal."""
-    codes = journal.counts(run_id)
-    run = journal.run(run_id)
-    return Finished(
-        run=run,
-        folder=folder,
-        counts={outcome.value: _count(codes, outcome) for outcome in Outcome},
-        codes=codes,
-        exit_code=run.exit_code or 0,
-        manifest_sha256=manifest_sha256,
-        environment=environment,
-        problems=tuple(journal.problems(run_id, ROWS_SHOWN)),
-    )
-
-
-def exit_code_of(codes: dict[str, int], *, interrupted: int = 0) -> int:
-    """Give the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
-    if _count(codes, Outcome.UNRESOLVED):
-        return interrupted or 3
-    needs_attention = _count(codes, Outcome.NOT_FOUND) + _count(codes, Outcome.UNPROCESSABLE)
-    return 1 if needs_attention or codes.get(Code.ANSWER_DIFFERS) else 0
-
-
-def _count(codes: dict[str, int], outcome: Outcome) -> int:
-    return sum(count for code, count in codes.items() if Code(code).outcome is outcome)

@@ -49,18 +49,6 @@ class InputOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Who runs this, where, with what: for the record."""
-
-    operator: str
-    operator_name: str | None
-    host: str
-    tool_version: str
-    python_version: str
-    command: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do, said before it is confirmed."""
 
