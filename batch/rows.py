@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 """What the terminal, every report and `runs` say of a rehearsal (interface.md)."""
+
+SANDBOX = "SANDBOX: these are not real records"
+"""What the terminal, the page and the workbook say of a run against the sandbox."""
 
 MOST_REASON_CODE_POINTS = 500
 """What Register takes as a reason; it counts Unicode code points (API.md, "Reason")."""
@@ -60,6 +64,15 @@ _SUCCEEDED = frozenset(
     {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK, Code.DEFERRED_EARLIER, Code.ANSWER_DIFFERS}
 )
 _UNRESOLVED = frozenset({Code.NOT_SENT, Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING})
+
+
+def counts_of(codes: Mapping[str, int]) -> dict[Outcome, int]:
+    """Give the four counts that counts by code add up to."""
+    counts = dict.fromkeys(Outcome, 0)
+    for code, count in codes.items():
+        counts[Code(code).outcome] += count
+    return counts
+
 
 _ALL = tuple(Code)
 CHECK_CODES = _ALL[_ALL.index(Code.WRONG_NUMBER_OF_VALUES) : _ALL.index(Code.DUPLICATE_ROW) + 1]

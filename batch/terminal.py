@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from batch.advice import advice, resume_command
 from batch.lines import columns_of
 from batch.output import agrees, is_attended, say
-from batch.rows import CHECK_CODES, REHEARSAL, Code, Outcome, Settled
+from batch.rows import CHECK_CODES, Code, Outcome, Settled
 from batch.submission.terms import Finished, Plan
 from batch.words import about, counted, duration, every_row, repair_list, row_list
 
@@ -181,9 +181,7 @@ def _memory_lines(plan: Plan) -> list[str]:
 def summary_lines(finished: Finished) -> list[str]:
     """Give the summary: the four counts, problems by code with what to do, where the report is."""
     run = finished.run
-    lines = [REHEARSAL, ""] if run.rehearsal else []
-    if finished.environment == "sandbox":
-        lines += ["SANDBOX: these are not real records", ""]
+    lines = [run.banner, ""] if run.banner else []
     lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
     lines += [f"notice: {notice}" for notice in run.notices]
     width = len(str(run.input_rows))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from batch.advice import FOR_INFORMATION, advice
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
-from batch.rows import Code, Outcome
+from batch.rows import Code, Outcome, counts_of
 
 MOST_ROWS_SHOWN_A_CODE = 500
 MOST_ROWS_UNFOLDED = 20
@@ -73,7 +73,7 @@ def attention(ledger: Ledger, run_id: str) -> Attention:
 
 def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
     """Tell how many rows are deferred, how many need someone, and what else there is to know."""
-    rows, deferred = sum(codes.values()), _count(codes, Outcome.SUCCEEDED)
+    rows, deferred = sum(codes.values()), counts_of(codes)[Outcome.SUCCEEDED]
     to_do = rows - deferred - _sum(codes, FOR_INFORMATION) + codes.get(Code.ANSWER_DIFFERS, 0)
     verbs = ("was", "were") if run.rehearsal else ("is", "are")
     told = f"{_of(deferred, rows)} {verbs[deferred > 1]} "
@@ -87,7 +87,7 @@ def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
 def _more(codes: Mapping[str, int]) -> Iterator[str]:
     """Give what the numbers alone do not tell: which of them overlap, and which are in doubt."""
     doubtful = _sum(codes, _MAY_BE_DEFERRED)
-    if unresolved := _count(codes, Outcome.UNRESOLVED):
+    if unresolved := counts_of(codes)[Outcome.UNRESOLVED]:
         doubt = f"; {doubtful:,} of them may be deferred all the same" if doubtful else ""
         yield f"Of these, {unresolved:,} {_are(unresolved)} not settled yet{doubt}."
     if differing := codes.get(Code.ANSWER_DIFFERS, 0):
@@ -130,7 +130,3 @@ def _needing_attention(
 
 def _sum(codes: Mapping[str, int], some: Iterable[Code]) -> int:
     return sum(codes.get(code, 0) for code in some)
-
-
-def _count(codes: Mapping[str, int], outcome: Outcome) -> int:
-    return sum(count for code, count in codes.items() if Code(code).outcome is outcome)

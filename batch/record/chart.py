@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from batch.rows import Code, Outcome
+from batch.rows import Outcome, counts_of
 
 WIDTH, HEIGHT = 640, 160
 MOST_POINTS = 240
@@ -56,8 +56,7 @@ class Curve:
 def parts(codes: Mapping[str, int]) -> list[Part]:
     """Give the four counts as parts of one bar."""
     whole, left, found = sum(codes.values()), 0.0, []
-    for outcome in Outcome:
-        rows = sum(count for code, count in codes.items() if Code(code).outcome is outcome)
+    for outcome, rows in counts_of(codes).items():
         width = 100 * rows / whole if whole else 0.0
         found.append(Part(outcome, LABELS[outcome], rows, round(left, 3), round(width, 3)))
         left += width

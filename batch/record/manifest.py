@@ -11,7 +11,7 @@ from batch import files
 from batch.record.ledger import Ledger
 from batch.record.notes import Notes, reported, resumptions
 from batch.record.records import ReportRecord, Resumption, RunRecord
-from batch.rows import Code, Outcome
+from batch.rows import Outcome, counts_of
 
 NAME = "manifest.json"
 LOG = "run.log"
@@ -153,14 +153,6 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
         "counts": counts_of(codes),
         "codes": codes,
     }
-
-
-def counts_of(codes: dict[str, int]) -> dict[str, int]:
-    """Give the four counts that counts by code add up to."""
-    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
-    for code, count in codes.items():
-        counts[Code(code).outcome.value] += count
-    return counts
 
 
 def _taken_up(one: Resumption) -> dict[str, Any]:

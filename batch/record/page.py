@@ -46,7 +46,7 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     reports_dir = Path(run.reports_dir)
     return {
         "run": run,
-        "banner": _banner(run),
+        "banner": run.banner,
         "verdict": verdict(run, codes),
         "resume": resume_command(run_id, reports_dir),
         "verify": verify_command(run_id, reports_dir),
@@ -78,14 +78,6 @@ def _environment() -> jinja2.Environment:
 def _source(environment: jinja2.Environment, name: str) -> str:
     assert environment.loader is not None
     return environment.loader.get_source(environment, name)[0]
-
-
-def _banner(run: RunRecord) -> str | None:
-    if run.rehearsal:
-        return "REHEARSAL: nothing was sent to Register"
-    if run.settings.get("environment") == "sandbox":
-        return "SANDBOX: these are not real records"
-    return None
 
 
 def _policy(style: str, script: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from batch.rows import REHEARSAL
+from batch.rows import REHEARSAL, SANDBOX
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,13 @@ class RunRecord:
     def is_purged(self) -> bool:
         """Whether its rows, attempts and folder were deleted."""
         return self.purged_counts is not None
+
+    @property
+    def banner(self) -> str | None:
+        """What stands across the top of what is told of a run that changed no real record."""
+        if self.rehearsal:
+            return REHEARSAL
+        return SANDBOX if self.settings.get("environment") == "sandbox" else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from batch.record import manifest
 from batch.record.ledger import Ledger
 from batch.record.notes import Notes
 from batch.record.records import ReportRecord, RowRecord, as_told
-from batch.rows import Outcome
+from batch.rows import Outcome, counts_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_RUN = {
     "run_id": None,
-    "counts": dict.fromkeys((outcome.value for outcome in Outcome), 0),
+    "counts": counts_of({}),
     "exit_code": 0,
 }
 """What stands in for a summary where there was nothing to do, and so no run."""
@@ -90,7 +90,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
         "register": {"base_url": run.base_url, "api_version": run.api_version},
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "counts": manifest.counts_of(codes),
+        "counts": counts_of(codes),
         "codes": codes,
         "requests": {
             "sent": requests.sent,

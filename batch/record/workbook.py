@@ -95,10 +95,8 @@ def _set_for_print(sheet: Any) -> None:
 
 
 def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | int, str]]:
-    if run.rehearsal:
-        yield "REHEARSAL: nothing was sent to Register", "", ""
-    elif run.settings.get("environment") == "sandbox":
-        yield "SANDBOX: these are not real records", "", ""
+    if run.banner:
+        yield run.banner, "", ""
     yield "Run", run.run_id, ""
     yield "Run by", run.operator_name or run.operator, ""
     yield "File", run.input_name, ""

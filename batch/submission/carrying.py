@@ -34,7 +34,7 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
         try:
             _submit(desk, terms, journal, run_no, plan)
         except (UsageProblem, Interrupted):  # nothing was sent
-            _tell_what_was_asked(desk, terms, journal, plan)
+            _tell_what_was_asked(desk, journal, plan)
             raise
         finally:
             if journal.stage_of(plan.run_id) == "staged":
@@ -48,7 +48,7 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
             code = exit_code_of(journal.counts(plan.run_id))
             journal.finish(run_no, exit_code=code, stopped_because=None)
             log.end(plan.run_id, journal)
-    return _report(desk, terms, journal, plan)
+    return _report(desk, journal, plan)
 
 
 def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> None:
@@ -105,21 +105,20 @@ def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
         yield terms.origin
 
 
-def _tell_what_was_asked(desk: Desk, terms: Terms, journal: Journal, plan: Plan) -> None:
+def _tell_what_was_asked(desk: Desk, journal: Journal, plan: Plan) -> None:
     """Bring the report of a run that was not resumed after all up to date.
 
     For Register was asked about token and version, and the journal holds that.
     """
     folder = desk.reports_dir / plan.run_id
     if plan.resumed_from is not None and tells_the_end(folder, journal.run(plan.run_id)):
-        _report(desk, terms, journal, plan)
+        _report(desk, journal, plan)
 
 
-def _report(desk: Desk, terms: Terms, journal: Journal, plan: Plan) -> Finished:
+def _report(desk: Desk, journal: Journal, plan: Plan) -> Finished:
     return write_and_check(
         journal,
         plan.run_id,
         desk.reports_dir / plan.run_id,
-        environment=terms.environment,
         tool_version=desk.who.tool_version,
     )

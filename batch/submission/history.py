@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from batch.record.ledger import Ledger
 from batch.record.schema import JOURNAL
 from batch.record.times import iso
 from batch.record.verdict import Verdict
-from batch.rows import Code, Outcome
+from batch.rows import counts_of
 from batch.submission.places import Named
 from batch.submission.reporting import exit_code_of, write_and_check
 from batch.submission.terms import Finished
@@ -41,7 +41,7 @@ def runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "started_at": run.started_at,
                 "finished_at": run.finished_at,
                 "exit_code": run.exit_code,
-                "counts": _counts(run.purged_counts or ledger.counts(run.run_id)),
+                "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
                 "carry_on": _carry_on(stage, run.run_id, reports_dir),
             }
             for stage, run in ledger.runs()
@@ -69,7 +69,6 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
             journal,
             run_id,
             reports_dir / run_id,
-            environment=str(journal.run(run_id).settings.get("environment", "")),
             tool_version=tool_version,
         )
 
@@ -171,10 +170,3 @@ def _knowing(reports_dir: Path, folder: Path) -> Ledger | None:
 
 def _carry_on(stage: str, run_id: str, reports_dir: Path) -> str | None:
     return resume_command(run_id, reports_dir) if stage == "started" else None
-
-
-def _counts(codes: Mapping[str, int]) -> dict[str, int]:
-    counts = {outcome.value: 0 for outcome in Outcome}
-    for code, count in codes.items():
-        counts[Code(code).outcome] += count
-    return counts

@@ -68,7 +68,7 @@ def resume_run(
         terms = replace(Terms(**run.settings), **changed)  # type: ignore[arg-type]
         _refuse_another_target(terms, register, api_version)
         if stage != "started":
-            return _again(desk, journal, run, stage, terms)
+            return _again(desk, journal, run, stage)
         if not terms.is_rehearsal:
             stack.enter_context(
                 locks.one_run_at_a_time(terms.origin, run_id=run_id, since=iso(now))
@@ -82,7 +82,7 @@ def resume_run(
         return carry_out(desk, terms, journal, run_no, plan)
 
 
-def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Terms) -> Finished:
+def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str) -> Finished:
     if stage != "finished":
         raise UnknownRun(
             f"{run.run_id} can no longer be resumed: it was {'purged' if run.is_purged else stage}",
@@ -95,11 +95,10 @@ def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str, terms: Term
             journal,
             run.run_id,
             folder,
-            environment=terms.environment,
             tool_version=desk.who.tool_version,
         )
     desk.watcher.warn(f"{run.run_id} is finished: nothing to resume.")
-    return finished(journal, run.run_id, folder, environment=terms.environment)
+    return finished(journal, run.run_id, folder)
 
 
 def _refuse_another_target(terms: Terms, register: str | None, api_version: str | None) -> None:

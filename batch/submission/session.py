@@ -13,11 +13,11 @@ from batch.errors import Interrupted
 from batch.record.journal import Journal
 from batch.register.client import Client
 from batch.register.meanings import Meaning
-from batch.rows import Outcome, Settled
+from batch.rows import Outcome, Settled, counts_of
 from batch.submission.forecast import Forecast
 from batch.submission.pacing import Pacer
 from batch.submission.preflight import preflight
-from batch.submission.reporting import count_of, exit_code_of
+from batch.submission.reporting import exit_code_of
 from batch.submission.run import Submission
 from batch.submission.service import Service
 from batch.submission.signals import interruptible, raising
@@ -189,7 +189,7 @@ class Session:
     def _finish(self, stopping: Stopping) -> None:
         self.journal.settle_the_rest(self.run_no)
         counts = self.journal.counts(self.run_id)
-        unresolved = count_of(counts, Outcome.UNRESOLVED)
+        unresolved = counts_of(counts)[Outcome.UNRESOLVED]
         because = stopping.reason if unresolved else None
         if unresolved and because is None:
             because = f"{counted(unresolved, 'row')} could not be settled, the others were."

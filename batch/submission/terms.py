@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from batch.record.records import RunRecord
-from batch.rows import Settled
+from batch.rows import Outcome, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,10 @@ class Finished:
 
     run: RunRecord
     folder: Path
-    counts: Mapping[str, int]
+    counts: Mapping[Outcome, int]
     codes: Mapping[str, int]
     exit_code: int
     manifest_sha256: str
-    environment: str
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
     warnings: tuple[str, ...] = ()
