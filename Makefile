@@ -37,8 +37,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python tests/benchmarks/bench.py
 
 soak: $(VENV)/.installed
-	$(BIN)/python tests/laws/simulation.py 0 $(SEEDS)
-	$(BIN)/python tests/laws/fuzzing.py
+	$(BIN)/python -m tests.support.simulation 0 $(SEEDS)
+	$(BIN)/python -m tests.support.fuzzing
 	$(BIN)/python tests/soak/soak.py
 
 # Fails where a changed operator or number is noticed by no test and is not in survivors.toml.

@@ -38,12 +38,12 @@ FOR_INFORMATION = frozenset({Code.DUPLICATE_ROW, Code.ALREADY_DEFERRED, Code.REI
 
 
 def resume_command(run_id: str, reports_dir: Path) -> str:
-    """Give the command that carries on with a run, wherever its reports folder is."""
+    """Return the command that carries on with a run, wherever its reports folder is."""
     return _command("resume", run_id, reports_dir)
 
 
 def verify_command(run_id: str, reports_dir: Path) -> str:
-    """Give the command that proves a run's files, wherever its reports folder is."""
+    """Return the command that proves a run's files, wherever its reports folder is."""
     return _command("verify", run_id, reports_dir)
 
 
@@ -55,5 +55,5 @@ def _command(name: str, run_id: str, reports_dir: Path) -> str:
 
 
 def advice(code: Code) -> str:
-    """Give what to do about rows with this code."""
+    """Return what to do about rows with this code."""
     return _ADVICE[code]

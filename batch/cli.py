@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from batch import __version__, options, output
+from batch import __version__, options, terminal
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
 
@@ -34,26 +34,26 @@ app = typer.Typer(
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
     gc.disable()  # a start makes much and throws nothing away; who works long collects again
-    output.make_streams_usable()
+    terminal.make_streams_usable()
     try:
         code = int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
-        output.say(str(error))
+        terminal.say(str(error))
         code = error.exit_code
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.Abort:
         code = 130
     except KeyboardInterrupt:
-        output.say("interrupted; nothing more was sent")
+        terminal.say("interrupted; nothing more was sent")
         code = 130
     except OSError as error:
-        output.say(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
+        terminal.say(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
         code = 2
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        output.say(f"error: {error.format_message()}\nhint: `defer-batch --help`")
+        terminal.say(f"error: {error.format_message()}\nhint: `defer-batch --help`")
         code = 2
     sys.exit(code)
 
@@ -68,7 +68,7 @@ def begin(
         print(f"defer-batch {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
-        output.show(
+        terminal.show(
             "defer-batch: defer many trainees from one CSV.\n\n"
             "Where to begin:\n\n"
             "An empty file with the right header:\n"
@@ -93,8 +93,8 @@ def check(
     as_json: options.AsJson = False,
 ) -> None:
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
+    from batch.commands.check import check_file  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
-    from batch.submission.checking import check_file  # noqa: PLC0415
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
     pace = settings.pace
@@ -102,7 +102,7 @@ def check(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
-    output.show_either(result.as_json(), result.lines(), as_json=as_json)
+    terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
@@ -129,9 +129,9 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
+    from batch.commands.execute import Desk  # noqa: PLC0415
+    from batch.commands.run import run_file  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission.beginning import run_file  # noqa: PLC0415
-    from batch.submission.desk import Desk  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
     settings = Settings.load(
@@ -177,9 +177,9 @@ def resume(
     as_json: options.AsJson = False,
 ) -> None:
     """Carry on a run that stopped early; without RUN, the newest unfinished one."""
+    from batch.commands.execute import Desk  # noqa: PLC0415
+    from batch.commands.resume import newest_unfinished, resume_run  # noqa: PLC0415
     from batch.settings import Settings, target_of  # noqa: PLC0415
-    from batch.submission.desk import Desk  # noqa: PLC0415
-    from batch.submission.resuming import newest_unfinished, resume_run  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
     settings = Settings.load(
@@ -193,7 +193,7 @@ def resume(
     )
     run_id = newest_unfinished(settings.reports_dir) if run_name is None else _run_id(run_name)
     if run_id is None:
-        output.say("nothing is unfinished: nothing to resume")
+        terminal.say("nothing is unfinished: nothing to resume")
         _end(None, as_json=as_json)
     given = {
         "max_at_once": max_at_once,
@@ -217,12 +217,12 @@ def resume(
 @app.command()
 def runs(reports_dir: options.Reports = None, as_json: options.AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
-    from batch.listing import runs_lines  # noqa: PLC0415
+    from batch.commands.runs import listed_runs  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission import history  # noqa: PLC0415
+    from batch.terminal import runs_lines  # noqa: PLC0415
 
-    listed = history.runs(Settings.load(reports_dir=reports_dir).reports_dir)
-    output.show_either(listed, runs_lines(listed), as_json=as_json)
+    listed = listed_runs(Settings.load(reports_dir=reports_dir).reports_dir)
+    terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
 @app.command()
@@ -233,8 +233,8 @@ def report(
     as_json: options.AsJson = False,
 ) -> None:
     """Write a run's report again from the journal."""
+    from batch.commands.report import write_again  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission.history import write_again  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
     finished = write_again(settings.reports_dir, _run_id(run_name), tool_version=__version__)
@@ -251,15 +251,15 @@ def verify(
     as_json: options.AsJson = False,
 ) -> None:
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
+    from batch.commands.run_names import named  # noqa: PLC0415
+    from batch.commands.verify import verify_run  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission.history import verify_run  # noqa: PLC0415
-    from batch.submission.places import named  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
     verdict = verify_run(
         named(run_name), settings.reports_dir, manifest_sha256, tool_version=__version__
     )
-    output.show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
+    terminal.show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
@@ -270,16 +270,16 @@ def purge(
     yes: options.Yes = False,
 ) -> None:
     """Delete old runs: journal rows and report folders."""
+    from batch.commands.purge import purge_runs  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
-    from batch.submission.purging import purge_runs  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=reports_dir)
     purged = purge_runs(
         settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes=yes)
     )
-    output.show("\n".join(purged.lines()))
+    terminal.show("\n".join(purged.lines()))
     for words in purged.left:
-        output.say(f"warning: {words}")
+        terminal.say(f"warning: {words}")
     raise typer.Exit(purged.exit_code)
 
 
@@ -288,7 +288,7 @@ def template() -> None:
     """Print an empty CSV with the right header."""
     from batch.columns import KNOWN  # noqa: PLC0415
 
-    output.show(",".join(KNOWN))
+    terminal.show(",".join(KNOWN))
 
 
 @app.command()
@@ -298,7 +298,7 @@ def emulator(
     rate_limit: options.RateLimitText = None,
 ) -> None:
     """Serve a local emulator of Register until Ctrl-C."""
-    from batch.register.serving import serve_until_interrupted  # noqa: PLC0415
+    from batch.commands.emulator import serve_until_interrupted  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
 
     gc.enable()
@@ -315,26 +315,26 @@ def _end(finished: Any, *, as_json: bool) -> NoReturn:
 
     if finished is None:
         if as_json:
-            output.show(json.dumps(NO_RUN, indent=2), as_is=True)
+            terminal.show(json.dumps(NO_RUN, indent=2), as_is=True)
         raise typer.Exit(0)
     if as_json:
         summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
-        output.show(summary.rstrip(), as_is=True)
+        terminal.show(summary.rstrip(), as_is=True)
         if finished.run.rehearsal:
-            output.say(REHEARSAL)
+            terminal.say(REHEARSAL)
     else:
-        output.show("\n".join(summary_lines(finished)))
+        terminal.show("\n".join(summary_lines(finished)))
     for words in finished.warnings:
-        output.say(f"warning: {words}")
+        terminal.say(f"warning: {words}")
     if finished.manifest_sha256:
-        (output.say if as_json else output.show)(f"manifest sha256: {finished.manifest_sha256}")
+        (terminal.say if as_json else terminal.show)(f"manifest sha256: {finished.manifest_sha256}")
     raise typer.Exit(finished.exit_code)
 
 
 def _input_options(
     file: Path, date_format: str, encoding: str | None, sheet: str | None, unusual: bool
 ) -> Any:
-    from batch.submission.terms import InputOptions  # noqa: PLC0415
+    from batch.run_settings import InputOptions  # noqa: PLC0415
 
     today = dt.datetime.now(dt.UTC).date()
     return InputOptions(file, encoding, sheet, date_format, unusual, today)
@@ -358,22 +358,22 @@ def _who(operator: str | None) -> Any:
 
 
 def _run_id(run_name: str) -> str:
-    from batch.submission.places import named  # noqa: PLC0415
+    from batch.commands.run_names import named  # noqa: PLC0415
 
     return named(run_name).run_id
 
 
 def _reports_dir(run_name: str | None, given: Path | None) -> Path | None:
-    """Give the folder that a path to a run's folder stands in, unless one is said."""
-    from batch.submission.places import named  # noqa: PLC0415
+    """Return the folder that a path to a run's folder stands in, unless one is said."""
+    from batch.commands.run_names import named  # noqa: PLC0415
 
     return given if given is not None or run_name is None else named(run_name).reports_dir
 
 
 def _agreed(words: str, *, yes: bool) -> bool:
-    output.say(words)
+    terminal.say(words)
     if yes:
         return True
-    if not output.is_attended():
+    if not terminal.is_attended():
         raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
-    return output.agrees("Type yes to go on: ")
+    return terminal.agrees("Type yes to go on: ")

@@ -40,7 +40,7 @@ _IGNORED_IN_NAMES = re.compile(r"[\s\-_\u00a0\u200b\u200c\u200d\u2060\ufeff]+")
 
 
 def matched_name(header: str) -> str:
-    """Give the header's name as it is compared: no case, spaces, hyphens or underscores."""
+    """Return the header's name as it is compared: no case, spaces, hyphens or underscores."""
     return _IGNORED_IN_NAMES.sub("", header).casefold()
 
 
@@ -50,12 +50,12 @@ _BY_MATCHED_NAME = {matched_name(name): name for name in KNOWN} | {
 
 
 def known_column(header: str) -> str | None:
-    """Give the column that a header names (`Trainee ID` → `trainee_id`), or None."""
+    """Return the column that a header names (`Trainee ID` → `trainee_id`), or None."""
     return _BY_MATCHED_NAME.get(matched_name(header))
 
 
 def own_column_count(header: tuple[str, ...]) -> int:
-    """Give how many columns are the input's own: those that a report added are not."""
+    """Return how many columns are the input's own: those that a report added are not."""
     added = len(REPORT_COLUMNS)
     tail = tuple(matched_name(name) for name in header[-added:])
     is_report = tail == tuple(matched_name(name) for name in REPORT_COLUMNS)
@@ -63,7 +63,7 @@ def own_column_count(header: tuple[str, ...]) -> int:
 
 
 def guarded(value: str) -> str:
-    """Give the value as a cell that no spreadsheet runs: one more apostrophe before a formula."""
+    """Return the value as a cell that no spreadsheet runs: one more apostrophe before a formula."""
     return "'" + value if _FORMULA.match(value) else value
 
 
@@ -73,5 +73,5 @@ def unguarded(value: str) -> str:
 
 
 def is_blank(values: Iterable[str]) -> bool:
-    """Tell whether a row holds no value that anybody could see."""
+    """Whether a row holds no value that anybody could see."""
     return not any(value.strip(SPACES).strip() for value in values)

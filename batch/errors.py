@@ -35,7 +35,7 @@ class DeferBatchError(Exception):
         self.notes = notes
 
     def __str__(self) -> str:
-        """Give the message, the notes and the hint, as the terminal shows them."""
+        """Return the message, the notes and the hint, as the terminal shows them."""
         lines = [f"error: {self.message}", *(f"  {note}" for note in self.notes)]
         return printable("\n".join(lines + ([f"hint: {self.hint}"] if self.hint else [])))
 

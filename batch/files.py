@@ -66,7 +66,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def as_text(name: str) -> str:
-    """Give a name from the file system, or an argument, as text that can be written anywhere.
+    """Return a name from the file system, or an argument, as text that can be written anywhere.
 
     Bytes that are no UTF-8 come from the system as lone surrogates, which no file takes.
     """
@@ -74,5 +74,5 @@ def as_text(name: str) -> str:
 
 
 def state_folder() -> Path:
-    """Give this user's folder for what outlives a command, whatever the reports folder."""
+    """Return this user's folder for what outlives a command, whatever the reports folder."""
     return systems.state_home() / "defer-batch"

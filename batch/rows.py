@@ -67,11 +67,20 @@ _UNRESOLVED = frozenset({Code.NOT_SENT, Code.ANSWER_LOST, Code.REGISTER_KEEPS_FA
 
 
 def counts_of(codes: Mapping[str, int]) -> dict[Outcome, int]:
-    """Give the four counts that counts by code add up to."""
+    """Return the four counts that counts by code add up to."""
     counts = dict.fromkeys(Outcome, 0)
     for code, count in codes.items():
         counts[Code(code).outcome] += count
     return counts
+
+
+def exit_code_of(codes: dict[str, int], *, interrupted: int = 0) -> int:
+    """Return the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
+    counts = counts_of(codes)
+    if counts[Outcome.UNRESOLVED]:
+        return interrupted or 3
+    needs_attention = counts[Outcome.NOT_FOUND] + counts[Outcome.UNPROCESSABLE]
+    return 1 if needs_attention or codes.get(Code.ANSWER_DIFFERS) else 0
 
 
 _ALL = tuple(Code)
@@ -119,12 +128,12 @@ class Row:
 
 
 def folded(trainee_id: str) -> str:
-    """Give the id as Register compares it: without regard to case (API.md, "Trainee ids")."""
+    """Return the id as Register compares it: without regard to case (API.md, "Trainee ids")."""
     return trainee_id.lower()
 
 
 def joined_messages(problems: tuple[Problem, ...]) -> str:
-    """Give all of a row's problems as one message, in the order of their codes."""
+    """Return all of a row's problems as one message, in the order of their codes."""
     return " ".join(problem.message for problem in problems)
 
 

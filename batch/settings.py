@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from batch.errors import UsageProblem
-from batch.submission.terms import Terms
+from batch.run_settings import Terms
 
 PREFIX = "DEFER_BATCH_"
 NAMED_TARGETS = {
@@ -76,7 +76,7 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, **options: object) -> Self:
-        """Give the settings; `options` that are None were not given. Raises UsageProblem."""
+        """Return the settings; `options` that are None were not given. Raises UsageProblem."""
         given = {name: value for name, value in options.items() if value is not None}
         try:
             return cls.model_validate({**_found(cls.model_fields), **given})
@@ -114,7 +114,7 @@ class Settings(BaseModel):
         return {"rate_requests": pace.requests, "rate_period_seconds": pace.period_seconds}
 
     def terms(self, *, again: bool) -> Terms:
-        """Give what a run is told of Register and of pace. Raises UsageProblem."""
+        """Return what a run is told of Register and of pace. Raises UsageProblem."""
         return Terms(
             environment=self.target.environment,
             origin=self.target.origin,
@@ -128,7 +128,7 @@ class Settings(BaseModel):
         )
 
     def token(self) -> str | None:
-        """Give the bearer token, None where none is set. Raises UsageProblem for a bad one."""
+        """Return the bearer token, None where none is set. Raises UsageProblem for a bad one."""
         if self.api_token_file is not None:
             return _usable(_read_token(self.api_token_file), f"the file {self.api_token_file}")
         if self.api_token is None:
@@ -137,7 +137,7 @@ class Settings(BaseModel):
 
 
 def _found(fields: Iterable[str]) -> dict[str, str]:
-    """Give what the environment and `.env` say of the settings; an empty value says nothing.
+    """Return what the environment and `.env` say of the settings; an empty value says nothing.
 
     Where the environment gives the token, a token file of `.env` has no say.
     """
@@ -155,7 +155,7 @@ def _variable(field: str) -> str:
 
 
 def target_of(name: str) -> Target:
-    """Give the Register that a name or base URL means. Raises UsageProblem."""
+    """Return the Register that a name or base URL means. Raises UsageProblem."""
     name = name.strip()
     if name.lower() == EMULATOR:
         return Target(EMULATOR, EMULATOR)

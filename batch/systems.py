@@ -18,12 +18,12 @@ _POSIX = os.name == "posix"
 
 
 def can_be_written_by_others(folder: Path) -> bool:
-    """Tell whether other users can put or replace files in the folder; not known of Windows."""
+    """Whether other users can put or replace files in the folder; not known of Windows."""
     return _POSIX and bool(folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def keep_for_owner(path: Path) -> None:
-    """Give a file the mode 0600; on Windows its folder decides who may read it."""
+    """Return a file the mode 0600; on Windows its folder decides who may read it."""
     if _POSIX:
         path.chmod(0o600)
 
@@ -45,12 +45,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def as_argument(path: Path) -> str:
-    """Give a path as this system's shell takes it as one argument."""
+    """Return a path as this system's shell takes it as one argument."""
     return shlex.quote(str(path)) if _POSIX else subprocess.list2cmdline([str(path)])
 
 
 def state_home() -> Path:
-    """Give the folder in which this user's programs keep what outlives them."""
+    """Return the folder in which this user's programs keep what outlives them."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")

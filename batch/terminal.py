@@ -6,22 +6,146 @@ Words and layout change for other reasons than options do.
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
+import shutil
 import sys
 import time
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from batch.advice import advice, resume_command
-from batch.lines import columns_of
-from batch.output import agrees, is_attended, say
-from batch.rows import CHECK_CODES, Code, Outcome, Settled
-from batch.submission.terms import Finished, Plan
-from batch.words import about, counted, duration, every_row, repair_list, row_list
+from batch.errors import DeferBatchError
+from batch.rows import CHECK_CODES, REHEARSAL, Code, Outcome, Settled
+from batch.submission.watching import Finished, Plan
+from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+def make_streams_usable() -> None:
+    """Let no closed stream, and no letter that the terminal's encoding lacks, end a run."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def show(words: str, *, as_is: bool = False) -> None:
+    """Write to standard output; who closed it (`| head`) still gets the exit code.
+
+    `as_is` leaves alone what is for programs.
+    """
+    try:
+        shown = words if as_is else printable(words)
+        sys.stdout.write(shown + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
+    """Print what a command found, for programs or for people."""
+    show(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
+
+
+def say(words: str) -> None:
+    """Write to standard error."""
+    sys.stderr.write(printable(words) + "\n")
+    sys.stderr.flush()
+
+
+def is_attended() -> bool:
+    """Whether someone can answer a question: standard input is a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def agrees(question: str) -> bool:
+    """Ask, and tell whether the answer was yes."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    except DeferBatchError:
+        sys.stderr.write("\n")
+        raise
+
+
+WIDTH_WITHOUT_TERMINAL = 400
+"""Where nobody looks (a pipe, a file), no line is broken."""
+
+_STAGES = {
+    "started": "unfinished",
+    "ended": "ended for good",
+    "purging": "purged, but text of it is still in journal.db",
+}
+
+
+def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[str]:
+    """Return the runs as a table for people, and below it the commands that carry on."""
+    if not listed:
+        return ["no runs yet"]
+    room = _width() if width is None else width
+    wide = _rendered(_wide(listed), WIDTH_WITHOUT_TERMINAL)
+    is_fitting = max(len(line) for line in wide) <= room
+    lines = wide if is_fitting else _rendered(_narrow(listed), room)
+    commands = [f"  {run['carry_on']}" for run in listed if run["carry_on"]]
+    if commands:
+        lines += ["", "To carry on with what is unfinished:", *commands]
+    return lines
+
+
+def _wide(listed: list[dict[str, Any]]) -> Any:
+    names = [name.replace("_", " ") for name in listed[0]["counts"]]
+    table = _table("run", "stage", *names, "Register", numbers=names)
+    for run in listed:
+        counts = [f"{count:,}" for count in run["counts"].values()]
+        table.add_row(run["run_id"], _stage(run), *counts, _register(run))
+    return table
+
+
+def _narrow(listed: list[dict[str, Any]]) -> Any:
+    table = _table("run", "rows", numbers=())
+    for run in listed:
+        counts = [f"{n:,} {name.replace('_', ' ')}" for name, n in run["counts"].items() if n]
+        about = [run["run_id"], _stage(run), _register(run), ""]
+        table.add_row("\n".join(about), "\n".join(counts) or "none")
+    return table
+
+
+def _table(*names: str, numbers: Any) -> Any:
+    from rich.table import Table  # noqa: PLC0415 — slow to import, and only used here
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return table
+
+
+def _rendered(table: Any, width: int) -> list[str]:
+    from rich.console import Console  # noqa: PLC0415
+
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(table)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def _stage(run: dict[str, Any]) -> str:
+    return _STAGES.get(run["stage"], str(run["stage"]))
+
+
+def _register(run: dict[str, Any]) -> str:
+    return REHEARSAL if run["rehearsal"] else printable(run["register"])
+
+
+def _width() -> int:
+    """Return the room that there is: COLUMNS, or the terminal's, or all there could be."""
+    return shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 1)).columns
 
 
 LINE_EVERY_SECONDS = 30.0
@@ -126,15 +250,23 @@ class Terminal:
         return "; ".join(part for part in (counts, left) if part)
 
 
+def columns_of(stream: IO[str]) -> int:
+    """Return how many columns a terminal has, 0 where it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return 0
+
+
 def age(moment: str) -> str:
-    """Give how long ago a moment was, in the unit that people would use."""
+    """Return how long ago a moment was, in the unit that people would use."""
     seconds = time.time() - datetime.fromisoformat(moment).timestamp()
     days = seconds / 86_400
     return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Give the plan as lines: where to, what is sent, what is held back, warnings, time."""
+    """Return the plan as lines: where to, what is sent, what is held back, warnings, time."""
     terms = plan.terms
     where = "the emulator in this process" if terms.is_rehearsal else terms.origin
     is_named = terms.environment != terms.origin or terms.is_rehearsal
@@ -179,7 +311,7 @@ def _memory_lines(plan: Plan) -> list[str]:
 
 
 def summary_lines(finished: Finished) -> list[str]:
-    """Give the summary: the four counts, problems by code with what to do, where the report is."""
+    """Return the summary: the four counts, what to do about each code, where the report is."""
     run = finished.run
     lines = [run.banner, ""] if run.banner else []
     lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
@@ -203,7 +335,7 @@ def summary_lines(finished: Finished) -> list[str]:
 
 
 def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
-    """Tell whether a notice says of every date what the message says of one."""
+    """Whether a notice says of every date what the message says of one."""
     return any(message.endswith(notice.removeprefix("Every date")) for notice in notices)
 
 

@@ -9,7 +9,7 @@ _STEERING = re.compile(r"[^\n]")
 
 
 def printable(text: str) -> str:
-    """Give text as a terminal may show it: nothing in it that steers, line ends aside.
+    """Return text as a terminal may show it: nothing in it that steers, line ends aside.
 
     A terminal obeys what follows an ESC, and a file's name may hold one.
     """
@@ -19,17 +19,17 @@ def printable(text: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Give a number with its noun: `1 row`, `2 rows`."""
+    """Return a number with its noun: `1 row`, `2 rows`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def about(seconds: float) -> str:
-    """Give a length of time as people say it: `about 12 s`, `a few seconds`."""
+    """Return a length of time as people say it: `about 12 s`, `a few seconds`."""
     return f"about {duration(seconds)}" if seconds >= 1 else "a few seconds"
 
 
 def duration(seconds: float) -> str:
-    """Give a length of time in the unit that people would use."""
+    """Return a length of time in the unit that people would use."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
@@ -37,14 +37,14 @@ def duration(seconds: float) -> str:
 
 
 def row_list(numbers: tuple[int, ...], count: int) -> str:
-    """Give row numbers as people read them: the first ones, then how many more."""
+    """Return row numbers as people read them: the first ones, then how many more."""
     shown = ", ".join(str(number) for number in numbers)
     more = count - len(numbers)
     return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
 
 
 def every_row(numbers: Sequence[int]) -> str:
-    """Give all of some row numbers (in order), neighbours drawn together: `rows 2-40, 45`."""
+    """Return all of some row numbers (in order), neighbours drawn together: `rows 2-40, 45`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -56,5 +56,5 @@ def every_row(numbers: Sequence[int]) -> str:
 
 
 def repair_list(repairs: Mapping[str, int]) -> str:
-    """Give what reading put right, by kind."""
+    """Return what reading put right, by kind."""
     return ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in repairs.items())

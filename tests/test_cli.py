@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import Office, Ran
 
-from batch.register.gateway import Emulator
+from batch.emulator.server import Emulator
+from tests.support.office import Office, Ran
 
 SAMPLE = "trainee_id,defer_date\nabc,2026-09-14\n"
 

@@ -16,18 +16,17 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from conftest import TOKEN, Office, Ran
-from terminals import posix_only, shown_at_a_terminal
 
-from batch.register import faults, troubles
-from batch.register.emulator import serve
-from batch.register.faults import Canned, Fault
-from batch.register.gateway import Emulator
-from batch.register.meanings import Reply
-from batch.register.rehearsal import rehearsal_register
-from batch.register.routes import Endpoint
-from batch.register.trainees import STATES, Trainee
+from batch.emulator import faults, troubles
+from batch.emulator.faults import Canned, Fault
+from batch.emulator.rehearsal import rehearsal_register
+from batch.emulator.replies import Reply
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator, serve
+from batch.emulator.trainees import STATES, Trainee
 from batch.rows import Code
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only, shown_at_a_terminal
 
 PERSON = "zqperson"
 THEIR_REASON = "Zqelsewhere"
@@ -178,7 +177,7 @@ def listing(*trainee_ids: str) -> str:
 @pytest.fixture
 def serving(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Serve a Register that tells of persons, with those faults."""
-    monkeypatch.setattr("batch.register.trainees.PERSONAL", ABOUT_A_PERSON)
+    monkeypatch.setattr("batch.emulator.trainees.PERSONAL", ABOUT_A_PERSON)
 
     def serving_with(
         *given: Fault, known: Iterable[str], token: str = TOKEN

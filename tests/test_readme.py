@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Office
-from terminals import posix_only
 
 from batch.rows import Code
+from tests.support.office import Office
+from tests.support.terminals import posix_only
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, Office, Ran
-from terminals import posix_only
 
-from batch.register import troubles
-from batch.register.gateway import Emulator
-from batch.register.routes import Endpoint
+from batch.emulator import troubles
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only
 
 pytestmark = posix_only
 

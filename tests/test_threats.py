@@ -15,15 +15,16 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, Office, Ran
 
 from batch import columns
-from batch.register import troubles
+from batch.emulator import troubles
+from batch.emulator.faults import Canned, Fault
+from batch.emulator.replies import Reply
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator
+from batch.register.api import NoReply
 from batch.register.client import MOST_BYTES, Client
-from batch.register.faults import Canned, Fault
-from batch.register.gateway import Emulator
-from batch.register.meanings import NoReply, Reply
-from batch.register.routes import Endpoint
+from tests.support.office import TOKEN, Office, Ran
 
 Serving = Callable[..., Emulator]
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"

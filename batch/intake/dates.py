@@ -37,7 +37,7 @@ _QUOTED_AT_MOST = 30
 
 
 def parsed(text: str, date_format: str) -> date | None:
-    """Give the day that a value names for certain, None where it names none."""
+    """Return the day that a value names for certain, None where it names none."""
     if found := _ISO.fullmatch(text):
         return _day(found[1], found[2], found[3])
     if date_format == "dmy" and (found := _DMY.fullmatch(text)):
@@ -46,7 +46,7 @@ def parsed(text: str, date_format: str) -> date | None:
 
 
 def described(text: str) -> str:
-    """Say what is wrong with a value that names no day, what it looks like and what to do."""
+    """Return what is wrong with a value that names no day, what it looks like and what to do."""
     shown = quoted(text)
     if _ISO.fullmatch(text):
         return f"{shown} is not a day of the calendar."
@@ -59,7 +59,7 @@ def described(text: str) -> str:
 
 
 def _of_three_numbers(found: re.Match[str]) -> str:
-    """Say what a day, a month and a year are that `parsed` did not take, most useful first."""
+    """Return what a day, a month and a year are that `parsed` did not take, most useful first."""
     first, between, second, year = found.groups()
     if _day(year, second, first):
         return f"looks like day{between}month{between}year: run with --date-format dmy"
@@ -69,12 +69,12 @@ def _of_three_numbers(found: re.Match[str]) -> str:
 
 
 def alike(text: str) -> str:
-    """Give `described` without the value: the same words for all values of one shape."""
+    """Return `described` without the value: the same words for all values of one shape."""
     return described(text).removeprefix(quoted(text)).strip()
 
 
 def of_all(words: str) -> str:
-    """Say of every date of a file what `alike` says of one."""
+    """Return of every date of a file what `alike` says of one."""
     if words.startswith("is not a date"):
         return f"Every date is something else: {_ADVICE}."
     if words.startswith("is not "):
@@ -83,12 +83,12 @@ def of_all(words: str) -> str:
 
 
 def is_unusual(day: date, today: date) -> bool:
-    """Tell whether a day is before 2000 or more than a year ahead: a slip, most often."""
+    """Whether a day is before 2000 or more than a year ahead: a slip, most often."""
     return not EARLIEST_USUAL <= day <= _in_a_year(today)
 
 
 def quoted(value: str) -> str:
-    """Give a value as a message may quote it: 30 characters at most, nothing that steers.
+    """Return a value as a message may quote it: 30 characters at most, nothing that steers.
 
     A terminal obeys what follows an ESC, and shows letters in another order after a mark for that.
     """

@@ -8,5 +8,5 @@ from batch.errors import UnusableFile
 
 
 def unusable(path: Path, why: str, *, hint: str = "", notes: tuple[str, ...] = ()) -> UnusableFile:
-    """Give the error that says why a file cannot be used."""
+    """Return the error that says why a file cannot be used."""
     return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)

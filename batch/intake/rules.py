@@ -12,9 +12,9 @@ import polars as pl
 
 from batch import columns
 from batch.intake import dates
-from batch.intake.layout import Layout
-from batch.intake.reader import RawChunk
-from batch.intake.tidying import Repair, repairs_of, tidied, tidied_date
+from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_date
+from batch.intake.csv_reader import RawChunk
+from batch.intake.header import Layout
 from batch.rows import CHECK_CODES, MOST_REASON_CODE_POINTS, Code, Problem
 
 _NAMED = (
@@ -173,7 +173,7 @@ class Rules:
         return frame.join(known, on="raw_date", how="left", maintain_order="left")
 
     def _date(self, raw: str) -> _ReadDate:
-        """Give a date as it is, without what surrounds it, as a day, and whether it is unusual."""
+        """Return a date as written, without its edges, as a day, and whether it is unusual."""
         text = tidied_date(raw)
         day = dates.parsed(text, self._date_format)
         unusual = day is not None and not self._allow_unusual and dates.is_unusual(day, self._today)
@@ -202,7 +202,7 @@ class Rules:
 
 
 def _together(of_cells: tuple[Problem, ...], of_values: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Give all problems of a row, each code once: what a cell is says more than its value."""
+    """Return all problems of a row, each code once: what a cell is says more than its value."""
     by_code = {problem.code: problem for problem in of_values + of_cells}
     if only := by_code.get(Code.WRONG_NUMBER_OF_VALUES):
         return (only,)

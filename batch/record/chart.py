@@ -54,7 +54,7 @@ class Curve:
 
 
 def parts(codes: Mapping[str, int]) -> list[Part]:
-    """Give the four counts as parts of one bar."""
+    """Return the four counts as parts of one bar."""
     whole, left, found = sum(codes.values()), 0.0, []
     for outcome, rows in counts_of(codes).items():
         width = 100 * rows / whole if whole else 0.0
@@ -64,7 +64,7 @@ def parts(codes: Mapping[str, int]) -> list[Part]:
 
 
 def curve(moments: Iterable[str], limit: Limit | None) -> Curve | None:
-    """Give how many rows were settled by when (ISO 8601), None where there is no time to show."""
+    """Return how many rows were settled by when (ISO 8601), None where there is no time to show."""
     settled = sorted(datetime.fromisoformat(moment).timestamp() for moment in moments)
     if len(settled) < 2:
         return None
@@ -95,7 +95,7 @@ def _said(rows: int, span: float, limit: Limit | None) -> str:
 
 
 def _allowed(limit: Limit, span: float, rows: int) -> list[tuple[float, float]]:
-    """Give the most that can be settled by when: a period's requests at once, then their rate."""
+    """Return the most that can be settled by when: a period's requests at once, then their rate."""
     reached = (rows - limit.requests) * limit.period_seconds / limit.requests
     if reached <= 0:
         return [(0.0, rows), (span, rows)]

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from batch.errors import JournalLost
-from batch.record.trouble import journal_lost
+from batch.record.database import journal_lost
 
 GATHERING_SECONDS = 0.001
 """How long a commit waits for others to join it, in seconds."""

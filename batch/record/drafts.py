@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 from batch.record.notes import Notes
-from batch.record.records import RunRecord
-from batch.record.times import iso
+from batch.record.records import RunRecord, iso
 from batch.rows import Problem, Row, Settled, folded, joined_messages
 
 

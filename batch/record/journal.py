@@ -42,12 +42,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch import files
-from batch.record import locks, schema
+from batch.record import database, locks
 from batch.record.commits import Commit, GroupCommit
+from batch.record.database import disk_failed
 from batch.record.drafts import Drafts
 from batch.record.ledger import IS_IN_DOUBT
-from batch.record.times import iso
-from batch.record.trouble import disk_failed
+from batch.record.records import iso
 from batch.rows import Code, Deferral, Settled
 
 _OPEN_REQUESTS = (
@@ -94,7 +94,7 @@ class Journal(Drafts):
     @classmethod
     def open(cls, path: Path, *, wall: Callable[[], float]) -> Journal:
         """Open for writing; the caller holds the lock. Raises JournalProblem."""
-        journal = cls(schema.open_for_writing(path), wall=wall)
+        journal = cls(database.open_for_writing(path), wall=wall)
         journal._remove_staged()
         return journal
 
@@ -158,7 +158,7 @@ class Journal(Drafts):
         await self._commits.flush()
 
     async def pending(self, run_no: int, after: int, most: int) -> list[PendingRow]:
-        """Give the next rows to settle behind a row number, in the order of the file."""
+        """Return the next rows to settle behind a row number, in the order of the file."""
         async with self._commits.between:
             found = self._connection.execute(
                 "SELECT row_number, trainee_id, defer_date, defer_reason,"
@@ -190,7 +190,7 @@ class Journal(Drafts):
         self._connection.execute("COMMIT")
 
     def settle_the_rest(self, run_no: int) -> None:
-        """Give every row without an outcome `not_sent` or `answer_lost`, by its attempts."""
+        """Return every row without an outcome `not_sent` or `answer_lost`, by its attempts."""
         self._connection.execute(
             "UPDATE rows AS r SET outcome='unresolved', settled_at=?, (code, message) = ("
             f" SELECT iif(max{IS_IN_DOUBT}, ?, ?), CASE WHEN max{IS_IN_DOUBT} THEN ?"

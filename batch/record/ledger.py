@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from batch.errors import UnknownRun
-from batch.record import schema
-from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord
-from batch.record.times import iso
+from batch.record import database
+from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord, iso
 from batch.rows import Outcome
 
 IN_DOUBT = ("lost", "differs", "no_date", "deferred")
@@ -37,18 +36,18 @@ class Ledger:
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Open read-only. Raises JournalProblem where the file is missing or not usable."""
-        return cls(schema.open_for_reading(path))
+        return cls(database.open_for_reading(path))
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
     def select(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """Stream what a SELECT finds, for the rooms of this wing."""
+        """Yield what a SELECT finds, for the rooms of this wing."""
         yield from self._connection.cursor().execute(sql, values)
 
     def run_number(self, run_id: str) -> int:
-        """Give the number of a run. Raises UnknownRun, naming the nearest."""
+        """Return the number of a run. Raises UnknownRun, naming the nearest."""
         found = self._connection.execute("SELECT run_no FROM runs WHERE run_id=?", (run_id,))
         row = found.fetchone()
         if row is None:
@@ -56,24 +55,24 @@ class Ledger:
         return int(row[0])
 
     def run(self, run_id: str) -> RunRecord:
-        """Give one run. Raises UnknownRun."""
+        """Return one run. Raises UnknownRun."""
         number = self.run_number(run_id)
         return _run(self._connection.execute(f"{_RUN} WHERE run_no=?", (number,)).fetchone())
 
     def stage_of(self, run_id: str) -> str:
-        """Give how far a run has come: started, finished, ended, purging or purged."""
+        """Return how far a run has come: started, finished, ended, purging or purged."""
         number = self.run_number(run_id)
         return str(next(self.select("SELECT stage FROM runs WHERE run_no=?", (number,)))[0])
 
     def runs(self) -> list[tuple[str, RunRecord]]:
-        """Give every run with its stage (`started`, `finished`, …), newest first."""
+        """Return every run with its stage (`started`, `finished`, …), newest first."""
         found = self._connection.execute(
             f"{_RUN} WHERE stage<>'staged' ORDER BY started_at DESC, run_no DESC"
         )
         return [(row[8], _run(row)) for row in found]
 
     def unfinished_with_sends(self, origin: str, input_sha256: str) -> list[tuple[int, str]]:
-        """Give number and id of unfinished runs of this content that have sent something."""
+        """Return number and id of unfinished runs of this content that have sent something."""
         found = self.select(
             "SELECT run_no, run_id FROM runs WHERE stage='started' AND origin=?"
             " AND input_sha256=? AND NOT rehearsal AND EXISTS (SELECT 1 FROM attempts a"
@@ -83,7 +82,7 @@ class Ledger:
         return [(number, run_id) for number, run_id in found]
 
     def has_sent(self, run_id: str) -> bool:
-        """Tell whether a deferral of the run may have reached Register."""
+        """Whether a deferral of the run may have reached Register."""
         found = self.select(
             f"SELECT EXISTS (SELECT 1 FROM attempts a WHERE a.run_no=? AND {_ARRIVED})",
             (self.run_number(run_id),),
@@ -109,7 +108,7 @@ class Ledger:
         return dict(found)
 
     def outcomes(self, run_id: str) -> Iterator[tuple[Any, ...]]:
-        """Stream row number, outcome, code and time of the rows that have an outcome."""
+        """Yield row number, outcome, code and time of the rows that have an outcome."""
         yield from self.select(
             "SELECT row_number, outcome, code, settled_at FROM rows WHERE run_no=?"
             " AND outcome IS NOT NULL ORDER BY row_number",
@@ -117,7 +116,7 @@ class Ledger:
         )
 
     def trainee_ids(self, run_id: str) -> Iterator[str]:
-        """Stream the folded ids of a run's rows that passed every check."""
+        """Yield the folded ids of a run's rows that passed every check."""
         for (folded_id,) in self.select(
             "SELECT folded_id FROM rows WHERE run_no=? AND defer_date IS NOT NULL",
             (self.run_number(run_id),),
@@ -135,7 +134,7 @@ class Ledger:
         return [(code, *self._first_of(number, code, most), count) for code, count in grouped]
 
     def rows(self, run_id: str, outcome: Outcome | None = None) -> Iterator[RowRecord]:
-        """Stream a run's rows, or those of one outcome; rows without one count as unresolved."""
+        """Yield a run's rows, or those of one outcome; rows without one count as unresolved."""
         which = "" if outcome is None else " AND coalesce(r.outcome, 'unresolved')=?"
         found = self._connection.cursor().execute(
             "SELECT row_number, own_values, trainee_id, defer_date,"
@@ -156,7 +155,7 @@ class Ledger:
             )  # fmt: skip
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
-        """Stream when rows were settled for which Register was asked."""
+        """Yield when rows were settled for which Register was asked."""
         for (moment,) in self.select(
             "SELECT settled_at FROM rows r WHERE run_no=? AND settled_at IS NOT NULL AND EXISTS"
             " (SELECT 1 FROM attempts a WHERE a.run_no=r.run_no AND a.row_number=r.row_number)",
@@ -165,7 +164,7 @@ class Ledger:
             yield moment
 
     def attempts(self, run_id: str) -> Iterator[AttemptRecord]:
-        """Stream a run's requests, in the order in which they were intended."""
+        """Yield a run's requests, in the order in which they were intended."""
         found = self._connection.cursor().execute(
             "SELECT attempt_id, row_number, kind, intended_at, answered_at, meaning, http_status,"
             " request_id, state, register_date FROM attempts WHERE run_no=? ORDER BY attempt_id",
@@ -194,7 +193,7 @@ class Ledger:
         return Requests(*found.fetchone())
 
     def sent_since(self, origin: str, unix_seconds: float) -> list[float]:
-        """Give when requests to a Register were intended, since then, in Unix seconds."""
+        """Return when requests to a Register were intended, since then, in Unix seconds."""
         found = self._connection.execute(
             "SELECT intended_at FROM attempts a JOIN runs USING (run_no)"
             f" WHERE origin=? AND intended_at>=? AND {_SENT} ORDER BY intended_at",
@@ -203,7 +202,7 @@ class Ledger:
         return [intended for (intended,) in found]
 
     def digest(self, run_id: str) -> str:
-        """Give the SHA-256 over a run's rows and attempts, as the journal holds them."""
+        """Return the SHA-256 over a run's rows and attempts, as the journal holds them."""
         number = self.run_number(run_id)
         digest = hashlib.sha256()
         for table, key in (("rows", "row_number"), ("attempts", "attempt_id")):

@@ -30,7 +30,7 @@ _READ_AT_ONCE = 2**20
 
 
 def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> Path:
-    """Give the folder to write to: another version's report on this state of the run stays.
+    """Return the folder to write to: another version's report on this state of the run stays.
 
     Where its manifest is gone, the journal says which version wrote it, or else began the run.
     """
@@ -48,7 +48,7 @@ def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> P
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Give a folder's manifest, None where there is none that can be read."""
+    """Return a folder's manifest, None where there is none that can be read."""
     try:
         content = json.loads((folder / NAME).read_bytes())
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def tells_the_end(folder: Path, run: RunRecord) -> bool:
-    """Tell whether the folder's report is of the run as it ended last."""
+    """Whether the folder's report is of the run as it ended last."""
     told = read_manifest(folder)
     return told is not None and told.get("finished_at") == run.finished_at
 
@@ -91,7 +91,7 @@ def write_manifest(
 
 
 def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
-    """Tell whether `run.log` is not what it was, nor that and what the run added since.
+    """Whether `run.log` is not what it was, nor that and what the run added since.
 
     Only a run that went on, which its digest shows, adds to its log.
     """
@@ -105,29 +105,29 @@ def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
 
 
 def predecessors_of(told: dict[str, Any]) -> list[str]:
-    """Give the SHA-256 of the manifests that this one replaced, oldest first."""
+    """Return the SHA-256 of the manifests that this one replaced, oldest first."""
     listed = told.get("predecessors")
     return [str(one) for one in listed] if isinstance(listed, list) else []
 
 
 def files_of(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of a run's files, as far as they are there, by name."""
+    """Return the SHA-256 of a run's files, as far as they are there, by name."""
     return {name: sha256_of(folder / name) for name in FILES if is_a_file(folder / name)}
 
 
 def is_a_file(path: Path) -> bool:
-    """Tell whether a file stands there, and not only a link to one."""
+    """Whether a file stands there, and not only a link to one."""
     return path.is_file() and not path.is_symlink()
 
 
 def sha256_of(path: Path) -> str:
-    """Give the SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
-    """Give what a manifest says of the run itself, from the journal."""
+    """Return what a manifest says of the run itself, from the journal."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     return {
         "run_id": run.run_id,
@@ -164,7 +164,7 @@ def _taken_up(one: Resumption) -> dict[str, Any]:
 def _predecessors(
     content: dict[str, Any], folder: Path, known: ReportRecord | None
 ) -> tuple[str, ...]:
-    """Give the manifests before this one, by what the journal knows, or else by what is there."""
+    """Return the manifests before this one, by what the journal knows, or else by what is there."""
     if known is not None:
         before, last = known.predecessors, known.manifest_sha256
     else:

@@ -34,7 +34,7 @@ class Remembered:
 
 
 def digest_of(origin: str, folded_id: str, defer_date: str) -> str:
-    """Give the hash under which a purged deferral is remembered."""
+    """Return the hash under which a purged deferral is remembered."""
     return hashlib.sha256(f"{origin}\n{folded_id}\n{defer_date}".encode()).hexdigest()
 
 
@@ -52,7 +52,7 @@ def deferrals_known(ledger: Ledger, origin: str) -> int:
 
 
 def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
-    """Give what earlier runs say of the run's unsettled rows: at most one line a row."""
+    """Yield what earlier runs say of the run's unsettled rows: at most one line a row."""
     another_date: set[int] = set()
     done: set[int] = set()
     for number, code, run_id, register_date, same, date in ledger.select(_EARLIER, (run_no,)):

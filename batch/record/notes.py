@@ -50,7 +50,7 @@ class Notes(Ledger):
 
 
 def reported(ledger: Ledger, run_id: str, place: str) -> ReportRecord | None:
-    """Give the report that was last written in a place of a run, None where none is known."""
+    """Return the report that was last written in a place of a run, None where none is known."""
     if not _keeps_notes(ledger):
         return None
     for version, digest, manifest, files, log_size, predecessors in ledger.select(
@@ -64,7 +64,7 @@ def reported(ledger: Ledger, run_id: str, place: str) -> ReportRecord | None:
 
 
 def resumptions(ledger: Ledger, run_id: str) -> list[Resumption]:
-    """Give who took a run up again, in that order."""
+    """Return who took a run up again, in that order."""
     if not _keeps_notes(ledger):
         return []
     found = ledger.select(
@@ -75,5 +75,5 @@ def resumptions(ledger: Ledger, run_id: str) -> list[Resumption]:
 
 
 def _keeps_notes(ledger: Ledger) -> bool:
-    """Tell whether the journal is of version 3 at least: a reader does not migrate it."""
+    """Whether the journal is of version 3 at least: a reader does not migrate it."""
     return bool(next(ledger.select("PRAGMA user_version"))[0] >= 3)

@@ -12,8 +12,8 @@ import jinja2
 
 from batch import files
 from batch.advice import resume_command, verify_command
-from batch.record import chart, seen
-from batch.record.attention import attention, verdict
+from batch.record import chart, findings
+from batch.record.findings import attention, verdict
 from batch.record.ledger import Ledger
 from batch.record.records import RunRecord
 from batch.rows import Code
@@ -29,7 +29,7 @@ def write_page(ledger: Ledger, run_id: str, path: Path) -> None:
 
 
 def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
-    """Stream a run's page: the same journal gives the same bytes."""
+    """Yield a run's page: the same journal gives the same bytes."""
     environment = _environment()
     style, script = (_source(environment, f"page.{kind}") for kind in ("css", "js"))
     parts = environment.get_template("page.html.j2").stream(
@@ -41,7 +41,7 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
 
 
 def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
-    """Give what the template asks for, but for what makes the page work."""
+    """Return what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     reports_dir = Path(run.reports_dir)
     return {
@@ -55,9 +55,9 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
         "attention": attention(ledger, run_id),
         "curve": chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
         "rows": ledger.rows(run_id),
-        "trainee": seen.trainee,
-        "date": seen.date,
-        "place_of_date": seen.place_of_date(run.columns),
+        "trainee": findings.trainee,
+        "date": findings.date,
+        "place_of_date": findings.place_of_date(run.columns),
         "requests": ledger.requests(run_id),
         "most_at_once": MOST_ROWS_SHOWN_AT_ONCE,
     }
@@ -65,10 +65,10 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("batch.record", "."),
+        loader=jinja2.PackageLoader("batch.record"),
         autoescape=True,
         trim_blocks=True,
-        finalize=seen.visible,
+        finalize=findings.visible,
     )
     environment.filters |= {"words": _words, "day": _day, "number": "{:,}".format}
     environment.globals["labels"] = chart.LABELS
@@ -81,7 +81,7 @@ def _source(environment: jinja2.Environment, name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Give the page's policy: this style and this script, and nothing else from anywhere."""
+    """Return the page's policy: this style and this script, and nothing else from anywhere."""
     hashes = [
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         for text in (style, script)

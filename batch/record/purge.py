@@ -10,9 +10,8 @@ from pathlib import Path
 
 from batch import files
 from batch.record import locks
+from batch.record.database import disk_failed, open_for_writing
 from batch.record.ledger import IS_IN_DOUBT, Ledger
-from batch.record.schema import open_for_writing
-from batch.record.trouble import disk_failed
 
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),
@@ -42,7 +41,7 @@ class Purge(Ledger):
     """The journal as `purge` sees it, opened for writing by its one writer."""
 
     def purgeable(self, before: str) -> list[str]:
-        """Give the runs that began before then and need nothing more.
+        """Return the runs that began before then and need nothing more.
 
         One whose request for a trainee has no final answer stays: it must be read before anyone
         sends that row again.

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 
 from batch.rows import REHEARSAL, SANDBOX
+
+
+def iso(unix_seconds: float) -> str:
+    """Return the time as UTC in ISO 8601, to the millisecond: `2026-11-24T10:00:00.123Z`."""
+    moment = datetime.fromtimestamp(unix_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class RowRecord:
 
 
 def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
-    """Give the row as the files tell it that may be read alone: of a rehearsal each says so."""
+    """Return the row as the files tell it that may be read alone: of a rehearsal each says so."""
     if not run.rehearsal:
         return row
     return replace(row, message=f"{REHEARSAL}. {row.message}".rstrip())
@@ -148,7 +155,7 @@ class Resumption(Who):
     token_fingerprint: str | None
 
     def details(self) -> dict[str, object]:
-        """Give everything but the time, as JSON takes it."""
+        """Return everything but the time, as JSON takes it."""
         details = asdict(self)
         del details["resumed_at"]
         return details

@@ -39,7 +39,7 @@ class Written:
 
 
 def csv_name(outcome: Outcome) -> str:
-    """Give the name of an outcome's CSV."""
+    """Return the name of an outcome's CSV."""
     return f"{outcome.value}.csv"
 
 
@@ -72,7 +72,7 @@ def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str
 
 
 def _noticed(written: ReportRecord, folder: Path) -> Iterator[str]:
-    """Give what stands in the folder and is not what the manifest says."""
+    """Yield what stands in the folder and is not what the manifest says."""
     log = folder / manifest.LOG
     if manifest.LOG in written.files and not manifest.is_a_file(log):
         yield f"{log} is missing: the manifest lists it, and `verify` will say so"
@@ -81,7 +81,7 @@ def _noticed(written: ReportRecord, folder: Path) -> Iterator[str]:
 
 
 def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
-    """Give a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
+    """Return a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
     run, codes, requests = ledger.run(run_id), ledger.counts(run_id), ledger.requests(run_id)
     return {
         "run_id": run.run_id,
@@ -139,7 +139,7 @@ def rows_in(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[Iterator[list[str]]]:
-    """Stream the lines of a report CSV, header included, as they were before the guard."""
+    """Yield the lines of a report CSV, header included, as they were before the guard."""
     before = csv.field_size_limit(_MOST_CHARACTERS_READ)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -150,7 +150,7 @@ def _reading(path: Path) -> Iterator[Iterator[list[str]]]:
 
 
 def _differing(name: str, told: Iterator[list[str]], rows: Iterator[RowRecord]) -> Iterator[str]:
-    """Give what differs between a CSV and the journal, both in the order of their row numbers."""
+    """Yield what differs between a CSV and the journal, both in the order of their row numbers."""
     line = next(told, None)
     for row in rows:
         while line is not None and _row_number(line) < row.row_number:
@@ -178,7 +178,7 @@ def _shown(line: list[str]) -> str:
 
 
 def report_values(row: RowRecord) -> list[str]:
-    """Give a row's cells as the CSVs hold them, before the guard."""
+    """Return a row's cells as the CSVs hold them, before the guard."""
     added = (
         row.row_number,
         row.outcome,
@@ -207,7 +207,7 @@ def _line(values: Iterable[str]) -> bytes:
 
 
 def _cell(value: str) -> str:
-    """Give a value as it stands in a CSV: guarded, and quoted where any separator is in it.
+    """Return a value as it stands in a CSV: guarded, and quoted where any separator is in it.
 
     A spreadsheet may take several characters for separators at once: unquoted, what follows a
     semicolon would be a cell of its own, and could be a formula.

@@ -15,7 +15,7 @@ import xlsxwriter
 from batch import files
 from batch.advice import advice
 from batch.columns import REPORT_COLUMNS
-from batch.record.attention import verdict
+from batch.record.findings import verdict
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, as_told
 from batch.rows import Code, Outcome
@@ -141,7 +141,7 @@ def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -
 
 
 def _widths(names: tuple[str, ...], rows: Iterator[RowRecord]) -> list[int]:
-    """Give each column room for its name, the filter's button, and what its first rows hold."""
+    """Return each column room for its name, the filter's button, and what its first rows hold."""
     widths = [len(name) + _ROOM_FOR_BUTTON for name in names]
     for row in itertools.islice(rows, _ROWS_MEASURED):
         told = ("" if value is None else str(value) for value in _cells(row))
@@ -178,7 +178,7 @@ def _write_text(
 
 
 def _fitting(value: str) -> str:
-    """Give a text that fits a cell, which holds so many UTF-16 units."""
+    """Return a text that fits a cell, which holds so many UTF-16 units."""
     if len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
         return value
     kept = value.encode("utf-16-le")[: 2 * (MOST_CHARACTERS - len(_CUT))]

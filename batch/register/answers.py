@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from batch.register import contents
-from batch.register.meanings import Answer, Kind, Meaning, NoReply, Reply
+from batch.register import body
+from batch.register.api import Answer, Kind, Meaning, NoReply, Reply
 from batch.rows import Deferral
 
 _QUOTED_AT_MOST = 200
@@ -18,13 +18,13 @@ _REPEATED_AT_MOST = 7
 
 
 def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
-    """Tell what the answer to a defer request means for that deferral."""
+    """Return what the answer to a defer request means for that deferral."""
     if isinstance(answer, NoReply):
         return _meaning_of_silence(answer)
     match answer.status:
         case 200 | 201:
             return _meaning_of_success(answer, deferral)
-        case 404 if contents.is_about_trainee(answer):
+        case 404 if body.is_about_trainee(answer):
             return _said(answer, Kind.NOT_FOUND, "does not know this trainee for this provider")
         case 404:
             return _said(answer, Kind.WRONG_PATH, "answered 404: no such address")
@@ -35,13 +35,13 @@ def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
 
 
 def meaning_of_read(answer: Answer, deferral: Deferral) -> Meaning:
-    """Tell what the answer to reading a trainee shows."""
+    """Return what the answer to reading a trainee shows."""
     if isinstance(answer, NoReply):
         return _meaning_of_silence(answer)
     match answer.status:
         case 200:
             return _meaning_of_trainee(answer, deferral)
-        case 404 if contents.is_about_trainee(answer):
+        case 404 if body.is_about_trainee(answer):
             return _said(answer, Kind.NOT_FOUND, "does not know this trainee for this provider")
         case 404 | 405:
             return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}: cannot be read")
@@ -50,19 +50,19 @@ def meaning_of_read(answer: Answer, deferral: Deferral) -> Meaning:
 
 
 def meaning_of_info(answer: Answer) -> Meaning:
-    """Tell what the answer to /info says of token, version and service."""
+    """Return what the answer to /info says of token, version and service."""
     if isinstance(answer, NoReply):
         return _meaning_of_silence(answer)
-    body = contents.json_of(answer)
+    content = body.json_of(answer)
     match answer.status:
-        case 200 if isinstance(body, dict) and isinstance(body.get("version"), dict):
-            latest = contents.latest_version_of(body)
+        case 200 if isinstance(content, dict) and isinstance(content.get("version"), dict):
+            latest = body.latest_version_of(content)
             return _said(answer, Kind.SERVES, latest_version=latest)
         case 200:
             return _said(answer, Kind.NOT_REGISTER, "gave a page that is not Register's")
         case 400 if "version" in answer.body.decode("utf-8", "replace").lower():
             return _said(answer, Kind.VERSION_NOT_SERVED, "does not serve this version")
-        case 404 if "Not found" in contents.errors_of(body):
+        case 404 if "Not found" in body.errors_of(content):
             return _said(answer, Kind.VERSION_NOT_SERVED, "does not serve this version")
         case 404 | 405:
             return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}")
@@ -82,9 +82,7 @@ def _meaning_of_any(answer: Reply) -> Meaning:
         case 403:
             return _said(answer, Kind.FORBIDDEN, "refused the request (403)")
         case 429:
-            return _said(
-                answer, Kind.THROTTLED, retry_after_seconds=contents.retry_after_of(answer)
-            )
+            return _said(answer, Kind.THROTTLED, retry_after_seconds=body.retry_after_of(answer))
         case 408:
             return _said(answer, Kind.LOST, "waited in vain for the request (408)")
         case _ if 300 <= status < 400:
@@ -96,12 +94,12 @@ def _meaning_of_any(answer: Reply) -> Meaning:
 
 
 def _meaning_of_success(answer: Reply, deferral: Deferral) -> Meaning:
-    body = contents.json_of(answer)
-    trainee = body.get("data") if isinstance(body, dict) else None
+    content = body.json_of(answer)
+    trainee = content.get("data") if isinstance(content, dict) else None
     if not isinstance(trainee, dict):
         return _said(answer, Kind.LOST, f"answered {answer.status} without Register's content")
-    state, date = contents.state_of(trainee), contents.date_of(trainee)
-    if not contents.is_same_trainee(trainee, deferral):
+    state, date = body.state_of(trainee), body.date_of(trainee)
+    if not body.is_same_trainee(trainee, deferral):
         return _said(answer, Kind.DIFFERS, "answered about another trainee", state=state)
     if date is None:
         return _said(answer, Kind.NO_DATE, "gave no deferral date", state=state)
@@ -112,31 +110,31 @@ def _meaning_of_success(answer: Reply, deferral: Deferral) -> Meaning:
 
 
 def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
-    errors = contents.errors_of(contents.json_of(answer))
+    errors = body.errors_of(body.json_of(answer))
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
-    said = contents.on_one_line(" / ".join(errors))
-    quotable = said and not _repeats(said, contents.on_one_line(deferral.defer_reason or ""))
+    said = body.on_one_line(" / ".join(errors))
+    quotable = said and not _repeats(said, body.on_one_line(deferral.defer_reason or ""))
     words = f"refused it: {said[:_QUOTED_AT_MOST]}" if quotable else "refused it (422)"
     return _said(answer, Kind.REFUSED, words)
 
 
 def _repeats(said: str, reason: str) -> bool:
-    """Tell whether a text repeats a reason, or so much of it that it could be about health."""
+    """Whether a text repeats a reason, or so much of it that it could be about health."""
     text, whole = said.casefold(), reason.casefold()
     most = min(len(whole), _REPEATED_AT_MOST + 1)
     return most > 0 and any(whole[i : i + most] in text for i in range(len(whole) - most + 1))
 
 
 def _meaning_of_trainee(answer: Reply, deferral: Deferral) -> Meaning:
-    body = contents.json_of(answer)
-    inner = body.get("data", body) if isinstance(body, dict) else None
-    if not isinstance(inner, dict) or not contents.is_same_trainee(inner, deferral):
+    content = body.json_of(answer)
+    inner = content.get("data", content) if isinstance(content, dict) else None
+    if not isinstance(inner, dict) or not body.is_same_trainee(inner, deferral):
         return _said(answer, Kind.UNCLEAR, "gave no trainee to compare")
-    state = contents.state_of(inner)
+    state = body.state_of(inner)
     if state is None:
         return _said(answer, Kind.UNCLEAR, "gave no state to compare")
-    return _said(answer, Kind.FOUND, state=state, defer_date=contents.date_of(inner))
+    return _said(answer, Kind.FOUND, state=state, defer_date=body.date_of(inner))
 
 
 def _said(answer: Reply, kind: Kind, words: str = "", **more: Any) -> Meaning:
@@ -144,7 +142,7 @@ def _said(answer: Reply, kind: Kind, words: str = "", **more: Any) -> Meaning:
         kind,
         words,
         status=answer.status,
-        request_id=contents.request_id_of(answer),
-        server_time=contents.server_time_of(answer),
+        request_id=body.request_id_of(answer),
+        server_time=body.server_time_of(answer),
         **more,
     )

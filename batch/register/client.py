@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from batch import __version__
-from batch.register.meanings import Answer, NoReply, Reply
+from batch.register.api import Answer, NoReply, Reply
 from batch.rows import Deferral
 
 CONNECT_SHARE = 0.75
@@ -112,7 +112,7 @@ class Client:
             return NoReply(left=False, why="has an address that cannot be used", hopeless=True)
 
     def _without_token(self, answer: Answer) -> Answer:
-        """Give an answer that cannot say the token back to us, whatever the server echoes."""
+        """Return an answer that cannot say the token back to us, whatever the server echoes."""
         if isinstance(answer, NoReply) or len(self._token) < _SHORTEST_SECRET:
             return answer
         body = _unescaped(answer.body)
@@ -129,7 +129,7 @@ class Client:
 
 
 def _unescaped(body: bytes) -> bytes:
-    """Give JSON with nothing escaped that need not be, so that words in it can be found."""
+    """Return JSON with nothing escaped that need not be, so that words in it can be found."""
     if b"\\" not in body:
         return body
     try:
@@ -148,7 +148,7 @@ async def _reply(response: httpx.Response) -> Answer:
 
 
 def _no_reply(error: httpx.HTTPError) -> NoReply:
-    """Tell a request that certainly never left from one that may have arrived."""
+    """Return a request that certainly never left from one that may have arrived."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         if _is_about_certificate(error):
             return NoReply(

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from typing import NewType
 
-from batch.submission.clocks import ServerClock
+from batch.submission.server_clock import ServerClock
 from batch.submission.windows import Arrivals, RollingWindow
 
 Slot = NewType("Slot", int)
@@ -65,7 +65,7 @@ class Pacer:
         return self._limit is not None
 
     def next_start(self, now: float) -> float:
-        """Give the earliest time at which one more request may start; `now` means at once.
+        """Return the earliest time at which one more request may start; `now` means at once.
 
         Infinity means: ask again when a request was started, released, answered or throttled.
         Other times may come closer with an answer too.
@@ -94,17 +94,17 @@ class Pacer:
         return slot
 
     def started(self, slot: Slot, now: float) -> None:
-        """Say that the slot's request leaves at `now`."""
+        """Count the slot's request, which leaves at `now`."""
         assert slot in self._open
         self._rolling.start(now)
 
     def release(self, slot: Slot) -> None:
-        """Say that the slot's request never left: its place is free again."""
+        """Free the place of a request that never left."""
         self._open.discard(slot)
         self._rolling.release()
 
     def answered(self, slot: Slot, *, sent: float, received: float, date: float | None) -> None:
-        """Say that the slot's request has ended, with an answer other than 429 or with none.
+        """End the slot's request, with an answer other than 429 or with none.
 
         `sent` is when it started, `received` when it ended; `date` is the second in the answer's
         `Date` (Unix time), None where there is no such answer.
@@ -125,7 +125,7 @@ class Pacer:
         retry_after_seconds: float | None,
         date: float | None,
     ) -> None:
-        """Say that the slot's request was refused with a 429: nobody starts until its window ends.
+        """End a request that was refused with a 429: nobody starts until its window ends.
 
         `retry_after_seconds` is what the answer said, None where it said nothing. The windows
         begin where the server's whole second divides by the period, so a 429 that says N was
@@ -173,21 +173,21 @@ class Pacer:
         return self._clock.observe(date, sent=sent, received=received)
 
     def _learnt(self, at: float) -> bool:
-        """Tell whether the windows' edges are known well enough to count by them."""
+        """Whether the windows' edges are known well enough to count by them."""
         return self._clock.width(at) <= self._period / 3
 
     def _end(self, at: float) -> float:
-        """Give the time from which on the window that stands at `at` has surely ended."""
+        """Return the time from which on the window that stands at `at` has surely ended."""
         if self._learnt(at):
             return self._clock.surely((self._window(at) + 1) * self._period)
         return self._begin(at) + self._period
 
     def _begin(self, at: float) -> float:
-        """Give when the window of `at` began, reckoned from where the last refusal's ended."""
+        """Return when the window of `at` began, reckoned from where the last refusal's ended."""
         return at - (at - self._refused_edge) % self._period
 
     def _window(self, at: float) -> int:
-        """Give the number of the earliest window in which a request of now may arrive."""
+        """Return the number of the earliest window in which a request of now may arrive."""
         return math.floor(self._clock.at_least(at) / self._period)
 
     def _in_window(self, at: float) -> int:
@@ -212,7 +212,7 @@ class Pacer:
         return math.inf if probing else at
 
     def _worth_narrowing(self, at: float) -> bool:
-        """Tell whether answers around a tick would tell the server's clock better than now."""
+        """Whether answers around a tick would tell the server's clock better than now."""
         return self._clock.known and self._clock.width(at) > 0.1 + 2 * self._shortest
 
     def _near_a_tick(self, at: float, left: int) -> float:
@@ -224,13 +224,13 @@ class Pacer:
         return self._answered(self._arrivals, at) - self._answered(self._refusals, at)
 
     def _end_of_refusal(self, received: float, wait: float | None) -> float:
-        """Give when the window that refused a request has ended: what the answer says, first."""
+        """Return when the window that refused a request has ended: what the answer says, first."""
         if wait is not None:
             return received + max(wait, 1.0)
         return self._end(received) if self._learnt(received) else received + self._period
 
     def _by_windows(self, requests: int, cap: int, at: float) -> tuple[float, int]:
-        """Give when the last window that `requests` more need begins, and how many it gets."""
+        """Return when the last window that `requests` more need begins, and how many it gets."""
         more = requests - max(0, cap - self._in_window(at))
         if more <= 0:
             return at, requests

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from batch.record.journal import Journal, PendingRow
-from batch.register.meanings import Kind
+from batch.register.api import Kind
 from batch.submission import settling
 from batch.submission.settling import Course, Send, Step
 from batch.submission.stopping import Stopping
@@ -64,7 +64,7 @@ class Queue:
         self._changed = asyncio.Event()
 
     async def next(self) -> UnderWay | None:
-        """Give a row to work on; None when there will be none, or the run is ending."""
+        """Return a row to work on; None when there will be none, or the run is ending."""
         while self._stopping.reason is None:
             row = await self._fresh() or self._whose_wait_is_over()
             if row is not None:
@@ -81,12 +81,12 @@ class Queue:
         heapq.heappush(self._later, (row.read_after or 0.0, row.row_number, row))
 
     def longest_wait(self) -> float:
-        """Give the seconds until the last lost answer's wait is over; 0 where there is none."""
+        """Return the seconds until the last lost answer's wait is over; 0 where there is none."""
         now = asyncio.get_running_loop().time()
         return max((until - now for until, _, _ in self._later), default=0.0)
 
     def done(self) -> None:
-        """Take note that a row that was given is no longer worked on."""
+        """Record that a row that was given is no longer worked on."""
         self._under_way -= 1
         self._changed.set()
 
@@ -104,7 +104,7 @@ class Queue:
         self._page.clear()
 
     async def _fresh(self) -> UnderWay | None:
-        """Give the next row of the file; the next page is turned before this one is used up.
+        """Return the next row of the file; the next page is turned before this one is used up.
 
         So the workers do not all wait for one page, and then all ask at the same moment.
         Raises JournalLost.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,20 +12,51 @@ from pathlib import Path
 
 from batch.errors import Interrupted
 from batch.record.journal import Journal
+from batch.register.api import Meaning
 from batch.register.client import Client
-from batch.register.meanings import Meaning
-from batch.rows import Outcome, Settled, counts_of
-from batch.submission.forecast import Forecast
+from batch.rows import Outcome, Settled, counts_of, exit_code_of
+from batch.run_settings import Terms
+from batch.submission.health import preflight
+from batch.submission.paced_client import Service
 from batch.submission.pacing import Pacer
-from batch.submission.preflight import preflight
-from batch.submission.reporting import exit_code_of
-from batch.submission.run import Submission
-from batch.submission.service import Service
-from batch.submission.signals import interruptible, raising
-from batch.submission.stopping import Stopping
-from batch.submission.telling import Telling, telling
-from batch.submission.terms import Plan, Terms, Watcher
+from batch.submission.run_log import Telling, telling
+from batch.submission.stopping import Stopping, interruptible, raising
+from batch.submission.watching import Plan, Watcher
+from batch.submission.worker import Submission
 from batch.words import counted
+
+ROWS_THAT_TELL = 20
+"""After so many settled rows what they needed says more than the plan does."""
+
+
+class Forecast:
+    """Counts a run's rows and requests, and tells how many requests are left.
+
+    `rows` are still to settle, `reads_first` of them are read before anything is sent.
+    """
+
+    def __init__(self, rows: int, *, reads_first: int) -> None:
+        self._rows_left = rows
+        self._reads_first = reads_first
+        self._settled = 0
+        self._answered = 0
+
+    def answered(self) -> None:
+        """Record one answer about a row, or of its absence."""
+        self._answered += 1
+
+    def settled(self) -> None:
+        """Record that a row is settled."""
+        self._rows_left -= 1
+        self._settled += 1
+
+    @property
+    def requests_left(self) -> int:
+        """How many requests the rows that are left will take, reads and repeats included."""
+        if self._settled < ROWS_THAT_TELL:
+            return self._rows_left + min(self._reads_first, self._rows_left)
+        return math.ceil(self._rows_left * max(1.0, self._answered / self._settled))
+
 
 TIME_LEFT_EVERY_SECONDS = 0.5
 
@@ -107,7 +139,7 @@ class Session:
     async def _ask_first(self, service: Service, stopping: Stopping) -> None:
         give_up = self.terms.give_up_after_seconds
         warning = await preflight(
-            service,
+            service.info,
             stopping,
             api_version=self.terms.api_version,
             give_up_after_seconds=give_up,
@@ -178,7 +210,7 @@ class Session:
             self.watcher.time_left(submission.seconds_left(forecast.requests_left))
 
     def _pacer(self) -> Pacer:
-        """Give the pacer, which remembers what was sent to this Register in its last period."""
+        """Return the pacer, which remembers what was sent to this Register in its last period."""
         period = self.terms.rate_period_seconds
         wall, now = time.time(), asyncio.get_running_loop().time()
         is_anew = self.terms.is_rehearsal  # an emulator of this process has counted nothing yet

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from batch.register.meanings import DEFERRABLE, Kind, Meaning
+from batch.register.api import DEFERRABLE, Kind, Meaning
 from batch.rows import Code, Deferral, Settled
 
 MOST_SENDS = 3
@@ -73,12 +73,12 @@ class Course:
 
 
 def first_step(course: Course) -> Step:
-    """Tell how a row begins: one whose trainee has an open request is read, never sent blindly."""
+    """Return how a row begins: with an open request for its trainee it is read, not sent."""
     return Read(Why.LOST) if course.is_open else Send()
 
 
 def after_defer(course: Course, meaning: Meaning) -> Step:
-    """Tell what follows from the answer to a defer request (429 and never-left never get here)."""
+    """Return what follows from the answer to a defer request (never a 429 or `never_left`)."""
     match meaning.kind:
         case Kind.DEFERRED:
             return Settled(Code.DEFERRED, "Deferred.", meaning.defer_date)
@@ -103,7 +103,7 @@ def after_defer(course: Course, meaning: Meaning) -> Step:
 
 
 def after_read(course: Course, read: Read, meaning: Meaning, *, waited: bool) -> Step:
-    """Tell what a read of the trainee makes of the row.
+    """Return what a read of the trainee makes of the row.
 
     `waited` says that the read was made at least the lost answer's wait after the last request.
     """

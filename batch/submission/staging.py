@@ -12,8 +12,8 @@ from batch.record.journal import Journal
 from batch.record.memory import remembered
 
 if TYPE_CHECKING:
-    from batch.intake.checking import InputFile
-    from batch.intake.tidying import Repair
+    from batch.intake.checked_file import InputFile
+    from batch.intake.cleaning import Repair
 
 MOST_REPAIRS_TOLD = 100_000
 """How many repairs `run.log` lists by row, and says how many more; the summary counts them all."""
@@ -80,7 +80,7 @@ def set_aside_remembered(
 def superseded(
     journal: Journal, *, origin: str, input_sha256: str, start_over: bool, reports_dir: Path
 ) -> tuple[int, ...]:
-    """Give the runs that this one ends for good once it begins.
+    """Return the runs that this one ends for good once it begins.
 
     Raises UnfinishedRun where a run of this content, which sent something, can be resumed, unless
     `start_over`.

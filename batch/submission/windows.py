@@ -22,11 +22,11 @@ class RollingWindow:
         self._taken = 0
 
     def used(self, now: float) -> int:
-        """Give how many places are occupied at `now`."""
+        """Return how many places are occupied at `now`."""
         return self._taken + len(self._starts) - self._expired(now)
 
     def next_start(self, now: float) -> float:
-        """Give the earliest time for one more; infinity while every place is taken, not started."""
+        """Return the earliest time for one more; infinity while all places wait for their start."""
         over = self.used(now) - self._limit
         if over < 0:
             return now
@@ -38,7 +38,7 @@ class RollingWindow:
         self._taken += 1
 
     def start(self, now: float) -> None:
-        """Say that the request of a taken place starts at `now`."""
+        """Start the request of a taken place at `now`."""
         self._taken -= 1
         insort(self._starts, now)
         del self._starts[: self._expired(now)]
@@ -48,7 +48,7 @@ class RollingWindow:
         self._taken -= 1
 
     def start_of(self, number: int, now: float) -> float:
-        """Give when the `number`th further request (from 1) may start, if all start when they may.
+        """Return when the `number`th further request (from 1) may start, if all start on time.
 
         Taken places are reckoned as if they started at `now`.
         """

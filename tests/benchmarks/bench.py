@@ -18,12 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
-
-import peers
-from throttling import Latency, Run, Server, World, least_seconds, played
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from batch.submission.pacing import Pacer
+from tests.benchmarks import peers
+from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
 
 HERE = Path(__file__).parent
 ROWS = 3000

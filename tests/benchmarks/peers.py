@@ -20,8 +20,8 @@ ENVIRONMENT = {
 _BODY = '{"data": {"defer_date": "2026-10-01"}}'
 _SERVER = """
 import time
-from batch.register.emulator import serve
-from batch.register.rehearsal import rehearsal_register
+from batch.emulator.server import serve
+from batch.emulator.rehearsal import rehearsal_register
 register = rehearsal_register((), accepts_unknown=lambda _: True, rate_limit=None)
 with serve(register, kept=0) as emulator:
     print(emulator.base_url, flush=True)

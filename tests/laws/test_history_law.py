@@ -8,15 +8,15 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
-import simulation
-from simulation import tell_history
 
 from batch.record import drafts
 from batch.record.journal import Journal
-from batch.register.meanings import Meaning
+from batch.register.api import Meaning
 from batch.submission import settling
 from batch.submission.pacing import Pacer, Slot
 from batch.submission.settling import Course, Read, Send, Step
+from tests.support import simulation
+from tests.support.simulation import tell_history
 
 SEEDS = 2000
 SEEDS_UNTIL_BROKEN = 1500

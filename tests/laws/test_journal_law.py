@@ -9,13 +9,13 @@ from collections.abc import Callable
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from simulation import _run_record
 
-from batch.record import schema
+from batch.record import database
 from batch.record.journal import Journal
 from batch.record.ledger import IN_DOUBT
-from batch.register.meanings import Kind
+from batch.register.api import Kind
 from batch.rows import Code, Deferral, Row, Settled
+from tests.support.simulation import _run_record
 
 ROWS = 4
 MEANINGS = ("deferred", "lost", "never_left", "throttled", "state_refused", "not_found")
@@ -31,7 +31,7 @@ class JournalMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        schema._migrate(self.connection)
+        database._migrate(self.connection)
         self.journal = Journal(self.connection, wall=lambda: 0.0, commit=at_once)
         self.run_no = self.journal.stage(_run_record("run", ROWS), origin="register")
         ids = [f"id{number}" for number in range(ROWS)]

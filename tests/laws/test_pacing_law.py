@@ -8,9 +8,9 @@ from statistics import median
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from throttling import Latency, Run, Server, World, least_seconds, played
 
 from batch.submission.pacing import Pacer
+from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
 
 PHASES = st.floats(0, 59.99)
 DRIFTS = st.floats(-2e-4, 2e-4)

@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fuzzing import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strict import strictly_read
 
 from batch.columns import guarded
 from batch.errors import UnusableFile
-from batch.intake.checking import open_input
+from batch.intake.checked_file import open_input
+from tests.support.fuzzing import fuzz
+from tests.support.strict import strictly_read
 
 TODAY = dt.date(2026, 11, 24)
 VALUES = st.text(

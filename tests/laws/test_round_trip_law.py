@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import RUN, failed, journal_of
 
-from batch.intake.checking import open_input
+from batch.intake.checked_file import open_input
 from batch.record import report
+from tests.support.journals import RUN, failed, journal_of
 
 VALUES = st.text(
     st.one_of(

@@ -8,10 +8,10 @@ import sqlite3
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from simulation import History, World, _process, _stage, _until_settled
 
-from batch.record import schema
+from batch.record import database
 from batch.record.journal import Journal
+from tests.support.simulation import History, World, _process, _stage, _until_settled
 
 
 class RunMachine(RuleBasedStateMachine):
@@ -21,7 +21,7 @@ class RunMachine(RuleBasedStateMachine):
     def begin(self, seed: int, fault_rate: float) -> None:
         self.world = World(random.Random(seed), fault_rate=fault_rate)
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        schema._migrate(self.connection)
+        database._migrate(self.connection)
         self.run_no = _stage(self.world, self.connection, "run")
 
     @rule()

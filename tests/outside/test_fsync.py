@@ -8,9 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from conftest import TOKEN, Office
-
-from batch.register.gateway import Emulator
+from batch.emulator.server import Emulator
+from tests.support.office import TOKEN, Office
 
 
 def test_each_request_leaves_after_its_intent_was_synced(

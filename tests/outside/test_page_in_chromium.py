@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from batch.record import database
 from batch.record import page as page_module
-from batch.record import schema
 from batch.record.journal import Journal
 from batch.record.records import RunRecord
 from batch.rows import Code, Deferral, Problem, Row, Settled
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 
 def written(folder: Path, rows: int, *, rehearsal: bool = False) -> Path:
     """Write a page over that many rows, hostile ones among them."""
-    journal = Journal(schema.open_for_writing(folder / "journal.db"), wall=time.time)
+    journal = Journal(database.open_for_writing(folder / "journal.db"), wall=time.time)
     run = RunRecord(
         run_id="20261124T100000Z-list-abcd",
         rehearsal=rehearsal,

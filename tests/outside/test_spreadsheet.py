@@ -8,12 +8,12 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from journals import RUN, journal_of
 from openpyxl.worksheet.worksheet import Worksheet
 
 from batch.record import report
 from batch.record.report import csv_name
 from batch.rows import Code, Deferral, Outcome, Row, Settled
+from tests.support.journals import RUN, journal_of
 
 STARTS = ("=", "+", "-", "@", "\t=", "\r=", "'=", "''@")
 FORMULAS = [f'{start}HYPERLINK("x")' for start in STARTS]

@@ -19,20 +19,26 @@ from email.utils import formatdate
 from itertools import islice
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from simulation import EPOCH, LOST_ANSWER_WAIT, TIMEOUT, VirtualClock, VirtualLoop, _run_record
-
-from batch.record import schema
+from batch.emulator.model import Register
+from batch.emulator.trainees import Trainee
+from batch.record import database
 from batch.record.journal import Journal
-from batch.register.meanings import Answer, NoReply, Reply
-from batch.register.model import Register
-from batch.register.trainees import Trainee
+from batch.register.api import Answer, NoReply, Reply
 from batch.rows import Deferral, Row
+from batch.submission.paced_client import Service
 from batch.submission.pacing import Pacer
-from batch.submission.run import Submission
-from batch.submission.service import Service
 from batch.submission.stopping import Stopping
+from batch.submission.worker import Submission
+from tests.support.simulation import (
+    EPOCH,
+    LOST_ANSWER_WAIT,
+    TIMEOUT,
+    VirtualClock,
+    VirtualLoop,
+    _run_record,
+)
 
 LIMIT, PERIOD = 100, 60.0
 DATE = "2026-10-01"
@@ -193,7 +199,7 @@ def main(rows: int, seed: int) -> int:
     """Run one soak; print what was used of the limit; give how many laws were broken."""
     world, began = World(random.Random(seed), rows), time.perf_counter()
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    schema._migrate(connection)
+    database._migrate(connection)
     loop = VirtualLoop(world.clock, None)
     try:
         codes = loop.run_until_complete(submit(world, connection))

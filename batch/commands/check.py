@@ -1,0 +1,208 @@
+"""`check`: what would become of a file, told without a journal, a token or a request."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch import columns
+from batch.advice import advice
+from batch.intake.checked_file import InputFile, open_input
+from batch.intake.cleaning import Repair
+from batch.rows import CHECK_CODES, Code, Problem
+from batch.run_settings import InputOptions
+from batch.submission.pacing import Pacer
+from batch.words import about, counted, repair_list, row_list
+
+MOST_SHOWN = 10
+MOST_LISTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem of one row: where a spreadsheet shows it (`C14`), what was seen, what to do."""
+
+    row: int
+    column: str
+    cell: str
+    code: Code
+    message: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the problem for programs."""
+        return {
+            "row": self.row,
+            "column": self.column,
+            "cell": self.cell,
+            "code": self.code,
+            "message": self.message,
+            "advice": advice(self.code),
+        }
+
+
+@dataclass(slots=True)
+class Findings:
+    """All problems of one code: the rows of all, the first of them whole."""
+
+    rows: array[int] = field(default_factory=lambda: array("L"))
+    listed: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """What a check found, by code in the order of the documentation."""
+
+    name: str
+    sha256: str
+    rows: int
+    blank_rows: int
+    to_send: int
+    seconds_needed: float
+    by_code: Mapping[Code, Findings]
+    repair_counts: Mapping[str, int]
+    repairs: Sequence[Repair]
+    notices: tuple[str, ...]
+    common_problem: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every row is valid, else 1 (interface.md, "Exit codes")."""
+        return 1 if self.to_send < self.rows else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer for programs; long lists end, and `not_listed` says how much more."""
+        found = sorted(
+            (finding for findings in self.by_code.values() for finding in findings.listed),
+            key=lambda finding: finding.row,
+        )
+        listed = found[:MOST_LISTED]
+        count = sum(len(findings.rows) for findings in self.by_code.values())
+        return {
+            "input": {"name": self.name, "sha256": self.sha256, "rows": self.rows},
+            "blank_rows": self.blank_rows,
+            "to_send": self.to_send,
+            "seconds_needed": self.seconds_needed,
+            "common_problem": self.common_problem,
+            "codes": {code: len(findings.rows) for code, findings in self.by_code.items()},
+            "rows": {code: findings.rows.tolist() for code, findings in self.by_code.items()},
+            "problems": [finding.as_json() for finding in listed],
+            "repairs": dict(self.repair_counts),
+            "repaired": [
+                {"row": repair.row_number, "column": repair.column, "kind": repair.kind}
+                for repair in self.repairs
+            ],
+            "not_listed": {
+                "problems": count - len(listed),
+                "repaired": sum(self.repair_counts.values()) - len(self.repairs),
+            },
+            "notices": list(self.notices),
+            "exit_code": self.exit_code,
+        }
+
+    def lines(self) -> list[str]:
+        """Return the answer for people: the problems by code with their cells, the rows to send."""
+        if not self.rows:
+            return [f"{self.name} has a header and no rows: nothing to do."]
+        valid = "" if self.rows == self.to_send == 1 else f", {self.to_send} of them valid"
+        lines = [f"{self.name}: {counted(self.rows, 'row')}{valid}"]
+        lines += [f"notice: {notice}" for notice in self.notices]
+        if self.blank_rows:
+            lines.append(f"  blank rows skipped: {self.blank_rows}")
+        if self.repair_counts:
+            lines.append(f"  repaired while reading: {repair_list(self.repair_counts)}")
+        if self.common_problem:
+            lines += ["", self.common_problem]
+        for code, findings in self.by_code.items():
+            lines += ["", *self._lines_of(code, findings)]
+        return [*lines, "", self._end()]
+
+    def _lines_of(self, code: Code, findings: Findings) -> list[str]:
+        count = len(findings.rows)
+        heading = f"{code}: {row_list(tuple(findings.rows[:MOST_SHOWN]), count)}"
+        if code is Code.INVALID_DEFER_DATE and self.common_problem:
+            return [heading]
+        shown = findings.listed[:MOST_SHOWN]
+        lines = [f"  {finding.cell}: {finding.message}" for finding in shown]
+        return [heading, *lines, f"  what to do: {advice(code)}"]
+
+    def _end(self) -> str:
+        if not self.to_send:
+            return "No row would be sent."
+        sent = counted(self.to_send, "row")
+        return f"{sent} would be sent, in {about(self.seconds_needed)} at the rate limit."
+
+
+def check_file(options: InputOptions, *, rate: tuple[int, float] | None) -> CheckedFile:
+    """Read and validate every row; `rate` is requests and seconds. Raises UnusableFile."""
+    with open_input(
+        options.path,
+        encoding=options.encoding,
+        sheet=options.sheet,
+        date_format=options.date_format,
+        allow_unusual_dates=options.allow_unusual_dates,
+        today=options.today,
+    ) as input_file:
+        found = _Found(input_file)
+        for chunk in input_file.chunks():
+            for number, problem in chunk.problems:
+                found.add(number, problem)
+            found.repairs += chunk.repairs[: MOST_LISTED - len(found.repairs)]
+        for number, problem in sorted(input_file.conflicts(), key=lambda pair: pair[0]):
+            found.add(number, problem)
+        return _checked(input_file, found, rate)
+
+
+class _Found:
+    """Problems as they are found: every row by code, few kept of many."""
+
+    def __init__(self, input_file: InputFile) -> None:
+        self._layout = input_file.layout
+        self.rows: set[int] = set()
+        self.by_code: dict[Code, Findings] = {}
+        self.repairs: list[Repair] = []
+
+    def add(self, number: int, problem: Problem) -> None:
+        """Record one problem of one row."""
+        self.rows.add(number)
+        findings = self.by_code.setdefault(problem.code, Findings())
+        findings.rows.append(number)
+        if len(findings.listed) < MOST_LISTED:
+            place = self._place(problem)
+            findings.listed.append(
+                Finding(
+                    number,
+                    self._layout.own[place],
+                    self._layout.cell(place, number),
+                    problem.code,
+                    problem.message,
+                )
+            )
+
+    def _place(self, problem: Problem) -> int:
+        """Return where to look: a surplus begins behind the last column, a trainee has an id."""
+        if problem.column:
+            return self._layout.own.index(problem.column)
+        if problem.code is Code.WRONG_NUMBER_OF_VALUES:
+            return len(self._layout.own) - 1
+        return self._layout.places[columns.TRAINEE_ID]
+
+
+def _checked(input_file: InputFile, found: _Found, rate: tuple[int, float] | None) -> CheckedFile:
+    to_send = input_file.row_count - len(found.rows)
+    requests, period = rate or (None, 60.0)
+    return CheckedFile(
+        name=input_file.name,
+        sha256=input_file.sha256,
+        rows=input_file.row_count,
+        blank_rows=input_file.blank_row_count,
+        to_send=to_send,
+        seconds_needed=Pacer(requests, period).seconds_for(to_send + 1, 0.0) if to_send else 0.0,
+        by_code={code: found.by_code[code] for code in CHECK_CODES if code in found.by_code},
+        repair_counts=Counter(input_file.repair_counts),
+        repairs=found.repairs,
+        notices=tuple(input_file.notices),
+        common_problem=input_file.common_date_problem,
+    )

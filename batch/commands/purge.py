@@ -1,0 +1,119 @@
+"""`purge`: old runs go, and what must outlive them stays."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from batch.errors import UsageProblem
+from batch.record.database import JOURNAL
+from batch.record.memory import remember_for_good
+from batch.record.purge import Purge, purging
+from batch.record.records import iso
+
+READERS_PATIENCE_SECONDS = 10.0
+RUNS_SHOWN = 10
+_SECONDS = {"d": 86_400, "w": 7 * 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge did: how many runs are gone, and what is still there, in words for people.
+
+    `ended` counts the runs that an earlier purge began to delete, and this one has.
+    """
+
+    runs: int
+    left: tuple[str, ...] = ()
+    ended: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is gone, 1 where something needs attention and another purge."""
+        return 1 if self.left else 0
+
+    def lines(self) -> list[str]:
+        """Return what was done for people."""
+        if self.ended:
+            rest = f"Nothing of {_runs(self.ended)} purged earlier is left in the journal now."
+            return [rest, *replace(self, ended=0).lines()] if self.runs else [rest]
+        if not self.runs:
+            return ["No run was purged."]
+        kept = "one line of it is" if self.runs == 1 else "one line of each is"
+        return [f"{_runs(self.runs)} purged; {kept} kept, and the memory of what was deferred."]
+
+
+def purge_runs(
+    reports_dir: Path,
+    older_than: str,
+    *,
+    confirm: Callable[[str], bool],
+    patience_seconds: float = READERS_PATIENCE_SECONDS,
+) -> Purged:
+    """Delete the folders, rows and attempts of runs that began longer ago.
+
+    Unfinished runs that sent something stay: their rows may still have to be settled. A run whose
+    folder cannot be deleted stays whole in the journal, so that the next purge tries again.
+    Raises UsageProblem where the age is no age, others can write to the folder, or the question
+    was declined; AlreadyRunning, JournalProblem.
+    """
+    age = _seconds(older_than)
+    path = reports_dir / JOURNAL
+    if not path.exists():
+        return Purged(0)
+    now = time.time()
+    with purging(path, since=iso(now)) as journal:
+        ended = journal.half_purged()
+        old = journal.purgeable(iso(now - age))
+        if old and not confirm(_question(old)):
+            raise UsageProblem("declined: nothing was deleted")
+        left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
+        gone = len(old) - len(left)
+        if not journal.leave_nothing(patience_seconds):
+            left.append(_STILL_READ.format(path=path))
+            ended = 0
+    return Purged(gone, tuple(left), ended)
+
+
+_STILL_READ = (
+    "another program holds {path} open, so text of purged runs is still in that file or in the"
+    " -wal beside it; close that program, then purge again"
+)
+
+
+def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
+    """Delete one run, the folder first; give what could not be deleted, in words."""
+    folder = reports_dir / run_id
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        why = error.strerror or str(error)
+        return [f"{folder} cannot be deleted ({why}), so its run is kept; then purge again"]
+    remember_for_good(journal, run_id)
+    journal.purge(run_id)
+    return []
+
+
+def _question(old: list[str]) -> str:
+    shown = ", ".join(old[:RUNS_SHOWN]) + (" …" if len(old) > RUNS_SHOWN else "")
+    whose = "its rows and its folder" if len(old) == 1 else "their rows and folders"
+    return f"Will delete {_runs(len(old))} ({whose}): {shown}"
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _seconds(age: str) -> float:
+    found = re.fullmatch(r"(\d{1,5})([dw])", age, re.ASCII)
+    if not found:
+        raise UsageProblem(
+            f"cannot use --older-than {age[:20]}: it is no age", hint="say 90d, or 26w"
+        )
+    return int(found[1]) * _SECONDS[found[2]]

@@ -1,0 +1,50 @@
+"""Which run a command line means by RUN: an id, or a path to the run's folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch.record.verify import IS_BESIDE
+
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A run as it was named: `folder` is its folder where a path was given, else None.
+
+    `place` is the name of a folder within the run's, where the path leads to the report that
+    another version of the tool wrote there.
+    """
+
+    name: str
+    folder: Path | None = None
+    place: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The id, or the name of the folder, which is the id unless it was copied elsewhere."""
+        return self.name if self.folder is None else self.folder.name
+
+    @property
+    def reports_dir(self) -> Path | None:
+        """The folder in which the run's folder stands, None where only an id was given."""
+        return None if self.folder is None else self.folder.parent
+
+    def is_run_id(self) -> bool:
+        """Whether `run_id` has the form of an id."""
+        return RUN_ID.fullmatch(self.run_id) is not None
+
+
+def named(run_name: str) -> Named:
+    """Return an id from a path: a path has a separator or dots, or is a folder that is here."""
+    path = Path(run_name)
+    if path.name in {"", ".."}:
+        path = path.resolve()
+    elif path.parent == Path() and not path.is_dir():
+        return Named(run_name)
+    if IS_BESIDE.fullmatch(path.name) and RUN_ID.fullmatch(path.absolute().parent.name):
+        return Named(run_name, path.absolute().parent, path.name)
+    return Named(run_name, path)

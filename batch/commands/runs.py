@@ -1,0 +1,41 @@
+"""`runs`: every run that the journal knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from batch.advice import resume_command
+from batch.record.database import JOURNAL
+from batch.record.ledger import Ledger
+from batch.rows import counts_of
+
+
+def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
+    """Return every run, the unfinished first, then newest first, with its counts."""
+    if not (reports_dir / JOURNAL).exists():
+        return []
+    ledger = Ledger.read(reports_dir / JOURNAL)
+    try:
+        listed = [
+            {
+                "run_id": run.run_id,
+                "stage": stage,
+                "rehearsal": run.rehearsal,
+                "input": run.input_name,
+                "register": run.base_url,
+                "started_at": run.started_at,
+                "finished_at": run.finished_at,
+                "exit_code": run.exit_code,
+                "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
+                "carry_on": _carry_on(stage, run.run_id, reports_dir),
+            }
+            for stage, run in ledger.runs()
+        ]
+    finally:
+        ledger.close()
+    return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def _carry_on(stage: str, run_id: str, reports_dir: Path) -> str | None:
+    return resume_command(run_id, reports_dir) if stage == "started" else None

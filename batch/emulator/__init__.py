@@ -1,0 +1,1 @@
+"""Register's double, on this machine."""

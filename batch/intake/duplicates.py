@@ -1,0 +1,106 @@
+"""Rows for one trainee: the same deferral twice, or two that cannot both be meant.
+
+Over the whole file, in compact columns: a row takes some 50 bytes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Container, Iterator
+from typing import NamedTuple
+
+import polars as pl
+
+from batch.intake.rules import Checked
+from batch.rows import Code, Problem
+
+_MOST_NAMED = 10
+
+
+class Conflicts:
+    """Gathers rows chunk by chunk, then finds those that concern the same trainee."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, checked: Checked) -> None:
+        """Record a chunk's rows that name a trainee, also of those that failed a check."""
+        failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
+        unread = [place for place, problems in checked.problems.items() if is_unread(problems)]
+        part = checked.frame.filter("is_id")
+        self._parts.append(
+            part.select(
+                "row",
+                trainee=pl.col("id").str.to_lowercase(),
+                asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
+                failed=pl.col("place").is_in(failed.implode()),
+                unread=pl.col("place").is_in(pl.Series(unread, dtype=pl.UInt32).implode()),
+            )
+        )
+
+    def found(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
+        """Yield a problem for each row that repeats or contradicts another.
+
+        `set_aside` are rows that earlier runs have settled: they contradict nobody.
+        """
+        rows = (line for line in self._repeated().iter_rows() if line[1] not in set_aside)
+        for _, group in itertools.groupby(rows, key=operator.itemgetter(0)):
+            same = [_Asked(*line[1:]) for line in group]
+            if len(same) > 1:
+                yield from _of_one_trainee(same)
+
+    def _repeated(self) -> pl.DataFrame:
+        """Return the rows of trainees named more than once, together, by the first row of each.
+
+        Equal ids have equal hashes, and sorted numbers find those in a tenth of the memory.
+        """
+        if not self._parts:
+            return pl.DataFrame()
+        hashes = pl.concat(part["trainee"].hash() for part in self._parts).sort()
+        repeated = hashes.filter(hashes == hashes.shift()).unique()
+        found = pl.concat(
+            part.filter(part["trainee"].hash().is_in(repeated.implode())) for part in self._parts
+        )
+        first = pl.col("row").min().over("trainee")
+        return found.sort(first, "row").select("trainee", "row", "asked", "failed", "unread")
+
+
+def is_unread(problems: tuple[Problem, ...]) -> bool:
+    """Whether nobody knows which values a row has: it is refused for that, and only that."""
+    return problems[0].code is Code.WRONG_NUMBER_OF_VALUES
+
+
+class _Asked(NamedTuple):
+    """What a row asks for: the date and reason as a hash; `unread` says that it may be another."""
+
+    row: int
+    deferral: int
+    failed: bool
+    unread: bool
+
+
+def _of_one_trainee(rows: list[_Asked]) -> Iterator[tuple[int, Problem]]:
+    """Yield the problems of rows that name one trainee; one that is unread has no other."""
+    told = [asked for asked in rows if not asked.unread]
+    if len(told) == len(rows) and len({(asked.deferral, asked.failed) for asked in rows}) == 1:
+        first, *others = rows
+        words = f"The same deferral as row {first.row}"
+        words += ", which is refused as well." if first.failed else "."
+        for asked in others:
+            yield asked.row, Problem(Code.DUPLICATE_ROW, "", words)
+        return
+    numbers = [asked.row for asked in rows]
+    for asked in told:
+        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", _contradicted(asked.row, numbers))
+
+
+def _contradicted(number: int, numbers: list[int]) -> str:
+    others = [str(other) for other in numbers[: _MOST_NAMED + 1] if other != number][:_MOST_NAMED]
+    more = len(numbers) - 1 - len(others)
+    named = ", ".join(others) + (f" and {more} more" if more else "")
+    subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
+    return (
+        f"{subject} the same trainee with another date or reason, so none is sent: "
+        "keep the one that is meant."
+    )

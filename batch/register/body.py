@@ -1,0 +1,104 @@
+"""What an answer holds: its body and headers, read with distrust.
+
+Pure. Whatever is missing, broken or of another shape is read as nothing; nothing here raises.
+Source: register/API.md, "As documented", "As observed".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+
+from batch.register.api import Reply
+from batch.rows import Deferral, folded
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?=T|$)", re.ASCII)
+_STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_VERSION = re.compile(r"v\d{4}\.\d{1,3}(-[a-z]+)?", re.ASCII)
+_REQUEST_ID = re.compile(r"[0-9a-f\-]{8,64}", re.ASCII | re.IGNORECASE)
+_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+
+
+def json_of(reply: Reply) -> Any:
+    """Return the body as JSON, None where it is none."""
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def errors_of(body: Any) -> tuple[str, ...]:
+    """Return the messages of a body's `errors`, which may be objects or plain strings."""
+    errors = body.get("errors") if isinstance(body, dict) else None
+    if not isinstance(errors, list):
+        return ()
+    messages = [error.get("message") if isinstance(error, dict) else error for error in errors]
+    return tuple(on_one_line(message) for message in messages if isinstance(message, str))
+
+
+def is_about_trainee(reply: Reply) -> bool:
+    """Return a 404 about a trainee from one about the path, the version or the whole API."""
+    return any("trainee" in error.lower() for error in errors_of(json_of(reply)))
+
+
+def is_same_trainee(trainee: dict[str, Any], deferral: Deferral) -> bool:
+    """Whether the answer is about the trainee who was asked for, or names nobody."""
+    named = trainee.get("trainee_id")
+    return named is None or (
+        isinstance(named, str) and folded(named) == folded(deferral.trainee_id)
+    )
+
+
+def state_of(trainee: dict[str, Any]) -> str | None:
+    """Return the trainee's state, None where there is none that looks like one."""
+    state = trainee.get("state")
+    return state if isinstance(state, str) and _STATE.fullmatch(state) else None
+
+
+def date_of(trainee: dict[str, Any]) -> str | None:
+    """Return the trainee's deferral date (`YYYY-MM-DD`), None where there is none."""
+    date = trainee.get("defer_date")
+    found = _DATE.match(date) if isinstance(date, str) else None
+    return found.group() if found else None
+
+
+def latest_version_of(body: dict[str, Any]) -> str | None:
+    """Return the newest version that /info names, None where it names none."""
+    latest = body["version"].get("latest")
+    return latest if isinstance(latest, str) and _VERSION.fullmatch(latest) else None
+
+
+def request_id_of(reply: Reply) -> str | None:
+    """Return the id by which Register's support finds the request: hexadecimal, so no word."""
+    given = reply.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else None
+
+
+def retry_after_of(reply: Reply) -> float | None:
+    """Return the seconds that a 429 says to wait: it gives them, or a date (RFC 9110, 10.2.3)."""
+    given = reply.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(given):
+        return float(given)
+    until, sent = _http_date(given), server_time_of(reply)
+    return max(0.0, until - sent) if until is not None and sent is not None else None
+
+
+def server_time_of(reply: Reply) -> float | None:
+    """Return the second that the answer's `Date` says, in Unix time."""
+    return _http_date(reply.headers.get("date", ""))
+
+
+@lru_cache(maxsize=16)  # the answers of one second say the same
+def _http_date(value: str) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def on_one_line(text: str) -> str:
+    """Return a text without line breaks, runs of spaces, or anything that steers a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,0 +1,155 @@
+"""Signals, closed streams and kills at the moments when they frighten most: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batch.emulator import troubles
+from batch.emulator.faults import Fault, Never
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only, pseudo_terminal
+
+pytestmark = posix_only
+
+Serving = Callable[..., Emulator]
+Submit = Callable[..., Ran]
+
+ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
+THREE = "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\ncde,2026-10-01\n"
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+def until(happens: Callable[[], object]) -> None:
+    for _ in range(2000):
+        if happens():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
+
+
+def begin(office: Office, emulator: Emulator, content: str, *options: str) -> Any:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", content)
+    target = ("--register", emulator.base_url, "--rate-limit", "none")
+    return office.start("run", "list.csv", *target, *options)
+
+
+def ended(process: Any) -> Any:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_while_register_is_asked_first_keeps_no_run(
+    register: Serving, office: Office, number: signal.Signals, code: int
+) -> None:
+    slow = Fault(None, Endpoint.INFO, last=None, delay_seconds=20)
+    emulator = register(abc="trn_received", faults=[slow])
+    process = begin(office, emulator, ONE)
+    until(lambda: emulator.received(Endpoint.INFO))
+    process.send_signal(number)
+    returned, _, err = ended(process)
+    assert returned == code
+    assert "nothing was sent" in err
+    assert not list(office.reports.glob("2*"))
+    assert office.run("runs").out == "no runs yet\n"
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_at_the_question_sends_nothing(
+    register: Serving, office: Office, number: signal.Signals, code: int
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    ours, theirs = pseudo_terminal()
+    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
+    with subprocess.Popen(
+        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        asked = b""
+        while b"Type yes to send" not in asked:
+            asked += os.read(process.stderr.fileno(), 4096)
+        process.send_signal(number)
+        os.write(ours, b"yes\n")
+        _, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == code
+    assert b"nothing was sent" in err
+    assert not list(office.reports.glob("2*"))
+    assert emulator.received(Endpoint.DEFER) == []
+
+
+def test_a_signal_while_a_429_holds_everyone_back_leaves_rows_not_sent(
+    register: Serving, office: Office
+) -> None:
+    hold = troubles.answered_before("abc", troubles.throttled("300"))
+    emulator = register(abc="trn_received", bcd="trn_received", cde="trn_received", faults=[hold])
+    process = begin(office, emulator, THREE, "--max-at-once", "1")
+    until(lambda: emulator.received(Endpoint.DEFER))
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    returned, out, err = ended(process)
+    ran = Ran(returned, out, err, office.reports)
+    assert returned == 143
+    assert set(ran.codes().values()) == {"not_sent"}
+    assert "what is in flight is settled first" in err
+
+
+def test_a_resume_that_is_not_confirmed_leaves_a_report_that_verifies(
+    register: Serving, office: Office
+) -> None:
+    failing = Fault("abc", given=troubles.gateway_page(503), arrival=Never(), last=None)
+    emulator = register(abc="trn_received", faults=[failing])
+    ended(begin(office, emulator, ONE, "--lost-answer-wait", "0.1"))
+    emulator.plan.add(Fault(None, Endpoint.INFO, last=None, delay_seconds=20))
+    asked = len(emulator.received(Endpoint.INFO))
+    process = office.start("resume")
+    until(lambda: len(emulator.received(Endpoint.INFO)) > asked)
+    process.send_signal(signal.SIGINT)
+    returned, _, err = ended(process)
+    (folder,) = office.reports.glob("2*")
+    assert returned == 130, err
+    assert office.run("verify", folder.name).code == 0
+
+
+def test_resume_writes_the_report_of_a_run_that_was_killed_before_it(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    ran = submit(register(abc="trn_received"), ONE)
+    folder = ran.folder
+    for path in folder.iterdir():
+        if path.name != "run.log":
+            path.unlink()
+    again = office.run("resume", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["counts"]["succeeded"] == 1
+    assert office.run("verify", folder.name).code == 0
+
+
+def test_a_register_that_fails_before_anything_is_sent_is_told_of(
+    register: Serving, submit: Submit
+) -> None:
+    failing = Fault(None, Endpoint.INFO, given=troubles.gateway_page(503), last=2)
+    ran = submit(register(abc="trn_received", faults=[failing]), ONE)
+    assert ran.code == 0
+    assert "warning: Register answered 503: asking again, for 120 s at most" in ran.err
+
+
+def test_waiting_for_a_429s_window_is_no_failing(register: Serving, submit: Submit) -> None:
+    hold = Fault(None, Endpoint.INFO, given=troubles.throttled("2"), arrival=Never())
+    ran = submit(register(abc="trn_received", faults=[hold]), ONE, "--give-up-after", "1")
+    assert ran.code == 0, ran.out

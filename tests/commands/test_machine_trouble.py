@@ -1,0 +1,136 @@
+"""What the machine does to a command: full disks, closed streams, odd names, other programs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only
+
+Serving = Callable[..., Emulator]
+Submit = Callable[..., Ran]
+
+ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
+
+
+def in_a_shell(office: Office, words: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash in which `$1` is defer-batch, `$2`, … the arguments."""
+    command = shlex.join([sys.executable, "-m", "batch"])
+    return subprocess.run(
+        ["bash", "-c", words.replace("$1", command), "bash", "", *arguments],
+        cwd=office.folder,
+        env=office._environment() | {"DEFER_BATCH_API_TOKEN": TOKEN},
+        capture_output=True,
+        check=False,
+    )
+
+
+@posix_only
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_changes_nothing(register: Serving, office: Office, stream: str) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    ended = in_a_shell(office, f'$1 run list.csv --register "$2" {stream}', emulator.base_url)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert len(emulator.received(Endpoint.DEFER)) == 1
+
+
+@posix_only
+def test_nobody_can_confirm_a_purge_through_a_closed_stream(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    submit(register(abc="trn_received"), ONE)
+    ended = in_a_shell(office, "$1 purge --older-than 0d <&-")
+    assert (ended.returncode, b"nobody is there to confirm it" in ended.stderr) == (2, True)
+
+
+def test_who_does_not_read_the_output_still_gets_the_exit_code(office: Office) -> None:
+    office.write("list.csv", ONE)
+    ended = in_a_shell(office, "$1 check list.csv | true; exit ${PIPESTATUS[0]}")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_letters_that_the_terminal_lacks_end_no_run(office: Office) -> None:
+    office.environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    office.write("trainées.csv", ONE)
+    ran = office.run("run", "trainées.csv", "--register", "emulator")
+    assert ran.summary["input"]["name"] == "trainées.csv"
+    assert "Report: " in ran.out
+
+
+@posix_only
+def test_a_file_name_that_is_no_text_is_reported_all_the_same(office: Office) -> None:
+    path = os.fsencode(office.folder) + b"/caf\xe9.csv"
+    with open(path, "wb") as file:  # noqa: PTH123 — Path takes no bytes
+        file.write(ONE.encode())
+    ended = in_a_shell(office, "$1 run caf*.csv --register emulator")
+    assert b"Report: " in ended.stdout, ended.stderr
+    ran = Ran(ended.returncode, "", "", office.reports)
+    assert ran.summary["input"]["name"] == "caf\N{REPLACEMENT CHARACTER}.csv"
+
+
+def test_settings_that_are_no_text_are_named(office: Office) -> None:
+    office.write(".env", b"DEFER_BATCH_RATE_LIMIT=\xff\n")
+    ran = office.run("runs")
+    assert ran.code == 2
+    assert "cannot read the settings in .env" in ran.err
+
+
+@posix_only
+def test_a_disk_that_is_full_before_anything_was_sent_keeps_no_run(
+    register: Serving, office: Office
+) -> None:
+    ids = [f"trainee{number:05}" for number in range(3000)]
+    emulator = register(**dict.fromkeys(ids, "trn_received"))
+    rows = (f"{i},2026-10-01,{'x' * 200}\n" for i in ids)
+    office.write("list.csv", "trainee_id,defer_date,defer_reason\n" + "".join(rows))
+    ended = in_a_shell(office, 'ulimit -f 200; $1 run list.csv --register "$2"', emulator.base_url)
+    assert ended.returncode == 2
+    assert b"nothing was sent" in ended.stderr
+    assert b"make room" in ended.stderr
+    assert emulator.received(Endpoint.DEFER) == []
+    assert office.run("runs").out == "no runs yet\n"
+
+
+def test_a_journal_that_another_program_writes_to_is_not_called_a_full_disk(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="trn_received", bcd="trn_received")
+    submit(emulator, ONE)
+    other = sqlite3.connect(office.reports / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ran = submit(emulator, ONE.replace("abc", "bcd"))
+    other.close()
+    assert ran.code == 2
+    assert "close the other program" in ran.err
+    assert emulator.received(Endpoint.DEFER, "bcd") == []
+
+
+def test_a_journal_whose_making_was_cut_off_is_made_anew(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    office.reports.mkdir(mode=0o700)
+    cut_off = sqlite3.connect(office.reports / "journal.db")
+    cut_off.execute("PRAGMA journal_mode=WAL")
+    cut_off.close()
+    assert submit(register(abc="trn_received"), ONE).code == 0
+
+
+def test_a_reports_folder_that_cannot_be_made_is_named_and_nothing_is_sent(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    office.write("taken", "")
+    emulator = register(abc="trn_received")
+    ran = submit(emulator, ONE, "--reports-dir", "taken/reports")
+    assert ran.code == 2
+    assert "taken" in ran.err
+    assert emulator.received(Endpoint.DEFER) == []

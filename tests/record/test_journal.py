@@ -1,0 +1,144 @@
+"""The journal's file: how durable it is, and that it is ours, whole, and known."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from batch.errors import JournalLost, JournalProblem
+from batch.record import database
+from batch.record.journal import Journal
+from batch.record.ledger import Ledger
+from batch.record.notes import resumptions
+from batch.record.records import Resumption
+from batch.rows import Deferral, Row
+from tests.support.simulation import _run_record
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+def opened(path: Path) -> Journal:
+    return Journal.open(path, wall=lambda: 1_790_000_000.0)
+
+
+def staged(journal: Journal) -> int:
+    run_no = journal.stage(_run_record("run", 1), origin="register")
+    journal.add_rows(run_no, [Row(2, ("abc",), "abc", Deferral("abc", "2026-10-01", None))])
+    return run_no
+
+
+def test_every_commit_is_on_disk(path: Path) -> None:
+    journal = opened(path)
+    pragmas = [
+        next(journal.select(f"PRAGMA {name}"))[0] for name in ("journal_mode", "synchronous")
+    ]
+    journal.close()
+    assert pragmas == ["wal", 2]
+
+
+def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) -> None:
+    journal = opened(path)
+    staged(journal)
+    journal.close()
+    journal = opened(path)
+    left = [next(journal.select(f"SELECT count(*) FROM {table}"))[0] for table in ("runs", "rows")]
+    journal.close()
+    assert left == [0, 0]
+
+
+def test_readers_cannot_write(path: Path) -> None:
+    opened(path).close()
+    ledger = Ledger.read(path)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        list(ledger.select("DELETE FROM runs"))
+    ledger.close()
+
+
+def test_the_commit_waits_in_another_thread(path: Path) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    threads: list[int] = []
+    commit = journal._commits._commit
+
+    async def watched(call: object) -> object:
+        def noted() -> object:
+            threads.append(threading.get_ident())
+            return call()  # type: ignore[operator]
+
+        return await commit(noted)
+
+    journal._commits._commit = watched
+    asyncio.run(journal.intend(run_no, 2, "defer"))
+    journal.close()
+    assert threads
+    assert threads[0] != threading.get_ident()
+
+
+def test_intents_of_one_moment_share_a_commit(path: Path) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    commits: list[int] = []
+    commit = journal._commits._commit
+
+    async def counted(call: object) -> object:
+        commits.append(1)
+        return await commit(call)  # type: ignore[arg-type]
+
+    async def ten() -> None:
+        await asyncio.gather(*(journal.intend(run_no, 2, "defer") for _ in range(10)))
+
+    journal._commits._commit = counted
+    asyncio.run(ten())
+    journal.close()
+    assert len(commits) == 1
+
+
+def test_a_journal_that_cannot_be_written_says_so_ever_after(path: Path) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    journal._connection.execute("PRAGMA query_only=ON")
+    for _ in range(2):
+        with pytest.raises(JournalLost, match="can no longer be written"):
+            asyncio.run(journal.intend(run_no, 2, "defer"))
+    journal.close()
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    """The rows stay, and what the later versions note is there to be written."""
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"{database.MIGRATIONS[0]} PRAGMA user_version=1;"
+        f" PRAGMA application_id={database.APPLICATION_ID};"
+        " INSERT INTO forgotten VALUES ('digest', 'run');"
+    )
+    connection.close()
+    journal = opened(path)
+    journal.discard(staged(journal))
+    run_no = staged(journal)
+    journal.note_resumption(run_no, Resumption("me", None, "here", "1", "3", (), "now", {}, None))
+    assert next(journal.select("PRAGMA user_version")) == (database.VERSION,) == (3,)
+    assert next(journal.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
+    assert [one.operator for one in resumptions(journal, "run")] == ["me"]
+    journal.close()
+
+
+@pytest.mark.parametrize("cut", [1000, 4096, 20_000])
+def test_a_truncated_journal_is_refused_and_left_as_it_was(path: Path, cut: int) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    rows = [Row(n, ("x" * 500,), f"id{n}", None) for n in range(3, 3)]
+    journal.add_rows(run_no, rows)
+    journal.start(run_no)
+    journal.close()
+    path.write_bytes(path.read_bytes()[:cut])
+    before = path.read_bytes()
+    with pytest.raises(JournalProblem, match="cannot use"):
+        database.open_for_writing(path)
+    assert path.read_bytes() == before

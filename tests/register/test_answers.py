@@ -1,0 +1,276 @@
+"""What each answer of Register means, row by row of the tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
+from batch.register.api import Answer, Kind, Meaning, NoReply, Reply
+from batch.rows import Deferral
+
+OURS = Deferral("abcDEF", "2026-10-01", "Illness of a parent")
+
+
+def reply(status: int, body: object = b"", **headers: str) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, content
+    )
+
+
+def trainee(**changed: object) -> dict[str, object]:
+    return {"trainee_id": "abcDEF", "state": "deferred", "defer_date": "2026-10-01"} | changed
+
+
+def errors(*messages: object) -> dict[str, object]:
+    return {"errors": [{"error": "UnprocessableEntity", "message": m} for m in messages]}
+
+
+NOT_FOUND = {"errors": [{"error": "NotFound", "message": "Trainee(s) not found"}]}
+NO_SUCH_PATH = {"errors": [{"error": "NotFound", "message": "Not found"}]}
+STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, {"data": trainee()}), Kind.DEFERRED),
+        (reply(200, {"data": trainee(trainee_id="ABCdef")}), Kind.DEFERRED),
+        (reply(200, {"data": trainee(state="recommended_for_award")}), Kind.DEFERRED),
+        (reply(200, {"data": trainee(defer_date="2026-10-01T00:00:00Z")}), Kind.DEFERRED),
+        (reply(201, {"data": trainee()}), Kind.DEFERRED),
+        (reply(200, {"data": trainee(defer_date="2026-10-02")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(defer_date="2026-09-30")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(trainee_id="other")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(trainee_id="abc")}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(trainee_id=7)}), Kind.DIFFERS),
+        (reply(200, {"data": trainee(defer_date=None)}), Kind.NO_DATE),
+        (reply(200, {"data": {}}), Kind.NO_DATE),
+        (reply(200, {"data": []}), Kind.LOST),
+        (reply(200, []), Kind.LOST),
+        (reply(200, b""), Kind.LOST),
+        (reply(200, b"<html>Sign in</html>"), Kind.LOST),
+        (reply(200, b'{"data": {"trainee_id": "abc'), Kind.LOST),
+        (reply(200, b"[" * 100_000), Kind.LOST),
+        (reply(204), Kind.LOST),
+        (reply(299), Kind.LOST),
+        (reply(300), Kind.REDIRECTED),
+        (reply(301, location="https://elsewhere.example"), Kind.REDIRECTED),
+        (reply(399), Kind.REDIRECTED),
+        (reply(400), Kind.REFUSED),
+        (reply(401, {"error": "Unauthorized"}), Kind.UNAUTHORISED),
+        (reply(403, b"Forbidden\n"), Kind.FORBIDDEN),
+        (reply(404, NOT_FOUND), Kind.NOT_FOUND),
+        (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
+        (reply(404, b"<html>no such page</html>"), Kind.WRONG_PATH),
+        (reply(405), Kind.REFUSED),
+        (reply(406), Kind.REFUSED),
+        (reply(408), Kind.LOST),
+        (reply(422, errors(STATE)), Kind.STATE_REFUSED),
+        (reply(422, errors("Defer date can't be blank")), Kind.REFUSED),
+        (reply(422, {"errors": ["Param is missing: data"]}), Kind.REFUSED),
+        (reply(422, {"error": "Unprocessable entity"}), Kind.REFUSED),
+        (reply(422, b""), Kind.REFUSED),
+        (reply(429, b"Retry later\n"), Kind.THROTTLED),
+        (reply(499), Kind.REFUSED),
+        (reply(500, {"error": "Internal server error"}), Kind.LOST),
+        (reply(502, b"<html>Bad gateway</html>"), Kind.LOST),
+        (reply(503), Kind.LOST),
+        (NoReply(left=True, why="gave no answer in time"), Kind.LOST),
+        (NoReply(left=False, why="could not be reached"), Kind.NEVER_LEFT),
+    ],
+)
+def test_each_answer_to_a_defer_request_has_one_meaning(answer: Answer, kind: Kind) -> None:
+    assert meaning_of_defer(answer, OURS).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, trainee()), Kind.FOUND),
+        (reply(200, {"data": trainee()}), Kind.FOUND),
+        (reply(200, trainee(trainee_id="other")), Kind.UNCLEAR),
+        (reply(200, trainee(state=None)), Kind.UNCLEAR),
+        (reply(200, trainee(state="<b>")), Kind.UNCLEAR),
+        (reply(200, b"<html></html>"), Kind.UNCLEAR),
+        (reply(404, NOT_FOUND), Kind.NOT_FOUND),
+        (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
+        (reply(405), Kind.WRONG_PATH),
+        (reply(401), Kind.UNAUTHORISED),
+        (reply(429), Kind.THROTTLED),
+        (reply(500), Kind.LOST),
+    ],
+)
+def test_each_answer_to_a_read_has_one_meaning(answer: Answer, kind: Kind) -> None:
+    assert meaning_of_read(answer, OURS).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, {"status": "ok", "version": {"latest": "v2026.1"}}), Kind.SERVES),
+        (reply(200, b"<html>Sign in</html>"), Kind.NOT_REGISTER),
+        (reply(200, {"status": "ok"}), Kind.NOT_REGISTER),
+        (reply(400, {"errors": ["Version v1 is not supported"]}), Kind.VERSION_NOT_SERVED),
+        (reply(404, NO_SUCH_PATH), Kind.VERSION_NOT_SERVED),
+        (reply(404, b"<html></html>"), Kind.WRONG_PATH),
+        (reply(405), Kind.WRONG_PATH),
+        (reply(302), Kind.REDIRECTED),
+        (reply(401), Kind.UNAUTHORISED),
+        (reply(503), Kind.LOST),
+    ],
+)
+def test_each_answer_to_info_has_one_meaning(answer: Answer, kind: Kind) -> None:
+    assert meaning_of_info(answer).kind is kind
+
+
+@pytest.mark.parametrize("latest", [None, 2026, "the newest", "v2026.1 or so"])
+def test_a_newest_version_that_is_none_is_not_told(latest: object) -> None:
+    answer = reply(200, {"status": "ok", "version": {"latest": latest}})
+    assert meaning_of_info(answer).latest_version is None
+
+
+def test_the_newest_version_is_told() -> None:
+    answer = reply(200, {"status": "ok", "version": {"latest": "v2026.1"}})
+    assert meaning_of_info(answer).latest_version == "v2026.1"
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(503), NoReply(left=True, why="silent"), NoReply(left=False, why="not there")]
+)
+def test_a_failure_or_a_silence_speaks_of_the_service(answer: Answer) -> None:
+    assert meaning_of_defer(answer, OURS).is_service_failure is True
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 422, 429])
+def test_other_answers_speak_of_the_row(status: int) -> None:
+    meaning = meaning_of_defer(reply(status, {"data": trainee()}), OURS)
+    assert meaning.is_service_failure is False
+
+
+def test_a_repeat_may_mend_a_silence_unless_it_is_said_to_be_hopeless() -> None:
+    assert not NoReply(left=True, why="gave no answer in time").hopeless
+
+
+def test_equal_answers_and_meanings_are_the_same_value() -> None:
+    silences = {NoReply(left=True, why="none"), NoReply(left=True, why="none")}
+    meanings = {Meaning(Kind.LOST), Meaning(Kind.LOST)}
+    assert (len(silences), len(meanings)) == (1, 1)
+
+
+def test_an_answer_stays_as_it_came() -> None:
+    with pytest.raises(FrozenInstanceError):
+        reply(200).status = 500  # type: ignore[misc]
+
+
+def test_retry_after_is_read_in_seconds() -> None:
+    assert meaning_of_defer(reply(429, retry_after="58"), OURS).retry_after_seconds == 58
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("1.5", 1.5), ("100000000000", 1e11)])
+def test_a_retry_after_is_read_however_long_or_fine(given: str, seconds: float) -> None:
+    answer = reply(429, retry_after=given)
+    assert meaning_of_defer(answer, OURS).retry_after_seconds == seconds
+
+
+def test_retry_after_is_read_as_a_date() -> None:
+    answer = reply(
+        429,
+        retry_after="Tue, 24 Nov 2026 10:01:00 GMT",
+        date="Tue, 24 Nov 2026 10:00:30 GMT",
+    )
+    assert meaning_of_defer(answer, OURS).retry_after_seconds == 30
+
+
+def test_a_retry_after_that_has_passed_is_no_wait() -> None:
+    answer = reply(
+        429,
+        retry_after="Tue, 24 Nov 2026 10:00:29 GMT",
+        date="Tue, 24 Nov 2026 10:00:30 GMT",
+    )
+    assert meaning_of_defer(answer, OURS).retry_after_seconds == 0
+
+
+def test_a_retry_after_as_a_date_tells_nothing_without_the_servers_second() -> None:
+    answer = reply(429, retry_after="Tue, 24 Nov 2026 10:01:00 GMT")
+    assert meaning_of_defer(answer, OURS).retry_after_seconds is None
+
+
+@pytest.mark.parametrize("given", ["", "soon", "-5", "٣", "1e3"])
+def test_an_unusable_retry_after_is_none(given: str) -> None:
+    assert meaning_of_defer(reply(429, retry_after=given), OURS).retry_after_seconds is None
+
+
+def test_a_refusal_is_quoted_with_200_characters_at_most() -> None:
+    words = meaning_of_defer(reply(422, errors("x" * 500)), OURS).words
+    assert words == "refused it: " + "x" * 200
+
+
+def test_a_refusal_that_repeats_the_reason_is_not_quoted() -> None:
+    answer = reply(422, errors("Reason ILLNESS of a parent is rude"))
+    assert meaning_of_defer(answer, OURS).words == "refused it (422)"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Reason is rude: 'her mother\u2019s illness'", "refused it (422)"),
+        ("Reason may not say MOTHER S ILLNESS", "refused it (422)"),
+        ("Defer date is not a day", "refused it: Defer date is not a day"),
+        ("her own words", "refused it: her own words"),
+    ],
+)
+def test_a_refusal_that_repeats_much_of_the_reason_is_not_quoted(said: str, told: str) -> None:
+    deferral = Deferral("abc", "2026-10-01", "After her mother\u2019s illness, for a year")
+    assert meaning_of_defer(reply(422, errors(said)), deferral).words == told
+
+
+@pytest.mark.parametrize("said", ["Illness of… is rude", "no: a parent", "lness of", "a parent"])
+def test_a_refusal_that_repeats_part_of_the_reason_is_not_quoted(said: str) -> None:
+    assert meaning_of_defer(reply(422, errors(said)), OURS).words == "refused it (422)"
+
+
+@pytest.mark.parametrize("said", ["Defer date can't follow its parent", "lness o"])
+def test_a_refusal_that_shares_a_short_word_with_the_reason_is_quoted(said: str) -> None:
+    assert meaning_of_defer(reply(422, errors(said)), OURS).words == f"refused it: {said}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("x", "refused it (422)"), ("", "refused it: no x"), (None, "refused it: no x")],
+)
+def test_the_shortest_reason_is_not_quoted_and_none_hides_nothing(
+    reason: str | None, told: str
+) -> None:
+    deferral = Deferral("abc", "2026-10-01", reason)
+    assert meaning_of_defer(reply(422, errors("no x")), deferral).words == told
+
+
+def test_of_another_answer_nothing_is_quoted() -> None:
+    answer = reply(400, {"errors": ["Jane Doe, 1 High Street"]})
+    assert meaning_of_defer(answer, OURS).words == "refused the request (400)"
+
+
+def test_control_characters_are_not_quoted() -> None:
+    words = meaning_of_defer(reply(422, errors("a\x1b[31mb")), OURS).words
+    assert "\x1b" not in words
+
+
+def test_the_request_id_is_kept_only_if_it_is_one() -> None:
+    given = ("5e0f3a-1c", "5E0F3A-1C", "Jane Doe", "Jane-Doe", "1")
+    kept = [meaning_of_defer(reply(500, x_request_id=each), OURS).request_id for each in given]
+    assert kept == ["5e0f3a-1c", "5E0F3A-1C", None, None, None]
+
+
+def test_the_servers_second_is_read_from_date() -> None:
+    answer = reply(500, date="Thu, 01 Jan 1970 00:01:00 GMT")
+    assert meaning_of_defer(answer, OURS).server_time == 60
+
+
+def test_a_reason_is_not_quoted_with_its_line_breaks_taken_out() -> None:
+    deferral = Deferral("abc", "2026-10-01", "Illness\nof a  parent")
+    answer = reply(422, {"errors": ["no: Illness of a parent"]})
+    assert "parent" not in meaning_of_defer(answer, deferral).words

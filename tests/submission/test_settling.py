@@ -1,0 +1,155 @@
+"""What becomes of a row after each answer: the tables, line by line."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import pytest
+
+from batch.register.api import Kind, Meaning
+from batch.rows import Code, Deferral, Settled
+from batch.submission.settling import (
+    Course,
+    Later,
+    Read,
+    Send,
+    Step,
+    Stop,
+    Why,
+    after_defer,
+    after_read,
+    first_step,
+)
+
+OURS = Deferral("abc", "2026-10-01", None)
+FRESH = Course(OURS, is_open=False)
+OPEN = Course(OURS, is_open=True, sends=1)
+
+
+def found(state: str, date: str | None = None) -> Meaning:
+    return Meaning(Kind.FOUND, state=state, defer_date=date)
+
+
+def shown(step: Step) -> object:
+    return step.code if isinstance(step, Settled) else step
+
+
+def test_a_row_without_history_is_sent() -> None:
+    assert first_step(FRESH) == Send()
+
+
+def test_a_row_with_an_open_request_is_read_first() -> None:
+    assert first_step(OPEN) == Read(Why.LOST)
+
+
+@pytest.mark.parametrize(
+    ("course", "kind", "then"),
+    [
+        (FRESH, Kind.DEFERRED, Code.DEFERRED),
+        (FRESH, Kind.NO_DATE, Read(Why.NO_DATE, "said")),
+        (FRESH, Kind.DIFFERS, Read(Why.DIFFERS, "said")),
+        (FRESH, Kind.LOST, Read(Why.LOST, "said")),
+        (FRESH, Kind.STATE_REFUSED, Read(Why.STATE_REFUSED, "said")),
+        (FRESH, Kind.NOT_FOUND, Code.TRAINEE_NOT_FOUND),
+        (FRESH, Kind.REFUSED, Code.REFUSED_BY_REGISTER),
+        (FRESH, Kind.FORBIDDEN, Code.REFUSED_BY_REGISTER),
+        (OPEN, Kind.REFUSED, Read(Why.REFUSED, "said")),
+        (OPEN, Kind.FORBIDDEN, Read(Why.REFUSED, "said")),
+        (FRESH, Kind.UNAUTHORISED, Stop("Register said.")),
+        (FRESH, Kind.REDIRECTED, Stop("Register said.")),
+        (FRESH, Kind.WRONG_PATH, Stop("Register said.")),
+    ],
+)
+def test_after_a_defer_request(course: Course, kind: Kind, then: object) -> None:
+    assert shown(after_defer(course, Meaning(kind, "said"))) == then
+
+
+OUR_DATE, OTHER_DATE = "2026-10-01", "2026-09-01"
+GONE = Meaning(Kind.NOT_FOUND)
+UNREADABLE = Meaning(Kind.WRONG_PATH)
+WITHOUT_A_STATE = Meaning(Kind.FOUND)
+
+
+@pytest.mark.parametrize(
+    ("course", "why", "meaning", "then"),
+    [
+        # a lost answer
+        (OPEN, Why.LOST, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (OPEN, Why.LOST, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
+        (OPEN, Why.LOST, found("deferred", None), Code.ALREADY_DEFERRED),
+        (OPEN, Why.LOST, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
+        (OPEN, Why.LOST, found("trn_received", None), Later()),
+        (OPEN, Why.LOST, found("submitted_for_trn", OTHER_DATE), Later()),
+        (OPEN, Why.LOST, found("withdrawn"), Code.STATE_NOT_DEFERRABLE),
+        (OPEN, Why.LOST, GONE, Code.TRAINEE_NOT_FOUND),
+        (OPEN, Why.LOST, UNREADABLE, Code.ANSWER_LOST),
+        (OPEN, Why.LOST, WITHOUT_A_STATE, Code.ANSWER_LOST),
+        # a 422 about the state
+        (FRESH, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.ALREADY_DEFERRED),
+        (OPEN, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (FRESH, Why.STATE_REFUSED, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
+        (FRESH, Why.STATE_REFUSED, found("awarded"), Code.STATE_NOT_DEFERRABLE),
+        (FRESH, Why.STATE_REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
+        (FRESH, Why.STATE_REFUSED, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
+        (OPEN, Why.STATE_REFUSED, found("trn_received"), Later()),
+        (FRESH, Why.STATE_REFUSED, UNREADABLE, Code.REFUSED_BY_REGISTER),
+        (OPEN, Why.STATE_REFUSED, UNREADABLE, Code.ANSWER_LOST),
+        # another refusal while an earlier request is open
+        (OPEN, Why.REFUSED, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (OPEN, Why.REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
+        (OPEN, Why.REFUSED, UNREADABLE, Code.ANSWER_LOST),
+        # a 200 about something else
+        (FRESH, Why.DIFFERS, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (FRESH, Why.DIFFERS, found("deferred", OTHER_DATE), Code.ANSWER_DIFFERS),
+        (FRESH, Why.DIFFERS, found("trn_received"), Code.ANSWER_DIFFERS),
+        (FRESH, Why.DIFFERS, found("withdrawn"), Code.ANSWER_DIFFERS),
+        (FRESH, Why.DIFFERS, GONE, Code.ANSWER_DIFFERS),
+        (FRESH, Why.DIFFERS, UNREADABLE, Code.ANSWER_DIFFERS),
+        (FRESH, Why.NO_DATE, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (FRESH, Why.NO_DATE, found("deferred", None), Code.DEFERRED),
+        (FRESH, Why.NO_DATE, found("deferred", OTHER_DATE), Code.ANSWER_DIFFERS),
+        (FRESH, Why.NO_DATE, UNREADABLE, Code.DEFERRED),
+    ],
+)
+def test_after_a_read(course: Course, why: Why, meaning: Meaning, then: object) -> None:
+    assert shown(after_read(course, Read(why, "said"), meaning, waited=False)) == then
+
+
+def test_a_new_row_was_never_sent() -> None:
+    assert Course(OURS, is_open=False).sends == 0
+
+
+@pytest.mark.parametrize(
+    ("sends", "then"),
+    [
+        (1, Send()),
+        (2, Send()),
+        (3, Code.REGISTER_KEEPS_FAILING),
+        (4, Code.REGISTER_KEEPS_FAILING),
+    ],
+)
+def test_once_the_wait_is_over_a_row_is_sent_three_times_at_most(sends: int, then: object) -> None:
+    course = Course(OURS, is_open=True, sends=sends)
+    assert shown(after_read(course, Read(Why.LOST), found("trn_received"), waited=True)) == then
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [("refused it: no", "Register refused it: no."), ("", "Register refused it.")],
+)
+def test_a_refusal_is_told_in_registers_words_where_it_gave_any(said: str, message: str) -> None:
+    step = after_defer(FRESH, Meaning(Kind.REFUSED, said))
+    assert isinstance(step, Settled)
+    assert step.message == message
+
+
+def test_equal_steps_and_courses_are_the_same_value() -> None:
+    values = [Send(), Later(), Read(Why.LOST), Stop("Register is not there."), FRESH]
+    assert len({*values, *map(copy, values)}) == len(values)
+
+
+def test_the_message_says_since_when() -> None:
+    step = after_read(FRESH, Read(Why.STATE_REFUSED), found("deferred", OTHER_DATE), waited=False)
+    assert isinstance(step, Settled)
+    assert "since 2026-09-01" in step.message
+    assert step.register_date == OTHER_DATE

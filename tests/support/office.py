@@ -1,0 +1,83 @@
+"""The command as a user runs it, in a working folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TOKEN = "s3cret-token-of-the-provider"
+
+
+@dataclass
+class Ran:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+    reports: Path
+
+    @property
+    def folder(self) -> Path:
+        written = self.reports.glob("2*/summary.json")  # ids of one second differ by chance
+        return max(written, key=lambda path: path.stat().st_mtime_ns).parent
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
+
+    def rows(self, outcome: str) -> list[dict[str, str]]:
+        with (self.folder / f"{outcome}.csv").open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def codes(self) -> dict[int, str]:
+        return {
+            int(row["row"]): row["code"]
+            for outcome in ("succeeded", "not_found", "unprocessable", "unresolved")
+            for row in self.rows(outcome)
+        }
+
+
+@dataclass
+class Office:
+    """A working folder in which the command is run, as a user would."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reports(self) -> Path:
+        return self.folder / "reports"
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "batch", *arguments],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, *arguments: str) -> Ran:
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err, self.reports)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if "DEFER_BATCH" not in name}
+        state = dict.fromkeys(("XDG_STATE_HOME", "LOCALAPPDATA"), str(self.folder / "state"))
+        return kept | state | {"PYTHONIOENCODING": "utf-8"} | self.environment

@@ -1,0 +1,45 @@
+"""What only POSIX offers, for the tests that need it; on Windows these are skipped, and say why."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.support.office import Office
+
+posix_only = pytest.mark.skipif(
+    sys.platform == "win32",
+    reason="Windows has no pseudo-terminals, no modes of files, and no signals between processes",
+)
+
+
+def pseudo_terminal(columns: int = 80) -> tuple[int, int]:
+    """Give both ends of a terminal that is so wide."""
+    fcntl, pty, termios = map(importlib.import_module, ("fcntl", "pty", "termios"))
+    ours, theirs = pty.openpty()
+    size = b"".join(number.to_bytes(2, sys.byteorder) for number in (24, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    return ours, theirs
+
+
+def shown_at_a_terminal(office: Office, *arguments: str, columns: int = 80) -> str:
+    """Run the command for someone who sits at a terminal, and give all that it wrote there."""
+    ours, theirs = pseudo_terminal(columns)
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    command = [sys.executable, "-m", "batch", *arguments]
+    environment = office._environment()
+    environment.pop("COLUMNS", None)  # or it would count for more than the terminal
+    with subprocess.Popen(command, cwd=office.folder, env=environment, **streams):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end has been closed
+            while part := os.read(ours, 65_536):
+                shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")

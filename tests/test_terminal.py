@@ -1,0 +1,122 @@
+"""What stands on a terminal: the table of runs, colours, the time left, JSON as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batch.emulator import troubles
+from batch.emulator.server import Emulator
+from batch.rows import REHEARSAL
+from batch.terminal import runs_lines
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only, shown_at_a_terminal
+
+Serving = Callable[..., Emulator]
+Submit = Callable[..., Ran]
+
+OUTCOMES = ("succeeded", "not_found", "unprocessable", "unresolved")
+
+
+def a_run(run_id: str, **more: Any) -> dict[str, Any]:
+    usual = {
+        "run_id": run_id,
+        "stage": "finished",
+        "rehearsal": False,
+        "register": "https://register.example",
+        "counts": dict.fromkeys(OUTCOMES, 1200),
+        "carry_on": None,
+    }
+    return usual | more
+
+
+def test_a_wide_table_has_a_line_for_each_run() -> None:
+    lines = runs_lines([a_run("20261124T100000Z-list-abcd"), a_run("b", stage="started")], 200)
+    assert [line.split()[0] for line in lines] == ["run", "20261124T100000Z-list-abcd", "b"]
+    assert lines[1].split()[1:] == ["finished", *["1,200"] * 4, "https://register.example"]
+    assert len({line.index("unprocessable") for line in lines[:1]}) == 1
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_where_it_is_narrow_no_line_is_wider_and_no_id_is_lost(width: int) -> None:
+    run_id = "20261124T100000Z-a-list-with-a-long-name-abcd"
+    lines = runs_lines([a_run(run_id, rehearsal=True)], width)
+    assert max(map(len, lines)) <= width
+    assert run_id in "".join(line.split()[0] for line in lines if line)
+    assert sum("1,200" in line for line in lines) == 4
+
+
+def test_the_commands_that_carry_on_are_never_broken() -> None:
+    command = "defer-batch resume 20261124T100000Z-list-abcd --reports-dir '/a/long/way/off'"
+    assert f"  {command}" in runs_lines([a_run("x", stage="started", carry_on=command)], 40)
+
+
+def test_no_runs_are_said() -> None:
+    assert runs_lines([]) == ["no runs yet"]
+
+
+def test_a_rehearsal_is_called_one_wherever_it_is_shown(office: Office) -> None:
+    office.write("list.csv", "trainee_id,defer_date\nabc,2026-10-01\n")
+    ran = office.run("run", "list.csv", "--register", "emulator", "--json")
+    assert REHEARSAL in ran.err
+    assert REHEARSAL in office.run("runs").out
+    assert ran.rows("succeeded")[0]["message"] == f"{REHEARSAL}. Deferred."
+
+
+def test_what_carries_on_names_the_reports_folder_where_it_is_another(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    office.write("token.txt", "wrong")
+    elsewhere = ("--reports-dir", "my reports")
+    ran = submit(
+        register(abc="trn_received"),
+        "trainee_id,defer_date\nabc,2026-10-01\n",
+        *("--api-token-file", "token.txt", *elsewhere),
+    )
+    (folder,) = (office.folder / "my reports").glob("2*")
+    command = f"defer-batch resume {folder.name} --reports-dir 'my reports'"
+    page = (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert f"`{command}` carries on." in ran.out
+    assert f"<code>{command}</code>" in page
+    assert f"  {command}" in office.run("runs", *elsewhere).out.splitlines()
+
+
+LIST = "trainee_id,defer_date\nabc,2026-09-14\ndef,17/06/2026\nghi,\n"
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")
+
+
+@posix_only
+def test_json_is_the_same_however_wide_the_terminal(office: Office) -> None:
+    office.write("list.csv", LIST)
+    wide, narrow = (
+        shown_at_a_terminal(office, "check", "list.csv", "--json", columns=columns)
+        for columns in (200, 40)
+    )
+    assert narrow == wide
+
+
+@posix_only
+@pytest.mark.parametrize(("no_color", "coloured"), [("1", False), ("", True)])
+def test_no_color_is_honoured_at_a_terminal(
+    office: Office, no_color: str, *, coloured: bool
+) -> None:
+    office.environment |= {"NO_COLOR": no_color, "TERM": "xterm-256color"}
+    office.write("list.csv", LIST)
+    shown = shown_at_a_terminal(office, "run", "list.csv", "--register", "emulator")
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9;]*m", shown)) is coloured
+
+
+@posix_only
+def test_the_time_left_knows_of_the_wait_for_a_lost_answer(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.lost_before("abc")])
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", "trainee_id,defer_date\nabc,2026-10-01\n")
+    target = ("--register", emulator.base_url, "--lost-answer-wait", "5", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
+    assert "about 4 s left" in shown
+    assert CONTROLS.sub("", shown.split("1/1")[-1]).splitlines()[0].strip() == "1 succeeded"
