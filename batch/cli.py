@@ -292,6 +292,14 @@ def template() -> None:
 
 
 @app.command()
+def explain(code: options.CodeName = None) -> None:
+    """Say what a code means and what to do; without CODE, all of them."""
+    from batch.commands.explain import explained  # noqa: PLC0415
+
+    terminal.show("\n".join(explained(code)))
+
+
+@app.command()
 def emulator(
     trainees: options.Known = None,
     port: options.Port = 8765,

@@ -68,6 +68,9 @@ StartOver = Annotated[
 NewestRun = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="A run id or folder.  [newest]")
 ]
+CodeName = Annotated[
+    str | None, typer.Argument(metavar="[CODE]", help="A code of a report, such as not_sent.")
+]
 OpenPage = Annotated[bool, typer.Option("--open", help="Show the HTML page.")]
 PrintedSha256 = Annotated[
     str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+
+from batch.codes import Code, Outcome
 
 REHEARSAL = "REHEARSAL: nothing was sent to Register"
 """What the terminal, every report and `runs` say of a rehearsal (interface.md)."""
@@ -14,78 +14,6 @@ SANDBOX = "SANDBOX: these are not real records"
 
 MOST_REASON_CODE_POINTS = 500
 """What Register takes as a reason; it counts Unicode code points (API.md, "Reason")."""
-
-
-class Outcome(StrEnum):
-    """What became of a row: each row ends in exactly one of these four."""
-
-    SUCCEEDED = "succeeded"
-    NOT_FOUND = "not_found"
-    UNPROCESSABLE = "unprocessable"
-    UNRESOLVED = "unresolved"
-
-
-class Code(StrEnum):
-    """Why a row ended as it did: stable words for programs, in the order of the documentation."""
-
-    DEFERRED = "deferred"
-    CONFIRMED_BY_READ_BACK = "confirmed_by_read_back"
-    DEFERRED_EARLIER = "deferred_earlier"
-    ANSWER_DIFFERS = "answer_differs"
-    TRAINEE_NOT_FOUND = "trainee_not_found"
-    WRONG_NUMBER_OF_VALUES = "wrong_number_of_values"
-    MISSING_TRAINEE_ID = "missing_trainee_id"
-    MALFORMED_TRAINEE_ID = "malformed_trainee_id"
-    MISSING_DEFER_DATE = "missing_defer_date"
-    INVALID_DEFER_DATE = "invalid_defer_date"
-    UNUSUAL_DEFER_DATE = "unusual_defer_date"
-    REASON_TOO_LONG = "reason_too_long"
-    CONFLICTING_ROWS = "conflicting_rows"
-    DUPLICATE_ROW = "duplicate_row"
-    REFUSED_BY_REGISTER = "refused_by_register"
-    ALREADY_DEFERRED = "already_deferred"
-    STATE_NOT_DEFERRABLE = "state_not_deferrable"
-    REINSTATED_SINCE = "reinstated_since"
-    NOT_SENT = "not_sent"
-    ANSWER_LOST = "answer_lost"
-    REGISTER_KEEPS_FAILING = "register_keeps_failing"
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome that this code belongs to."""
-        if self in _SUCCEEDED:
-            return Outcome.SUCCEEDED
-        if self is Code.TRAINEE_NOT_FOUND:
-            return Outcome.NOT_FOUND
-        return Outcome.UNRESOLVED if self in _UNRESOLVED else Outcome.UNPROCESSABLE
-
-
-_SUCCEEDED = frozenset(
-    {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK, Code.DEFERRED_EARLIER, Code.ANSWER_DIFFERS}
-)
-_UNRESOLVED = frozenset({Code.NOT_SENT, Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING})
-
-
-def counts_of(codes: Mapping[str, int]) -> dict[Outcome, int]:
-    """Return the four counts that counts by code add up to."""
-    counts = dict.fromkeys(Outcome, 0)
-    for code, count in codes.items():
-        counts[Code(code).outcome] += count
-    return counts
-
-
-def exit_code_of(codes: dict[str, int], *, interrupted: int = 0) -> int:
-    """Return the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
-    counts = counts_of(codes)
-    if counts[Outcome.UNRESOLVED]:
-        return interrupted or 3
-    needs_attention = counts[Outcome.NOT_FOUND] + counts[Outcome.UNPROCESSABLE]
-    return 1 if needs_attention or codes.get(Code.ANSWER_DIFFERS) else 0
-
-
-_ALL = tuple(Code)
-CHECK_CODES = _ALL[_ALL.index(Code.WRONG_NUMBER_OF_VALUES) : _ALL.index(Code.DUPLICATE_ROW) + 1]
-"""What a row can fail before anything is sent, in the order in which the first one counts."""
 
 
 @dataclass(frozen=True, slots=True)

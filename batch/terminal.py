@@ -16,9 +16,10 @@ from collections import Counter
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.advice import advice, resume_command
+from batch.codes import CHECK_CODES, TABLE, Code, Outcome
 from batch.errors import DeferBatchError
-from batch.rows import CHECK_CODES, REHEARSAL, Code, Outcome, Settled
+from batch.hints import resume_command
+from batch.rows import REHEARSAL, Settled
 from batch.submission.watching import Finished, Plan
 from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
@@ -152,12 +153,6 @@ LINE_EVERY_SECONDS = 30.0
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
-_LABELS = {
-    Outcome.SUCCEEDED: "succeeded",
-    Outcome.NOT_FOUND: "not found",
-    Outcome.UNPROCESSABLE: "unprocessable",
-    Outcome.UNRESOLVED: "unresolved",
-}
 
 
 class Terminal:
@@ -240,8 +235,8 @@ class Terminal:
 
     def _told(self) -> str:
         counts = ", ".join(
-            f"{self._counts[outcome]} {label}"
-            for outcome, label in _LABELS.items()
+            f"{self._counts[outcome]} {outcome.label}"
+            for outcome in Outcome
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
@@ -317,8 +312,8 @@ def summary_lines(finished: Finished) -> list[str]:
     lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
     lines += [f"notice: {notice}" for notice in run.notices]
     width = len(str(run.input_rows))
-    for outcome, label in _LABELS.items():
-        lines.append(f"  {label:<14} {finished.counts[outcome]:>{width}}")
+    for outcome in Outcome:
+        lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
     if run.blank_rows:
         lines.append(f"  blank rows skipped: {run.blank_rows}")
     if run.repairs:
@@ -326,7 +321,7 @@ def summary_lines(finished: Finished) -> list[str]:
     for code, numbers, message, count in finished.problems:
         lines += ["", f"{code}: {row_list(numbers, count)}"]
         if not _is_said_of_all(message, run.notices):
-            lines += [f"  e.g. {message}", f"  what to do: {advice(Code(code))}"]
+            lines += [f"  e.g. {message}", f"  what to do: {TABLE[Code(code)].advice}"]
     lines += _hunch(finished)
     if run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]

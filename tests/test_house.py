@@ -16,8 +16,9 @@ LAYERS = (
     ("terminal", "settings"),
     ("submission", "roster", "emulator"),
     ("intake", "register", "record"),
-    ("run_settings", "columns", "advice", "files"),
+    ("run_settings", "columns", "hints", "files"),
     ("rows",),
+    ("codes",),
     ("errors", "systems", "words"),
 )
 APART = {"intake", "register", "record", "roster", "emulator"}
@@ -108,6 +109,7 @@ def test_every_module_has_a_docstring(name: str) -> None:
 
 
 PURE = (
+    "codes",
     "errors",
     "rows",
     "columns",

@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 import pytest
 
+from batch.codes import Code
 from batch.emulator import faults, troubles
 from batch.emulator.faults import Canned, Fault
 from batch.emulator.rehearsal import rehearsal_register
@@ -24,7 +25,6 @@ from batch.emulator.replies import Reply
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import STATES, Trainee
-from batch.rows import Code
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, shown_at_a_terminal
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.rows import Code
+from batch.codes import Code
 from tests.support.office import Office
 from tests.support.terminals import posix_only
 

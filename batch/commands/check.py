@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batch import columns
-from batch.advice import advice
+from batch.codes import CHECK_CODES, TABLE, Code
 from batch.intake.checked_file import InputFile, open_input
 from batch.intake.cleaning import Repair
-from batch.rows import CHECK_CODES, Code, Problem
+from batch.rows import Problem
 from batch.run_settings import InputOptions
 from batch.submission.pacing import Pacer
 from batch.words import about, counted, repair_list, row_list
@@ -39,7 +39,7 @@ class Finding:
             "cell": self.cell,
             "code": self.code,
             "message": self.message,
-            "advice": advice(self.code),
+            "advice": TABLE[self.code].advice,
         }
 
 
@@ -126,7 +126,7 @@ class CheckedFile:
             return [heading]
         shown = findings.listed[:MOST_SHOWN]
         lines = [f"  {finding.cell}: {finding.message}" for finding in shown]
-        return [heading, *lines, f"  what to do: {advice(code)}"]
+        return [heading, *lines, f"  what to do: {TABLE[code].advice}"]
 
     def _end(self) -> str:
         if not self.to_send:

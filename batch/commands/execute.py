@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from batch import files
+from batch.codes import Outcome, counts_of, exit_code_of
 from batch.errors import Interrupted, SelfCheckFailed, UsageProblem
 from batch.record import locks, report
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
 from batch.record.manifest import tells_the_end
 from batch.record.records import Resumption, Who, iso
-from batch.rows import Outcome, counts_of, exit_code_of
 from batch.run_settings import Terms
 from batch.submission.run_log import telling
 from batch.submission.session import Session

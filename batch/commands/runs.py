@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from batch.advice import resume_command
+from batch.codes import counts_of
+from batch.hints import resume_command
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
-from batch.rows import counts_of
 
 
 def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:

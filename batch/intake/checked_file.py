@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from batch import columns
+from batch.codes import Code
 from batch.intake import dates
 from batch.intake.cleaning import Repair
 from batch.intake.csv_reader import CsvReader, RawChunk
@@ -21,7 +22,7 @@ from batch.intake.header import Layout
 from batch.intake.refusals import unusable
 from batch.intake.rules import Checked, Rules
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
-from batch.rows import Code, Deferral, Problem, Row
+from batch.rows import Deferral, Problem, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from batch.codes import Code
 from batch.intake.rules import Checked
-from batch.rows import Code, Problem
+from batch.rows import Problem
 
 _MOST_NAMED = 10
 

@@ -11,11 +11,12 @@ from functools import lru_cache
 import polars as pl
 
 from batch import columns
+from batch.codes import CHECK_CODES, Code
 from batch.intake import dates
 from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_date
 from batch.intake.csv_reader import RawChunk
 from batch.intake.header import Layout
-from batch.rows import CHECK_CODES, MOST_REASON_CODE_POINTS, Code, Problem
+from batch.rows import MOST_REASON_CODE_POINTS, Problem
 
 _NAMED = (
     ("raw_id", columns.TRAINEE_ID),

@@ -21,12 +21,13 @@ from typing import Any
 from xml.parsers import expat
 
 from batch import columns
+from batch.codes import Code
 from batch.intake.csv_reader import ROWS_A_CHUNK, RawChunk, without_empty_surplus
 from batch.intake.dates import quoted
 from batch.intake.encoding import Encoded
 from batch.intake.header import Layout, layout_of
 from batch.intake.refusals import unusable
-from batch.rows import Code, Problem
+from batch.rows import Problem
 
 _WORKBOOK = "xl/workbook.xml"
 _RELATIONS = "xl/_rels/workbook.xml.rels"

@@ -6,16 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from batch.rows import Outcome, counts_of
+from batch.codes import Outcome, counts_of
 
 WIDTH, HEIGHT = 640, 160
 MOST_POINTS = 240
-LABELS = {
-    Outcome.SUCCEEDED: "Succeeded",
-    Outcome.NOT_FOUND: "Not found",
-    Outcome.UNPROCESSABLE: "Unprocessable",
-    Outcome.UNRESOLVED: "Unresolved",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,9 @@ def parts(codes: Mapping[str, int]) -> list[Part]:
     whole, left, found = sum(codes.values()), 0.0, []
     for outcome, rows in counts_of(codes).items():
         width = 100 * rows / whole if whole else 0.0
-        found.append(Part(outcome, LABELS[outcome], rows, round(left, 3), round(width, 3)))
+        found.append(
+            Part(outcome, outcome.label.capitalize(), rows, round(left, 3), round(width, 3))
+        )
         left += width
     return found
 

@@ -42,13 +42,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch import files
+from batch.codes import Code
 from batch.record import database, locks
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed
 from batch.record.drafts import Drafts
 from batch.record.ledger import IS_IN_DOUBT
 from batch.record.records import iso
-from batch.rows import Code, Deferral, Settled
+from batch.rows import Deferral, Settled
 
 _OPEN_REQUESTS = (
     "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"

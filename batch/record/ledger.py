@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from batch.codes import Outcome
 from batch.errors import UnknownRun
 from batch.record import database
 from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord, iso
-from batch.rows import Outcome
 
 IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 """Meanings of a defer request after which its row, if unsettled, is read before it is sent."""

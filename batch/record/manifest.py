@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from batch import files
+from batch.codes import Outcome, counts_of
 from batch.record.ledger import Ledger
 from batch.record.notes import Notes, reported, resumptions
 from batch.record.records import ReportRecord, Resumption, RunRecord
-from batch.rows import Outcome, counts_of
 
 NAME = "manifest.json"
 LOG = "run.log"

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from batch.codes import Code
 from batch.record.ledger import Ledger
 from batch.record.purge import Purge
-from batch.rows import Code, Settled
+from batch.rows import Settled
 
 _IS_UNSETTLED = "coalesce(r.outcome, 'unresolved')='unresolved'"
 _EARLIER = (

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import jinja2
 
-from batch import files
-from batch.advice import resume_command, verify_command
-from batch.record import chart, findings
-from batch.record.findings import attention, verdict
+from batch import columns, files
+from batch.codes import Code, Outcome
+from batch.hints import resume_command, verify_command
+from batch.record import chart
+from batch.record.findings import findings, verdict
 from batch.record.ledger import Ledger
-from batch.record.records import RunRecord
-from batch.rows import Code
+from batch.record.records import RowRecord, RunRecord
 
 MOST_ROWS_SHOWN_AT_ONCE = 500
 
@@ -52,12 +53,12 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
         "verify": verify_command(run_id, reports_dir),
         "parts": chart.parts(codes),
         "codes": {Code(code): codes[code] for code in Code if code in codes},
-        "attention": attention(ledger, run_id),
+        "findings": findings(ledger, run_id),
         "curve": chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
         "rows": ledger.rows(run_id),
-        "trainee": findings.trainee,
-        "date": findings.date,
-        "place_of_date": findings.place_of_date(run.columns),
+        "trainee": trainee,
+        "date": date,
+        "place_of_date": place_of_date(run.columns),
         "requests": ledger.requests(run_id),
         "most_at_once": MOST_ROWS_SHOWN_AT_ONCE,
     }
@@ -68,10 +69,10 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("batch.record"),
         autoescape=True,
         trim_blocks=True,
-        finalize=findings.visible,
+        finalize=visible,
     )
     environment.filters |= {"words": _words, "day": _day, "number": "{:,}".format}
-    environment.globals["labels"] = chart.LABELS
+    environment.globals["labels"] = {outcome: outcome.label.capitalize() for outcome in Outcome}
     return environment
 
 
@@ -106,3 +107,45 @@ def _words(code: str) -> str:
 def _day(moment: str) -> str:
     at = datetime.fromisoformat(moment)
     return f"{at.day} {at:%B %Y}"
+
+
+MOST_CHARACTERS = 30
+"""How much of an id or a date that failed a check is shown: it may be anything, also a reason."""
+
+_LONGEST_ID = 64
+_AN_ID = re.compile(r"[A-Za-z0-9]{24}", re.ASCII)
+_A_DATE = re.compile(r"[\d/.-]{6,10}", re.ASCII)
+
+
+def visible(value: object) -> object:
+    """Return a text with what has no shape of its own named, such as `[U+202E]`; else the value."""
+    if not isinstance(value, str) or value.isprintable() or hasattr(value, "__html__"):
+        return value
+    return "".join(letter if letter.isprintable() else f"[U+{ord(letter):04X}]" for letter in value)
+
+
+def trainee(row: RowRecord) -> str:
+    """Return the row's id. Where a row has too many values, only what is an id beyond doubt."""
+    if row.code == Code.WRONG_NUMBER_OF_VALUES and not _AN_ID.fullmatch(row.trainee_id):
+        return ""
+    return _short(row.trainee_id, _LONGEST_ID)
+
+
+def date(row: RowRecord, place: int | None) -> str:
+    """Return the row's date; where it failed a check, as it stands in its column of that place."""
+    if row.defer_date is not None:
+        return row.defer_date
+    written = row.values[place] if place is not None and place < len(row.values) else ""
+    if row.code == Code.WRONG_NUMBER_OF_VALUES and not _A_DATE.fullmatch(written):
+        return ""
+    return _short(written, MOST_CHARACTERS)
+
+
+def place_of_date(names: tuple[str, ...]) -> int | None:
+    """Return where the date stands among the input's own columns."""
+    known = [columns.known_column(name) for name in names]
+    return known.index(columns.DEFER_DATE) if columns.DEFER_DATE in known else None
+
+
+def _short(value: str, most: int) -> str:
+    return value if len(value) <= most else value[: MOST_CHARACTERS - 1] + "…"

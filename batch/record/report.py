@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch import columns, files
+from batch.codes import Outcome, counts_of
 from batch.record import manifest
 from batch.record.ledger import Ledger
 from batch.record.notes import Notes
 from batch.record.records import ReportRecord, RowRecord, as_told
-from batch.rows import Outcome, counts_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_RUN = {

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batch.codes import Outcome
 from batch.errors import UnknownRun
 from batch.record import manifest, report
 from batch.record.ledger import Ledger
 from batch.record.notes import reported
 from batch.record.records import ReportRecord, RunRecord
-from batch.rows import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from typing import Any
 import xlsxwriter
 
 from batch import files
-from batch.advice import advice
+from batch.codes import TABLE, Code, Outcome
 from batch.columns import REPORT_COLUMNS
 from batch.record.findings import verdict
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, as_told
-from batch.rows import Code, Outcome
 
 MOST_ROWS = 1_048_575
 MOST_CHARACTERS = 32_767
@@ -114,7 +113,7 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
         rows = sum(codes[code] for code in known)
         cut = f"the sheet holds the first {MOST_ROWS:,}, the CSV all" if rows > MOST_ROWS else ""
         yield outcome.value, rows, cut
-        yield from ((f"    {code.value}", codes[code], advice(code)) for code in known)
+        yield from ((f"    {code.value}", codes[code], TABLE[code].advice) for code in known)
 
 
 def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:

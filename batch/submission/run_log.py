@@ -10,9 +10,10 @@ from pathlib import Path
 import structlog
 
 from batch import files
+from batch.codes import Outcome
 from batch.record.ledger import Ledger
 from batch.register.api import Meaning
-from batch.rows import REHEARSAL, Outcome, Settled
+from batch.rows import REHEARSAL, Settled
 from batch.submission.watching import Plan
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from batch.codes import Outcome, counts_of, exit_code_of
 from batch.errors import Interrupted
 from batch.record.journal import Journal
 from batch.register.api import Meaning
 from batch.register.client import Client
-from batch.rows import Outcome, Settled, counts_of, exit_code_of
+from batch.rows import Settled
 from batch.run_settings import Terms
 from batch.submission.health import preflight
 from batch.submission.paced_client import Service

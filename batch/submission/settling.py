@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
+from batch.codes import Code
 from batch.register.api import DEFERRABLE, Kind, Meaning
-from batch.rows import Code, Deferral, Settled
+from batch.rows import Deferral, Settled
 
 MOST_SENDS = 3
 """How often one row may be sent before Register is said to keep failing for it."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch.advice import resume_command
 from batch.errors import UnfinishedRun
+from batch.hints import resume_command
 from batch.record.journal import Journal
 from batch.record.memory import remembered
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from batch.codes import Outcome
 from batch.record.records import RunRecord
-from batch.rows import Outcome, Settled
+from batch.rows import Settled
 from batch.run_settings import Terms
 
 

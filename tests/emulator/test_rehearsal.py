@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.codes import CHECK_CODES
 from batch.emulator.rehearsal import (
     known_sample,
     load_trainees,
@@ -17,7 +18,7 @@ from batch.emulator.rehearsal import (
 from batch.emulator.trainees import STATES, Trainee
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
-from batch.rows import CHECK_CODES, folded
+from batch.rows import folded
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "deferrals.csv"
 

@@ -10,11 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from batch.codes import Code
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.ledger import IN_DOUBT
 from batch.register.api import Kind
-from batch.rows import Code, Deferral, Row, Settled
+from batch.rows import Deferral, Row, Settled
 from tests.support.simulation import _run_record
 
 ROWS = 4

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from batch.codes import Code
 from batch.record import database
 from batch.record import page as page_module
 from batch.record.journal import Journal
 from batch.record.records import RunRecord
-from batch.rows import Code, Deferral, Problem, Row, Settled
+from batch.rows import Deferral, Problem, Row, Settled
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"

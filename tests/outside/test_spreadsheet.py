@@ -10,9 +10,10 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from batch.codes import Code, Outcome
 from batch.record import report
 from batch.record.report import csv_name
-from batch.rows import Code, Deferral, Outcome, Row, Settled
+from batch.rows import Deferral, Row, Settled
 from tests.support.journals import RUN, journal_of
 
 STARTS = ("=", "+", "-", "@", "\t=", "\r=", "'=", "''@")

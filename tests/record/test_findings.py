@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.record.findings import Attention, attention, verdict
-from batch.rows import Code, Row
+from batch.codes import Code
+from batch.record.findings import Findings, findings, verdict
+from batch.rows import Row
 from tests.support.journals import RUN, failed, journal_of
 
 
@@ -18,14 +19,14 @@ from tests.support.journals import RUN, failed, journal_of
     [
         ({"deferred": 5}, "All 5 rows are deferred."),
         ({"deferred": 1}, "The only row is deferred."),
-        ({"trainee_not_found": 1}, "No row is deferred; 1 needs you."),
-        ({"deferred": 1, "trainee_not_found": 2}, "1 of 3 rows is deferred; 2 need you."),
+        ({"trainee_not_found": 1}, "No row is deferred; 1 needs your attention."),
+        ({"deferred": 1, "trainee_not_found": 2}, "1 of 3 rows is deferred; 2 need your attention."),
         (
             {"deferred": 1_100, "deferred_earlier": 20, "invalid_defer_date": 80},
-            "1,120 of 1,200 rows are deferred; 80 need you.",
+            "1,120 of 1,200 rows are deferred; 80 need your attention.",
         ),
         ({"deferred": 4, "duplicate_row": 1}, "4 of 5 rows are deferred."),
-        ({"deferred": 4, "answer_differs": 1}, "All 5 rows are deferred; 1 needs you."),
+        ({"deferred": 4, "answer_differs": 1}, "All 5 rows are deferred; 1 needs your attention."),
     ],
 )
 def test_the_verdict_is_one_sentence(codes: dict[str, int], sentence: str) -> None:
@@ -34,7 +35,7 @@ def test_the_verdict_is_one_sentence(codes: dict[str, int], sentence: str) -> No
 
 def test_of_a_rehearsal_the_verdict_says_so() -> None:
     told = verdict(replace(RUN, rehearsal=True), {"deferred": 2, "not_sent": 1})
-    assert told.sentence == "In this rehearsal, 2 of 3 rows were deferred; 1 needs you."
+    assert told.sentence == "In this rehearsal, 2 of 3 rows were deferred; 1 needs your attention."
 
 
 def test_numbers_that_overlap_are_explained() -> None:
@@ -48,13 +49,13 @@ def test_numbers_that_overlap_are_explained() -> None:
 
 def test_where_an_answer_was_lost_the_verdict_claims_no_more_than_is_known() -> None:
     told = verdict(RUN, {"deferred": 3, "answer_lost": 2, "not_sent": 5})
-    assert told.sentence == "3 of 10 rows are known to be deferred; 7 need you."
+    assert told.sentence == "3 of 10 rows are known to be deferred; 7 need your attention."
     assert told.more == "Of these, 7 are not settled yet; 2 of them may be deferred all the same."
 
 
-def groups(folder: Path, rows: Iterable[Row]) -> Attention:
+def groups(folder: Path, rows: Iterable[Row]) -> Findings:
     with journal_of(folder, rows) as journal:
-        return attention(journal, RUN.run_id)
+        return findings(journal, RUN.run_id)
 
 
 def test_what_is_to_do_and_what_is_to_know_are_apart(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from batch.codes import Outcome
 from batch.record import report, verify
 from batch.record.journal import Journal
 from batch.record.manifest import FILES
 from batch.record.purge import Purge
 from batch.record.verify import Verdict
-from batch.rows import Outcome
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.terminals import posix_only
 

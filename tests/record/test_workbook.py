@@ -85,7 +85,7 @@ def test_a_rehearsal_says_so_first(tmp_path: Path) -> None:
 def test_the_summary_says_the_result_in_a_sentence(tmp_path: Path) -> None:
     sheet = sheet_of(written(tmp_path, "a", "b", "c"), "summary")
     lines = {row[0].value: row[1].value for row in sheet.iter_rows()}
-    assert lines["Result"] == "No row is deferred; 1 needs you."
+    assert lines["Result"] == "No row is deferred; 1 needs your attention."
 
 
 def test_nothing_of_the_rows_is_left_on_the_way(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from copy import copy
 
 import pytest
 
+from batch.codes import Code
 from batch.register.api import Kind, Meaning
-from batch.rows import Code, Deferral, Settled
+from batch.rows import Deferral, Settled
 from batch.submission.settling import (
     Course,
     Later,

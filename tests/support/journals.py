@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from batch.codes import Code
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.records import RunRecord
-from batch.rows import Code, Problem, Row
+from batch.rows import Problem, Row
 
 RUN = RunRecord(
     run_id="20261124T100000Z-list-abcd",

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch.codes import Code, Outcome
 from batch.emulator.model import Begun, Deed, Register, Request, Who
 from batch.emulator.trainees import Trainee
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.records import RowRecord, RunRecord
 from batch.register.api import Answer, NoReply, Reply
-from batch.rows import Code, Deferral, Outcome, Row
+from batch.rows import Deferral, Row
 from batch.submission.paced_client import Service
 from batch.submission.pacing import Pacer
 from batch.submission.staging import set_aside_remembered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch.record import findings
+from batch.record import page
 from batch.record.records import RowRecord
 
 ID = "GMQvaenhSzsu8fADqo5k93zC"
@@ -27,34 +27,34 @@ def row(trainee_id: str, *values: str, code: str = "invalid_defer_date") -> RowR
     ],
 )
 def test_what_has_no_shape_is_named(value: object, shown: object) -> None:
-    assert findings.visible(value) == shown
+    assert page.visible(value) == shown
 
 
 def test_a_date_that_failed_is_shown_as_it_was_written() -> None:
-    assert findings.date(row("abc", "abc", "17/06/2024"), 1) == "17/06/2024"
+    assert page.date(row("abc", "abc", "17/06/2024"), 1) == "17/06/2024"
 
 
 def test_a_reason_in_place_of_a_date_or_id_is_cut() -> None:
-    assert len(findings.date(row("abc", "abc", "x" * 500), 1)) == 30
-    assert len(findings.trainee(row("x" * 500))) == 30
+    assert len(page.date(row("abc", "abc", "x" * 500), 1)) == 30
+    assert len(page.trainee(row("x" * 500))) == 30
 
 
 @pytest.mark.parametrize("place", [None, 5])
 def test_a_row_without_the_column_has_no_date(place: int | None) -> None:
-    assert findings.date(row("abc", "abc"), place) == ""
+    assert page.date(row("abc", "abc"), place) == ""
 
 
 def test_a_row_with_too_many_values_shows_no_part_of_its_reason() -> None:
     shifted = row("cancer", "cancer", "very ill", code="wrong_number_of_values")
-    assert (findings.trainee(shifted), findings.date(shifted, 1)) == ("", "")
+    assert (page.trainee(shifted), page.date(shifted, 1)) == ("", "")
 
 
 def test_a_row_with_too_many_values_shows_what_is_an_id_and_a_date() -> None:
     ragged = row(ID, ID, "2026-10-01", code="wrong_number_of_values")
-    assert (findings.trainee(ragged), findings.date(ragged, 1)) == (ID, "2026-10-01")
+    assert (page.trainee(ragged), page.date(ragged, 1)) == (ID, "2026-10-01")
 
 
 @pytest.mark.parametrize("name", ["defer_date", "Defer Date", "DEFER-DATE"])
 def test_the_dates_column_is_found_by_any_of_its_names(name: str) -> None:
-    assert findings.place_of_date(("note", name)) == 1
-    assert findings.place_of_date(("note",)) is None
+    assert page.place_of_date(("note", name)) == 1
+    assert page.place_of_date(("note",)) is None

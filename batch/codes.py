@@ -1,0 +1,242 @@
+"""The codes: why a row ended as it did, and all that follows from that. One table.
+
+Exit codes, the order on the page, the groups on the terminal, what the journal's queries count,
+what later runs take as done, and `defer-batch explain` are all read from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of a row: each row ends in exactly one of these four (interface.md)."""
+
+    SUCCEEDED = "succeeded"
+    NOT_FOUND = "not_found"
+    UNPROCESSABLE = "unprocessable"
+    UNRESOLVED = "unresolved"
+
+    @property
+    def label(self) -> str:
+        """The outcome as people read it: `not found`."""
+        return self.value.replace("_", " ")
+
+
+class Code(StrEnum):
+    """Why a row ended as it did: stable words for programs, in the order of the documentation."""
+
+    DEFERRED = "deferred"
+    CONFIRMED_BY_READ_BACK = "confirmed_by_read_back"
+    DEFERRED_EARLIER = "deferred_earlier"
+    ANSWER_DIFFERS = "answer_differs"
+    TRAINEE_NOT_FOUND = "trainee_not_found"
+    WRONG_NUMBER_OF_VALUES = "wrong_number_of_values"
+    MISSING_TRAINEE_ID = "missing_trainee_id"
+    MALFORMED_TRAINEE_ID = "malformed_trainee_id"
+    MISSING_DEFER_DATE = "missing_defer_date"
+    INVALID_DEFER_DATE = "invalid_defer_date"
+    UNUSUAL_DEFER_DATE = "unusual_defer_date"
+    REASON_TOO_LONG = "reason_too_long"
+    CONFLICTING_ROWS = "conflicting_rows"
+    DUPLICATE_ROW = "duplicate_row"
+    REFUSED_BY_REGISTER = "refused_by_register"
+    ALREADY_DEFERRED = "already_deferred"
+    STATE_NOT_DEFERRABLE = "state_not_deferrable"
+    REINSTATED_SINCE = "reinstated_since"
+    NOT_SENT = "not_sent"
+    ANSWER_LOST = "answer_lost"
+    REGISTER_KEEPS_FAILING = "register_keeps_failing"
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that this code belongs to."""
+        return TABLE[self].outcome
+
+
+class Attention(StrEnum):
+    """What a code asks of people."""
+
+    NOTHING = "nothing"
+    TO_KNOW = "to_know"
+    """For information: the row is not deferred by this run, and most often should not be."""
+    TO_DO = "to_do"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one code.
+
+    `meaning` and `advice` are sentences for people. `urgency` orders what people are shown, the
+    smallest first. `failed_check` says that the row was refused here, before anything was sent.
+    `later_runs` is the code with which a later run settles the same deferral unasked, None where
+    it asks anew.
+    """
+
+    outcome: Outcome
+    meaning: str
+    advice: str
+    attention: Attention = Attention.TO_DO
+    urgency: int = 9
+    failed_check: bool = False
+    later_runs: Code | None = None
+
+
+def _refused_here(meaning: str, advice: str, *, urgency: int = 9) -> Entry:
+    return Entry(Outcome.UNPROCESSABLE, meaning, advice, urgency=urgency, failed_check=True)
+
+
+TABLE: Mapping[Code, Entry] = {
+    Code.DEFERRED: Entry(
+        Outcome.SUCCEEDED,
+        "Register deferred the trainee on the row's date.",
+        "Nothing.",
+        Attention.NOTHING,
+        later_runs=Code.DEFERRED_EARLIER,
+    ),
+    Code.CONFIRMED_BY_READ_BACK: Entry(
+        Outcome.SUCCEEDED,
+        "Register's answer was lost; reading the trainee afterwards showed the deferral.",
+        "Nothing.",
+        Attention.NOTHING,
+        later_runs=Code.DEFERRED_EARLIER,
+    ),
+    Code.DEFERRED_EARLIER: Entry(
+        Outcome.SUCCEEDED,
+        "An earlier run made this deferral, so nothing was sent.",
+        "Nothing; to send it again all the same, use --again.",
+        Attention.NOTHING,
+        later_runs=Code.DEFERRED_EARLIER,
+    ),
+    Code.ANSWER_DIFFERS: Entry(
+        Outcome.SUCCEEDED,
+        "Register accepted the deferral, but answered about another trainee or date, and reading "
+        "the trainee could not settle which.",
+        "Look the trainee up in Register before anything else.",
+        urgency=1,
+    ),
+    Code.TRAINEE_NOT_FOUND: Entry(
+        Outcome.NOT_FOUND,
+        "Register does not know this trainee for this provider.",
+        "Check the id, and that the trainee belongs to this provider.",
+        urgency=8,
+    ),
+    Code.WRONG_NUMBER_OF_VALUES: _refused_here(
+        "The row has more values than the header has columns, or a value that cannot be used.",
+        "Put quotes around the value that holds a separator, most often the reason.",
+    ),
+    Code.MISSING_TRAINEE_ID: _refused_here(
+        "The row has no trainee id.",
+        "Fill in the id from Register's export.",
+    ),
+    Code.MALFORMED_TRAINEE_ID: _refused_here(
+        "What stands in the id's column cannot be an id of Register's.",
+        "Copy the id again from Register's export.",
+    ),
+    Code.MISSING_DEFER_DATE: _refused_here(
+        "The row has no deferral date.",
+        "Fill in the date as YYYY-MM-DD.",
+    ),
+    Code.INVALID_DEFER_DATE: _refused_here(
+        "What stands in the date's column is not a date that can be read for certain.",
+        "Write the date as YYYY-MM-DD.",
+    ),
+    Code.UNUSUAL_DEFER_DATE: _refused_here(
+        "The date is before 2000 or more than a year ahead, which is most often a slip.",
+        "Correct the date, or use --allow-unusual-dates if it is right.",
+    ),
+    Code.REASON_TOO_LONG: _refused_here(
+        "The reason is longer than the 500 characters that Register takes.",
+        "Shorten the reason to 500 characters.",
+    ),
+    Code.CONFLICTING_ROWS: _refused_here(
+        "Two rows name the same trainee with different dates or reasons. Neither was sent.",
+        "Delete the wrong row, and run the file again.",
+        urgency=5,
+    ),
+    Code.DUPLICATE_ROW: Entry(
+        Outcome.UNPROCESSABLE,
+        "The row asks for the same deferral as an earlier row of the file.",
+        "Nothing, as long as the earlier row was sent.",
+        Attention.TO_KNOW,
+        failed_check=True,
+    ),
+    Code.REFUSED_BY_REGISTER: Entry(
+        Outcome.UNPROCESSABLE,
+        "Register refused the deferral; the message says why.",
+        "Look the trainee up in Register.",
+        urgency=6,
+    ),
+    Code.ALREADY_DEFERRED: Entry(
+        Outcome.UNPROCESSABLE,
+        "The trainee was deferred already, and not by this run.",
+        "Nothing if Register's date is right; otherwise correct it there.",
+        Attention.TO_KNOW,
+        later_runs=Code.ALREADY_DEFERRED,
+    ),
+    Code.STATE_NOT_DEFERRABLE: Entry(
+        Outcome.UNPROCESSABLE,
+        "The trainee is in a state that cannot be deferred, such as withdrawn or awarded.",
+        "Look the trainee up in Register: only trainees on their course can be deferred.",
+        urgency=7,
+    ),
+    Code.REINSTATED_SINCE: Entry(
+        Outcome.UNPROCESSABLE,
+        "The trainee was deferred on this date before, and has returned since.",
+        "Nothing, unless the trainee should be deferred again: then give the new date.",
+        Attention.TO_KNOW,
+        later_runs=Code.REINSTATED_SINCE,
+    ),
+    Code.NOT_SENT: Entry(
+        Outcome.UNRESOLVED,
+        "The run stopped before this row was sent.",
+        "To continue, run `defer-batch resume`.",
+        urgency=4,
+    ),
+    Code.ANSWER_LOST: Entry(
+        Outcome.UNRESOLVED,
+        "The row was sent, no answer came, and the trainee could not be read afterwards.",
+        "Run `defer-batch resume`: it asks Register what became of it.",
+        urgency=2,
+    ),
+    Code.REGISTER_KEEPS_FAILING: Entry(
+        Outcome.UNRESOLVED,
+        "Register failed each time that the row was sent; reading shows no deferral.",
+        "Run `defer-batch resume` later; if it still fails, ask Register's support.",
+        urgency=3,
+    ),
+}
+
+CHECK_CODES = tuple(code for code, entry in TABLE.items() if entry.failed_check)
+"""What a row can fail before anything is sent, in the order in which the first one counts."""
+
+
+def by_urgency(code: Code) -> tuple[int, int]:
+    """Return a key that sorts codes as people should see them: the most urgent first."""
+    return TABLE[code].urgency, list(Code).index(code)
+
+
+def counts_of(codes: Mapping[str, int]) -> dict[Outcome, int]:
+    """Return the four counts that counts by code add up to."""
+    counts = dict.fromkeys(Outcome, 0)
+    for code, count in codes.items():
+        counts[Code(code).outcome] += count
+    return counts
+
+
+def attention_counts(codes: Mapping[str, int]) -> dict[Attention, int]:
+    """Return how many rows ask for nothing, are for information, and have something to do."""
+    counts = dict.fromkeys(Attention, 0)
+    for code, count in codes.items():
+        counts[TABLE[Code(code)].attention] += count
+    return counts
+
+
+def exit_code_of(codes: Mapping[str, int], *, interrupted: int = 0) -> int:
+    """Return the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
+    if counts_of(codes)[Outcome.UNRESOLVED]:
+        return interrupted or 3
+    attention = attention_counts(codes)
+    return 1 if attention[Attention.TO_DO] or attention[Attention.TO_KNOW] else 0

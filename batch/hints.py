@@ -1,0 +1,26 @@
+"""Commands that a person can copy as they stand, wherever the reports folder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batch import systems
+
+DEFAULT_REPORTS_DIR = "reports"
+
+
+def resume_command(run_id: str, reports_dir: Path) -> str:
+    """Return the command that continues a run."""
+    return _command("resume", run_id, reports_dir)
+
+
+def verify_command(run_id: str, reports_dir: Path) -> str:
+    """Return the command that proves a run's files."""
+    return _command("verify", run_id, reports_dir)
+
+
+def _command(name: str, run_id: str, reports_dir: Path) -> str:
+    command = f"defer-batch {name} {run_id}"
+    if reports_dir == Path(DEFAULT_REPORTS_DIR):
+        return command
+    return f"{command} --reports-dir {systems.as_argument(reports_dir)}"
