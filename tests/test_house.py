@@ -36,7 +36,6 @@ OWNERS = {
     "sqlite3": {
         "record.commits",
         "record.database",
-        "record.drafts",
         "record.journal",
         "record.ledger",
         "record.purge",

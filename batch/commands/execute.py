@@ -84,7 +84,7 @@ def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version
     """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
     gc.enable()
     written = report.write_report(journal, run_id, folder, tool_version=tool_version)
-    disagreements = report.self_check(journal, run_id, written.folder)
+    disagreements = report.self_check(journal.ledger, run_id, written.folder)
     if disagreements:
         raise SelfCheckFailed(
             f"the reports of {run_id} disagree with the journal: do not trust them",
@@ -103,8 +103,8 @@ def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version
 
 def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: str = "") -> Finished:
     """Return how a run ended, from the journal."""
-    codes = journal.counts(run_id)
-    run = journal.run(run_id)
+    codes = journal.ledger.counts(run_id)
+    run = journal.ledger.run(run_id)
     return Finished(
         run=run,
         folder=folder,
@@ -112,7 +112,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
-        problems=tuple(journal.problems(run_id, ROWS_SHOWN)),
+        problems=tuple(journal.ledger.problems(run_id, ROWS_SHOWN)),
     )
 
 
@@ -132,17 +132,17 @@ def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Pla
             _tell_what_was_asked(desk, journal, plan)
             raise
         finally:
-            if journal.stage_of(plan.run_id) == "staged":
+            if journal.ledger.stage_of(plan.run_id) == "staged":
                 shutil.rmtree(folder, ignore_errors=True)
     else:
         files.make_own_folder(folder)
         journal.start(run_no, ending=plan.supersedes)
         _take_up_again(desk, journal, run_no, terms, plan)
         with telling(folder / "run.log", plan.run_id) as log:
-            log.begin(plan, journal)
-            code = exit_code_of(journal.counts(plan.run_id))
+            log.begin(plan, journal.ledger)
+            code = exit_code_of(journal.ledger.counts(plan.run_id))
             journal.finish(run_no, exit_code=code, stopped_because=None)
-            log.end(plan.run_id, journal)
+            log.end(plan.run_id, journal.ledger)
     return _report(desk, journal, plan)
 
 
@@ -194,9 +194,9 @@ def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
     if terms.is_rehearsal:
         from batch.emulator.rehearsal import rehearsing  # noqa: PLC0415 — a real run has no server
 
-        succeeded = journal.rows(run_id, Outcome.SUCCEEDED)
+        succeeded = journal.ledger.rows(run_id, Outcome.SUCCEEDED)
         deferred = {row.trainee_id: row.defer_date for row in succeeded}
-        with rehearsing(journal.trainee_ids(run_id), deferred, terms.rate_limit) as base_url:
+        with rehearsing(journal.ledger.trainee_ids(run_id), deferred, terms.rate_limit) as base_url:
             yield base_url
     else:
         yield terms.origin
@@ -208,7 +208,7 @@ def _tell_what_was_asked(desk: Desk, journal: Journal, plan: Plan) -> None:
     For Register was asked about token and version, and the journal holds that.
     """
     folder = desk.reports_dir / plan.run_id
-    if plan.resumed_from is not None and tells_the_end(folder, journal.run(plan.run_id)):
+    if plan.resumed_from is not None and tells_the_end(folder, journal.ledger.run(plan.run_id)):
         _report(desk, journal, plan)
 
 

@@ -29,8 +29,8 @@ def plan_of_run(
     supersedes: tuple[int, ...],
 ) -> Plan:
     """Return what a staged run would do, and what it would end (`supersedes`, run numbers)."""
-    run = journal.run(run_id)
-    to_send = journal.unsettled(run_id)
+    run = journal.ledger.run(run_id)
+    to_send = journal.ledger.unsettled(run_id)
     return Plan(
         run_id=run_id,
         terms=terms,
@@ -38,10 +38,10 @@ def plan_of_run(
         input_rows=staged.input_rows,
         to_send=to_send,
         to_read_first=journal.open_rows(staged.run_no),
-        held_back=journal.held_back(run_id),
+        held_back=journal.ledger.held_back(run_id),
         known_under_another_date=staged.known_under_another_date,
         again=staged.again,
-        deferrals_known=deferrals_known(journal, terms.origin),
+        deferrals_known=deferrals_known(journal.ledger, terms.origin),
         journal=desk.journal,
         journal_is_new=journal_is_new,
         seconds_needed=seconds_needed(terms, to_send),
@@ -60,13 +60,13 @@ def plan_of_resume(
     why = None
     if now - began > OLD_AFTER_SECONDS:
         why = f"this run began {(now - began) / 86_400:.0f} days ago"
-    if not terms.is_rehearsal and desk.token is not None and journal.has_sent(run.run_id):
+    if not terms.is_rehearsal and desk.token is not None and journal.ledger.has_sent(run.run_id):
         fingerprint = token_fingerprint(desk.token, terms.origin)
         if run.token_fingerprint not in {None, fingerprint}:
             why = "this run began with another token"
-    run_no = journal.run_number(run.run_id)
-    known = 0 if terms.again else known_meanwhile(journal, run_no, terms.origin)
-    to_send = journal.unsettled(run.run_id) - known
+    run_no = journal.ledger.run_number(run.run_id)
+    known = 0 if terms.again else known_meanwhile(journal.ledger, run_no, terms.origin)
+    to_send = journal.ledger.unsettled(run.run_id) - known
     return Plan(
         run_id=run.run_id,
         terms=terms,
@@ -74,10 +74,10 @@ def plan_of_resume(
         input_rows=run.input_rows,
         to_send=to_send,
         to_read_first=journal.open_rows(run_no),
-        held_back=journal.held_back(run.run_id),
+        held_back=journal.ledger.held_back(run.run_id),
         known_under_another_date=(),
         again=(),
-        deferrals_known=deferrals_known(journal, terms.origin),
+        deferrals_known=deferrals_known(journal.ledger, terms.origin),
         journal=desk.journal,
         journal_is_new=False,
         seconds_needed=seconds_needed(terms, to_send),

@@ -24,7 +24,7 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
     with writing(path, run_id=run_id, since=iso(time.time()), wall=time.time) as journal:
-        if journal.run(run_id).is_purged:
+        if journal.ledger.run(run_id).is_purged:
             raise UnknownRun(
                 f"no report of {run_id}: it was purged, its rows are gone",
                 hint="`defer-batch runs` lists what is still known of it",
@@ -40,8 +40,8 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
 
 def _end_if_cut_off(journal: Journal, run_id: str) -> None:
     """Say of a run that was killed how it ended; its rows without an outcome are unresolved."""
-    journal.settle_the_rest(journal.run_number(run_id))
-    if journal.run(run_id).finished_at is None:
-        code = exit_code_of(journal.counts(run_id))
-        because = CUT_OFF if journal.unsettled(run_id) else None
+    journal.settle_the_rest(journal.ledger.run_number(run_id))
+    if journal.ledger.run(run_id).finished_at is None:
+        code = exit_code_of(journal.ledger.counts(run_id))
+        because = CUT_OFF if journal.ledger.unsettled(run_id) else None
         journal.note_cut_off(run_id, exit_code=code, stopped_because=because)

@@ -62,7 +62,7 @@ def resume_run(
         )
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(open_journal(desk, run_id=run_id, since=iso(now)))
-        run, stage = journal.run(run_id), journal.stage_of(run_id)
+        run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
         terms = replace(Terms(**run.settings), **changed)  # type: ignore[arg-type]
         _refuse_another_target(terms, register, api_version)
         if stage != "started":
@@ -71,7 +71,7 @@ def resume_run(
             stack.enter_context(
                 locks.one_run_at_a_time(terms.origin, run_id=run_id, since=iso(now))
             )
-        run_no = journal.run_number(run_id)
+        run_no = journal.ledger.run_number(run_id)
         plan = plan_of_resume(desk, terms, journal, run, now, yes=yes)
         if plan.needs_yes is not None and not desk.watcher.is_attended:
             raise UsageProblem(

@@ -80,7 +80,7 @@ def _staged_to_finished(
     *,
     start_over: bool,
 ) -> Finished | None:
-    is_new = not deferrals_known(journal, terms.origin) and len(journal.runs()) == 0
+    is_new = not deferrals_known(journal.ledger, terms.origin) and len(journal.ledger.runs()) == 0
     staged = stage_rows(journal, run_no, input_file, origin=terms.origin, again=terms.again)
     if not staged.input_rows:
         journal.discard(run_no)

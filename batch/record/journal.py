@@ -35,10 +35,11 @@ nothing, and the next writer removes it.
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from batch import files
@@ -46,10 +47,9 @@ from batch.codes import Code
 from batch.record import database, locks
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed
-from batch.record.drafts import Drafts
-from batch.record.ledger import IS_IN_DOUBT
-from batch.record.records import iso
-from batch.rows import Deferral, Settled
+from batch.record.ledger import IS_IN_DOUBT, Ledger
+from batch.record.records import ReportRecord, Resumption, RunRecord, iso
+from batch.rows import Deferral, Problem, Row, Settled, folded, joined_messages
 
 _OPEN_REQUESTS = (
     "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
@@ -74,10 +74,11 @@ class PendingRow:
     is_open: bool
 
 
-class Journal(Drafts):
-    """The journal, opened by its one writer; reading it is inherited from `Ledger`.
+class Journal:
+    """The journal, opened by its one writer; `ledger` reads it, what is written included.
 
-    `wall` gives Unix seconds; `commit` runs a blocking call without blocking the event loop.
+    `has_begun` tells that a run has been let send by this writer. `wall` gives Unix seconds;
+    `commit` runs a blocking call without blocking the event loop.
     """
 
     def __init__(
@@ -87,7 +88,10 @@ class Journal(Drafts):
         wall: Callable[[], float],
         commit: Commit = asyncio.to_thread,
     ) -> None:
-        super().__init__(connection, wall=wall)
+        self._connection = connection
+        self._wall = wall
+        self.ledger = Ledger(connection)
+        self.has_begun = False
         self._commits = GroupCommit(connection, commit)
         last = connection.execute("SELECT coalesce(max(attempt_id), 0) FROM attempts").fetchone()
         self._last_attempt_id: int = last[0]
@@ -98,6 +102,140 @@ class Journal(Drafts):
         journal = cls(database.open_for_writing(path), wall=wall)
         journal._remove_staged()
         return journal
+
+    def stage(self, run: RunRecord, *, origin: str) -> int:
+        """Write down a run that is not yet confirmed, and give its number."""
+        details = asdict(run)
+        for name in ("run_id", "rehearsal", "input_sha256", "input_rows", "started_at"):
+            del details[name]
+        cursor = self._connection.execute(
+            "INSERT INTO runs (run_id, stage, origin, rehearsal, input_sha256, input_rows,"
+            " started_at, details) VALUES (?, 'staged', ?, ?, ?, ?, ?, ?)",
+            (
+                run.run_id,
+                origin,
+                run.rehearsal,
+                run.input_sha256,
+                run.input_rows,
+                run.started_at,
+                json.dumps(details),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def add_rows(self, run_no: int, rows: Iterable[Row]) -> None:
+        """Write down rows of a staged run; those that failed a check are settled at once."""
+        with self._one_commit() as now:
+            self._connection.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+                (_row_values(run_no, row, now) for row in rows),
+            )
+
+    def add_problems(self, run_no: int, found: Iterable[tuple[int, Problem]]) -> None:
+        """Settle rows of a staged run by what was found over the whole file."""
+        with self._one_commit() as now:
+            self._connection.executemany(
+                "UPDATE rows SET outcome='unprocessable', code=coalesce(code, ?),"
+                " message=trim(coalesce(message, '') || ' ' || ?), settled_at=?, defer_date=NULL"
+                " WHERE run_no=? AND row_number=?",
+                ((problem.code, problem.message, now, run_no, number) for number, problem in found),
+            )
+
+    def settle_now(self, run_no: int, settled: Mapping[int, Settled]) -> None:
+        """Settle rows before the run begins, all in one commit."""
+        with self._one_commit() as now:
+            self._connection.executemany(
+                "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
+                " WHERE run_no=? AND row_number=?",
+                (
+                    (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
+                    for number, row in settled.items()
+                ),
+            )
+
+    def describe(self, run_no: int, *, input_rows: int, input_sha256: str, **more: object) -> None:
+        """Complete a staged run by what is known only after the file was read."""
+        self._connection.execute(
+            "UPDATE runs SET input_rows=?, input_sha256=?, details=json_patch(details, ?)"
+            " WHERE run_no=?",
+            (input_rows, input_sha256, json.dumps(more), run_no),
+        )
+
+    def discard(self, run_no: int) -> None:
+        """Forget a staged run: it was declined, or its file turned out to be unusable."""
+        for table in ("rows", "attempts", "runs"):
+            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
+
+    def discard_if_staged(self, run_no: int) -> None:
+        """Forget a run, unless it has been confirmed; on a full disk, the next writer does."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
+            if stage.fetchone() == ("staged",):
+                self.discard(run_no)
+
+    def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
+        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
+        self.has_begun = True
+        with self._one_commit():
+            self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
+            self._connection.executemany(
+                "UPDATE runs SET stage='ended' WHERE run_no=?", ((number,) for number in ending)
+            )
+
+    def _remove_staged(self) -> None:
+        staged = self._connection.execute("SELECT run_no FROM runs WHERE stage='staged'")
+        for (run_no,) in staged.fetchall():
+            self.discard(run_no)
+
+    @contextmanager
+    def _one_commit(self) -> Iterator[str]:
+        """Write all of it or nothing; gives the time."""
+        self._connection.execute("BEGIN")
+        try:
+            yield iso(self._wall())
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def note_report(self, run_id: str, written: ReportRecord) -> None:
+        """Write down what a report holds, in place of what stood in the same place before."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO reports (run_no, place, tool_version, journal_digest,"
+            " manifest_sha256, files, log_size, predecessors) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.ledger.run_number(run_id),
+                written.place,
+                written.tool_version,
+                written.journal_digest,
+                written.manifest_sha256,
+                json.dumps(dict(written.files)),
+                written.log_size,
+                json.dumps(written.predecessors),
+            ),
+        )
+
+    def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
+        """Write down who takes a run up again, when, from where and on which terms."""
+        self._connection.execute(
+            "INSERT INTO resumptions (run_no, resumed_at, details) VALUES (?, ?, ?)",
+            (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
+        )
+
+    def note_cut_off(self, run_id: str, *, exit_code: int, stopped_because: str | None) -> None:
+        """Write down how a run ended that had no time to: at the last moment that it wrote down."""
+        run_no = self.ledger.run_number(run_id)
+        self._connection.execute(
+            "UPDATE runs SET exit_code=?, stopped_because=?, finished_at=?,"
+            " stage=iif(stage='started' AND ? IS NULL, 'finished', stage) WHERE run_no=?",
+            (exit_code, stopped_because, self._last_moment(run_id), stopped_because, run_no),
+        )
+
+    def _last_moment(self, run_id: str) -> str:
+        moments = (one.answered_at or one.intended_at for one in self.ledger.attempts(run_id))
+        return max(moments, default=self.ledger.run(run_id).started_at)
 
     async def intend(self, run_no: int, row_number: int | None, kind: str) -> int:
         """Write down that a request will be sent; it may leave once this returns."""
@@ -226,6 +364,15 @@ class Journal(Drafts):
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""
         self._connection.close()
+
+
+def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
+    own = json.dumps(row.values, ensure_ascii=False)
+    ids = (run_no, row.row_number, own, row.trainee_id, folded(row.trainee_id))
+    if row.deferral is not None:
+        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, None, None, None, None)
+    code = row.problems[0].code
+    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now)
 
 
 @contextmanager

@@ -12,7 +12,15 @@ from typing import Any
 from batch.codes import Outcome
 from batch.errors import UnknownRun
 from batch.record import database
-from batch.record.records import AttemptRecord, Requests, RowRecord, RunRecord, iso
+from batch.record.records import (
+    AttemptRecord,
+    ReportRecord,
+    Requests,
+    Resumption,
+    RowRecord,
+    RunRecord,
+    iso,
+)
 
 IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 """Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
@@ -212,6 +220,35 @@ class Ledger:
             for row in found:
                 digest.update(json.dumps(row[1:]).encode() + b"\n")
         return digest.hexdigest()
+
+    def reported(self, run_id: str, place: str) -> ReportRecord | None:
+        """Return the report that was last written in a place of a run, None where none is known."""
+        if not self._keeps_notes():
+            return None
+        for version, digest, manifest, files, log_size, predecessors in self.select(
+            "SELECT tool_version, journal_digest, manifest_sha256, files, log_size, predecessors"
+            " FROM reports WHERE run_no=? AND place=?",
+            (self.run_number(run_id), place),
+        ):
+            before = tuple(json.loads(predecessors))
+            return ReportRecord(
+                place, version, digest, manifest, json.loads(files), log_size, before
+            )
+        return None
+
+    def resumptions(self, run_id: str) -> list[Resumption]:
+        """Return who took a run up again, in that order."""
+        if not self._keeps_notes():
+            return []
+        found = self.select(
+            "SELECT resumed_at, details FROM resumptions WHERE run_no=? ORDER BY rowid",
+            (self.run_number(run_id),),
+        )
+        return [Resumption(resumed_at=at, **json.loads(details)) for at, details in found]
+
+    def _keeps_notes(self) -> bool:
+        """Whether the journal is of version 3 at least: a reader does not migrate it."""
+        return bool(next(self.select("PRAGMA user_version"))[0] >= 3)
 
     def _first_of(self, run_no: int, code: str, most: int) -> tuple[tuple[int, ...], str]:
         found = list(

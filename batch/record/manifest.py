@@ -9,8 +9,8 @@ from typing import Any
 
 from batch import files
 from batch.codes import Outcome, counts_of
+from batch.record.journal import Journal
 from batch.record.ledger import Ledger
-from batch.record.notes import Notes, reported, resumptions
 from batch.record.records import ReportRecord, Resumption, RunRecord
 
 NAME = "manifest.json"
@@ -34,7 +34,7 @@ def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> P
 
     Where its manifest is gone, the journal says which version wrote it, or else began the run.
     """
-    run, before, known = ledger.run(run_id), read_manifest(folder), reported(ledger, run_id, "")
+    run, before, known = ledger.run(run_id), read_manifest(folder), ledger.reported(run_id, "")
     if before is not None:
         version = before.get("report_tool_version")
         is_of_this_state = before.get("finished_at") == run.finished_at
@@ -63,19 +63,19 @@ def tells_the_end(folder: Path, run: RunRecord) -> bool:
 
 
 def write_manifest(
-    journal: Notes, run_id: str, folder: Path, *, place: str, tool_version: str
+    journal: Journal, run_id: str, folder: Path, *, place: str, tool_version: str
 ) -> ReportRecord:
     """Write the manifest over a run's files, the journal first, and give what that now knows.
 
     Where nothing differs from the report before, it is the same again; else that one becomes a
     predecessor. A `run.log` that someone altered is listed as the run left it.
     """
-    known, digest = reported(journal, run_id, place), journal.digest(run_id)
+    known, digest = journal.ledger.reported(run_id, place), journal.ledger.digest(run_id)
     listed, log_size = files_of(folder), _size(folder / LOG)
     if known is not None and log_was_altered(known, folder, digest):
         listed[LOG], log_size = known.files[LOG], known.log_size
     content = {
-        **facts(journal, run_id, tool_version),
+        **facts(journal.ledger, run_id, tool_version),
         "files": dict(sorted(listed.items())),
         "journal_digest": digest,
     }
@@ -149,7 +149,7 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
         "token_fingerprint": run.token_fingerprint,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "resumed": [_taken_up(one) for one in resumptions(ledger, run_id)],
+        "resumed": [_taken_up(one) for one in ledger.resumptions(run_id)],
         "counts": counts_of(codes),
         "codes": codes,
     }

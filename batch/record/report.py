@@ -14,8 +14,8 @@ from pathlib import Path
 from batch import columns, files
 from batch.codes import Outcome, counts_of
 from batch.record import manifest
+from batch.record.journal import Journal
 from batch.record.ledger import Ledger
-from batch.record.notes import Notes
 from batch.record.records import ReportRecord, RowRecord, as_told
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -43,7 +43,7 @@ def csv_name(outcome: Outcome) -> str:
     return f"{outcome.value}.csv"
 
 
-def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str) -> Written:
+def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Written:
     """Write every file of a run from the journal, which notes it: the same gives the same bytes.
 
     A report of another version of the tool is left as it is, and this one goes beside it,
@@ -51,16 +51,16 @@ def write_report(journal: Notes, run_id: str, folder: Path, *, tool_version: str
     """
     from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
 
-    place = manifest.place_for(journal, run_id, folder, tool_version)
+    place = manifest.place_for(journal.ledger, run_id, folder, tool_version)
     files.make_own_folder(place)
     files.narrow(place / manifest.LOG)
     _remove_unfinished(place)
     for outcome in Outcome:
-        _write_csv(journal, run_id, place / csv_name(outcome), outcome)
+        _write_csv(journal.ledger, run_id, place / csv_name(outcome), outcome)
     with files.replacing(place / manifest.SUMMARY) as file:
-        file.write((json.dumps(summary(journal, run_id), indent=2) + "\n").encode())
-    page.write_page(journal, run_id, place / manifest.PAGE)
-    workbook.write_workbook(journal, run_id, place / "results.xlsx")
+        file.write((json.dumps(summary(journal.ledger, run_id), indent=2) + "\n").encode())
+    page.write_page(journal.ledger, run_id, place / manifest.PAGE)
+    workbook.write_workbook(journal.ledger, run_id, place / "results.xlsx")
     written = manifest.write_manifest(
         journal,
         run_id,

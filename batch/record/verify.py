@@ -14,7 +14,6 @@ from batch.codes import Outcome
 from batch.errors import UnknownRun
 from batch.record import manifest, report
 from batch.record.ledger import Ledger
-from batch.record.notes import reported
 from batch.record.records import ReportRecord, RunRecord
 
 
@@ -100,7 +99,7 @@ def verify_run(
         unchecked.append(_PURGED)
     else:
         found += told_here.against_journal(ledger, tool_version)
-        if place and known is None and reported(ledger, run_id, "") is not None:
+        if place and known is None and ledger.reported(run_id, "") is not None:
             found.append("the journal knows no such report")
     found += told_here.rows_accounted_for()
     for name in _beside(folder):
@@ -129,7 +128,7 @@ def _known(
     if ledger is None:
         return None, None
     try:
-        return ledger.run(run_id), reported(ledger, run_id, place)
+        return ledger.run(run_id), ledger.reported(run_id, place)
     except UnknownRun:
         return None, None
 

@@ -98,7 +98,7 @@ class Session:
                 if not await self._submit_to(client, plan, stopping, log, on_confirmed):
                     return False
         self._finish(stopping)
-        log.end(self.run_id, self.journal)
+        log.end(self.run_id, self.journal.ledger)
         return True
 
     async def _submit_to(
@@ -127,7 +127,7 @@ class Session:
             on_confirmed()
         # a run that was stopped before it sent anything stands in for no other
         self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
-        log.begin(plan, self.journal)
+        log.begin(plan, self.journal.ledger)
         if stopping.reason is None:
             await self._send(plan, service, stopping, log, forecast)
         return True
@@ -215,13 +215,13 @@ class Session:
         period = self.terms.rate_period_seconds
         wall, now = time.time(), asyncio.get_running_loop().time()
         is_anew = self.terms.is_rehearsal  # an emulator of this process has counted nothing yet
-        sent = [] if is_anew else self.journal.sent_since(self.terms.origin, wall - period)
+        sent = [] if is_anew else self.journal.ledger.sent_since(self.terms.origin, wall - period)
         recent = [now - min(max(wall - start, 0.0), period) for start in sent]
         return Pacer(self.terms.rate_requests, period, recent=recent)
 
     def _finish(self, stopping: Stopping) -> None:
         self.journal.settle_the_rest(self.run_no)
-        counts = self.journal.counts(self.run_id)
+        counts = self.journal.ledger.counts(self.run_id)
         unresolved = counts_of(counts)[Outcome.UNRESOLVED]
         because = stopping.reason if unresolved else None
         if unresolved and because is None:

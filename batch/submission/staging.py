@@ -69,7 +69,7 @@ def set_aside_remembered(
     journal: Journal, run_no: int, origin: str, *, again: bool
 ) -> tuple[frozenset[int], list[int]]:
     """Settle rows that earlier runs settle (unless `again`); give those, and the doubtful ones."""
-    found = list(remembered(journal, run_no, origin))
+    found = list(remembered(journal.ledger, run_no, origin))
     settled = {line.row_number: line.settled for line in found if line.settled is not None}
     if not again:
         journal.settle_now(run_no, settled)
@@ -85,7 +85,7 @@ def superseded(
     Raises UnfinishedRun where a run of this content, which sent something, can be resumed, unless
     `start_over`.
     """
-    in_the_way = journal.unfinished_with_sends(origin, input_sha256)
+    in_the_way = journal.ledger.unfinished_with_sends(origin, input_sha256)
     if in_the_way and not start_over:
         run_id = in_the_way[0][1]
         raise UnfinishedRun(

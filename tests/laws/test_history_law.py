@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batch.record import drafts
+from batch.record import journal
 from batch.record.journal import Journal
 from batch.register.api import Meaning
 from batch.submission import settling
@@ -77,7 +77,7 @@ def test_without_the_wait_before_sending_again_somebody_is_deferred_twice(
 def test_without_folding_ids_an_earlier_deferral_is_reported_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drafts, "folded", lambda trainee_id: trainee_id)
+    monkeypatch.setattr(journal, "folded", lambda trainee_id: trainee_id)
     assert_breaks("our request deferred the trainee")
 
 

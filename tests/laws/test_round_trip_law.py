@@ -32,7 +32,7 @@ def test_a_report_reads_back_as_the_journal_holds_it(rows: list[tuple[str, str, 
         columns = ("trainee_id", "defer_date", "note")
         with journal_of(folder, kept, columns=columns) as journal:
             report.write_report(journal, RUN.run_id, folder / "run", tool_version="1")
-            assert report.self_check(journal, RUN.run_id, folder / "run") == []
+            assert report.self_check(journal.ledger, RUN.run_id, folder / "run") == []
         with open_input(folder / "run" / "unprocessable.csv", today=dt.date(2026, 11, 24)) as again:
             read = [row.values for chunk in again.chunks() for row in chunk.rows()]
             assert again.columns == columns

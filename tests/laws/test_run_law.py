@@ -50,7 +50,7 @@ class RunMachine(RuleBasedStateMachine):
             return
         self.world.fault_rate = 0.0
         _until_settled(self.world, self.connection, self.run_no)
-        rows = list(Journal(self.connection, wall=self.world.wall).rows("run"))
+        rows = list(Journal(self.connection, wall=self.world.wall).ledger.rows("run"))
         self.connection.close()
         assert History(self.world, {"run": rows}).complaints() == []
 

@@ -72,7 +72,7 @@ def written(folder: Path, rows: int, *, rehearsal: bool = False) -> Path:
     journal.settle_now(number, told)
     journal.start(number)
     journal.finish(number, exit_code=3, stopped_because="Interrupted.")
-    page_module.write_page(journal, run.run_id, folder / "report.html")
+    page_module.write_page(journal.ledger, run.run_id, folder / "report.html")
     journal.close()
     return folder / "report.html"
 

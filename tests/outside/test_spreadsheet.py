@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     with journal_of(place, rows, columns=columns) as journal:
         told = {n: Settled(code, "=1+1; =2+2") for n, code in enumerate(CODES, 2)}
-        journal.settle_now(journal.run_number(RUN.run_id), told)
+        journal.settle_now(journal.ledger.run_number(RUN.run_id), told)
         report.write_report(journal, RUN.run_id, place / "run", tool_version="1")
     return place / "run"
 

@@ -20,7 +20,10 @@ from tests.support.journals import RUN, failed, journal_of
         ({"deferred": 5}, "All 5 rows are deferred."),
         ({"deferred": 1}, "The only row is deferred."),
         ({"trainee_not_found": 1}, "No row is deferred; 1 needs your attention."),
-        ({"deferred": 1, "trainee_not_found": 2}, "1 of 3 rows is deferred; 2 need your attention."),
+        (
+            {"deferred": 1, "trainee_not_found": 2},
+            "1 of 3 rows is deferred; 2 need your attention.",
+        ),
         (
             {"deferred": 1_100, "deferred_earlier": 20, "invalid_defer_date": 80},
             "1,120 of 1,200 rows are deferred; 80 need your attention.",
@@ -55,7 +58,7 @@ def test_where_an_answer_was_lost_the_verdict_claims_no_more_than_is_known() -> 
 
 def groups(folder: Path, rows: Iterable[Row]) -> Findings:
     with journal_of(folder, rows) as journal:
-        return findings(journal, RUN.run_id)
+        return findings(journal.ledger, RUN.run_id)
 
 
 def test_what_is_to_do_and_what_is_to_know_are_apart(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from batch.errors import JournalLost, JournalProblem
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
-from batch.record.notes import resumptions
 from batch.record.records import Resumption
 from batch.rows import Deferral, Row
 from tests.support.simulation import _run_record
@@ -37,7 +36,7 @@ def staged(journal: Journal) -> int:
 def test_every_commit_is_on_disk(path: Path) -> None:
     journal = opened(path)
     pragmas = [
-        next(journal.select(f"PRAGMA {name}"))[0] for name in ("journal_mode", "synchronous")
+        next(journal.ledger.select(f"PRAGMA {name}"))[0] for name in ("journal_mode", "synchronous")
     ]
     journal.close()
     assert pragmas == ["wal", 2]
@@ -48,7 +47,10 @@ def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) 
     staged(journal)
     journal.close()
     journal = opened(path)
-    left = [next(journal.select(f"SELECT count(*) FROM {table}"))[0] for table in ("runs", "rows")]
+    left = [
+        next(journal.ledger.select(f"SELECT count(*) FROM {table}"))[0]
+        for table in ("runs", "rows")
+    ]
     journal.close()
     assert left == [0, 0]
 
@@ -123,9 +125,9 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> Non
     journal.discard(staged(journal))
     run_no = staged(journal)
     journal.note_resumption(run_no, Resumption("me", None, "here", "1", "3", (), "now", {}, None))
-    assert next(journal.select("PRAGMA user_version")) == (database.VERSION,) == (3,)
-    assert next(journal.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
-    assert [one.operator for one in resumptions(journal, "run")] == ["me"]
+    assert next(journal.ledger.select("PRAGMA user_version")) == (database.VERSION,) == (3,)
+    assert next(journal.ledger.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
+    assert [one.operator for one in journal.ledger.resumptions("run")] == ["me"]
     journal.close()
 
 

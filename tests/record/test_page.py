@@ -21,7 +21,7 @@ HOSTILE = "</script><script>alert(1)</script>"
 
 def text_of(folder: Path, *rows: Row, **more: object) -> str:
     with journal_of(folder, rows, **more) as journal:
-        return b"".join(page.rendered(journal, RUN.run_id)).decode()
+        return b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
 
 
 def test_nothing_on_the_page_comes_from_elsewhere(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_is_to_do_comes_before_what_is_to_know(tmp_path: Path) -> None:
 def test_the_commands_on_the_page_name_a_reports_folder_of_ones_own(tmp_path: Path) -> None:
     with journal_of(tmp_path, [], reports_dir="elsewhere") as journal:
         journal.finish(1, exit_code=3, stopped_because="Interrupted.")
-        text = b"".join(page.rendered(journal, RUN.run_id)).decode()
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
     for command in ("resume", "verify"):
         assert f"defer-batch {command} {RUN.run_id} --reports-dir elsewhere<" in text
 
@@ -117,7 +117,9 @@ def test_every_link_within_the_page_leads_somewhere(tmp_path: Path) -> None:
 
 def test_the_verdict_stands_under_the_title(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "a", "x", "y"))
-    assert re.search(r'</h1>\s*<p class="verdict">No row is deferred; 1 needs your attention.</p>', text)
+    assert re.search(
+        r'</h1>\s*<p class="verdict">No row is deferred; 1 needs your attention.</p>', text
+    )
 
 
 def test_what_reading_noticed_and_repaired_is_on_record(tmp_path: Path) -> None:
@@ -137,13 +139,13 @@ def test_the_rate_limit_is_drawn_over_what_was_settled(tmp_path: Path) -> None:
         for row in rows:
             asyncio.run(journal.intend(1, row.row_number, "defer"))
         journal.settle_now(1, dict.fromkeys((2, 3), Settled(Code.DEFERRED, "Deferred.")))
-        text = b"".join(page.rendered(journal, RUN.run_id)).decode()
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
     assert re.findall(r'<poly\w+ class="(\w+)"', text) == ["area", "line", "limit"]
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:
     with journal_of(tmp_path, [failed(2, "abc", "x", "y")]) as journal:
-        first, again = (list(page.rendered(journal, RUN.run_id)) for _ in range(2))
+        first, again = (list(page.rendered(journal.ledger, RUN.run_id)) for _ in range(2))
     assert first == again
 
 

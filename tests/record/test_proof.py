@@ -45,7 +45,8 @@ def forge(folder: Path, name: str | None = None, **facts: Any) -> None:
 
 
 def verified(folder: Path, journal: Journal | None) -> Verdict:
-    return verify.verify_run(folder, journal, None, run_id=RUN.run_id, tool_version="1")
+    ledger = None if journal is None else journal.ledger
+    return verify.verify_run(folder, ledger, None, run_id=RUN.run_id, tool_version="1")
 
 
 def differences(folder: Path, journal: Journal | None) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ def test_a_csv_that_cannot_be_read_is_said_and_no_crash(folder: Path, content: b
 @pytest.mark.parametrize("name", ["files", "input", "predecessors"])
 def test_a_manifest_of_another_shape_is_no_crash(folder: Path, journal: Journal, name: str) -> None:
     forge(folder, None, **{name: 7})
-    verify.verify_run(folder, journal, "0" * 64, run_id=RUN.run_id, tool_version="1")
+    verify.verify_run(folder, journal.ledger, "0" * 64, run_id=RUN.run_id, tool_version="1")
 
 
 def test_a_folder_that_was_added_is_named(folder: Path, journal: Journal) -> None:
@@ -240,7 +241,7 @@ def test_a_folder_that_only_looks_like_another_versions_report_is_named(
 
 def test_the_files_of_another_run_are_named(folder: Path, journal: Journal) -> None:
     told = verify.verify_run(
-        folder, journal, None, run_id="20261124T100000Z-other-abcd", tool_version="1"
+        folder, journal.ledger, None, run_id="20261124T100000Z-other-abcd", tool_version="1"
     )
     assert f"manifest.json is of another run: {RUN.run_id}" in told.differences
     assert "the journal knows no such run" in told.differences
@@ -346,7 +347,7 @@ def test_what_a_killed_process_left_half_written_goes(folder: Path, journal: Jou
 def test_a_value_longer_than_csv_reads_by_default_passes_the_self_check(tmp_path: Path) -> None:
     with journal_of(tmp_path, [failed(2, "a", "b", "x" * 200_000)]) as journal:
         report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
-        assert report.self_check(journal, RUN.run_id, tmp_path / "run") == []
+        assert report.self_check(journal.ledger, RUN.run_id, tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -354,4 +355,6 @@ def test_the_self_check_says_which_csv_is_missing(
     folder: Path, journal: Journal, outcome: Outcome
 ) -> None:
     (folder / f"{outcome}.csv").unlink()
-    assert report.self_check(journal, RUN.run_id, folder) == [f"{outcome}.csv cannot be read"]
+    assert report.self_check(journal.ledger, RUN.run_id, folder) == [
+        f"{outcome}.csv cannot be read"
+    ]

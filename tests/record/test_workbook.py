@@ -18,7 +18,7 @@ MARKED_UP = '<r><t>x</t></r></is></c><c r="A9" t="inlineStr"><is><r><t>ghost</t>
 def written(folder: Path, *values: str, **more: object) -> Path:
     path = folder / "results.xlsx"
     with journal_of(folder, [failed(2, *values)], **more) as journal:
-        workbook.write_workbook(journal, RUN.run_id, path)
+        workbook.write_workbook(journal.ledger, RUN.run_id, path)
     return path
 
 
@@ -52,7 +52,7 @@ def test_rows_beyond_what_a_sheet_holds_are_said_to_be_in_the_csv(
 ) -> None:
     monkeypatch.setattr(workbook, "MOST_ROWS", 1)
     with journal_of(tmp_path, [failed(2, "a", "b", "c"), failed(3, "a", "b", "c")]) as journal:
-        workbook.write_workbook(journal, RUN.run_id, tmp_path / "results.xlsx")
+        workbook.write_workbook(journal.ledger, RUN.run_id, tmp_path / "results.xlsx")
     assert sheet_of(tmp_path / "results.xlsx").max_row == 2
     cells = [row[2].value for row in sheet_of(tmp_path / "results.xlsx", "summary").iter_rows()]
     assert "the sheet holds the first 1, the CSV all" in cells

@@ -192,7 +192,7 @@ async def submit(world: World, connection: sqlite3.Connection) -> Counter[str]:
     )
     await submission.submit()
     journal.settle_the_rest(run_no)
-    return Counter(journal.counts("soak"))
+    return Counter(journal.ledger.counts("soak"))
 
 
 def main(rows: int, seed: int) -> int:

@@ -136,7 +136,7 @@ def _reported(path: Path, date_format: str) -> int:
             stage_rows(journal, run_no, file, origin=RUN.base_url, again=False)
         journal.start(run_no)
         journal.settle_the_rest(run_no)
-        return sum(journal.counts(RUN.run_id).values())
+        return sum(journal.ledger.counts(RUN.run_id).values())
     finally:
         journal.close()
 

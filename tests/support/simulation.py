@@ -322,7 +322,7 @@ def tell_history(seed: int) -> History:
         for run_id in ("first", "second")[: world.rng.choice((1, 1, 2))]:
             run_no = _stage(world, connection, run_id)
             _until_settled(world, connection, run_no)
-            rows[run_id] = list(Journal(connection, wall=world.wall).rows(run_id))
+            rows[run_id] = list(Journal(connection, wall=world.wall).ledger.rows(run_id))
         world.clock.now += 1000
         world.catch_up()
     finally:
