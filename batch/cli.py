@@ -97,10 +97,9 @@ def check(
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
-    pace = settings.pace
     result = check_file(
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
-        rate=None if pace is None else (pace.requests, pace.period_seconds),
+        settings.rate_limit,
     )
     terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
@@ -129,7 +128,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
-    from batch.commands.execute import Desk  # noqa: PLC0415
+    from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.run import run_file  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
@@ -147,13 +146,13 @@ def run(
         date_format=date_format,
     )
     finished = run_file(
-        Desk(
+        Context(
             settings.reports_dir,
             None if settings.target.is_rehearsal else settings.token(),
             _who(operator),
             Terminal(yes=yes),
         ),
-        settings.terms(again=again),
+        settings.for_run(again=again),
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         start_over=start_over,
     )
@@ -177,13 +176,14 @@ def resume(
     as_json: options.AsJson = False,
 ) -> None:
     """Carry on a run that stopped early; without RUN, the newest unfinished one."""
-    from batch.commands.execute import Desk  # noqa: PLC0415
+    from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.resume import newest_unfinished, resume_run  # noqa: PLC0415
     from batch.settings import Settings, target_of  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
     settings = Settings.load(
         api_token_file=api_token_file,
+        api_version=api_version,
         rate_limit=rate_limit,
         max_at_once=max_at_once,
         timeout=timeout,
@@ -202,13 +202,13 @@ def resume(
         "give_up_after_seconds": give_up_after,
     }
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changed |= {} if rate_limit is None else settings.rate
+    changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
+    changed |= {} if api_version is None else {"api_version": settings.api_version}
     finished = resume_run(
-        Desk(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
+        Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,
         changed,
         register=None if register is None else target_of(register).origin,
-        api_version=api_version,
         yes=yes,
     )
     _end(finished, as_json=as_json)
@@ -310,8 +310,8 @@ def emulator(
     from batch.settings import Settings  # noqa: PLC0415
 
     gc.enable()
-    pace = Settings.load(rate_limit=rate_limit).pace
-    rate = None if pace is None else (pace.requests, pace.period_seconds)
+    limit = Settings.load(rate_limit=rate_limit).rate_limit
+    rate = None if limit is None else (limit.requests, limit.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 

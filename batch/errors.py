@@ -6,6 +6,8 @@ DeferBatchError                     a message, a hint, an exit code
 ├── JournalProblem           (2)    the journal is corrupt, foreign, newer, or not writable
 │   ├── ForeignJournal       (2)    the file of that name is a database of something else
 │   └── UnfinishedRun        (2)    an unfinished run of this file is in the way
+├── RefusedByRegister        (2)    token, version, address or certificate: nothing was sent
+├── RegisterUnreachable      (75)   it could not be asked, and nothing was sent
 ├── UnknownRun               (2)    no run has that id
 ├── StoppedEarly             (3)    the run ended before its rows did
 │   └── JournalLost          (3)    the journal could not be written while rows were under way
@@ -58,6 +60,16 @@ class ForeignJournal(JournalProblem):
 
 class UnfinishedRun(JournalProblem):
     """An unfinished run of the same content, which has sent something, is in the way."""
+
+
+class RefusedByRegister(DeferBatchError):
+    """Register refused token, version, address or certificate before anything was sent."""
+
+
+class RegisterUnreachable(DeferBatchError):
+    """Register could not be asked, and nothing was sent: the same command again later."""
+
+    exit_code = 75
 
 
 class UnknownRun(DeferBatchError):

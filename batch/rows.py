@@ -55,6 +55,24 @@ class Row:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(slots=True)
+class RowUnderWay:
+    """A row between its confirmation and its outcome, and how far it has come.
+
+    `is_open`: a request for its trainee, of this run or an earlier one, lacks its final answer.
+    `sends` counts the defer requests of this stretch of the run that may have arrived.
+    `intent` is an attempt that is in the journal and not sent yet. `read_after` is when the wait
+    after a lost answer is over, in seconds of the event loop's clock. None where there is none.
+    """
+
+    row_number: int
+    deferral: Deferral
+    is_open: bool
+    sends: int = 0
+    intent: int | None = None
+    read_after: float | None = None
+
+
 def folded(trainee_id: str) -> str:
     """Return the id as Register compares it: without regard to case (API.md, "Trainee ids")."""
     return trainee_id.lower()

@@ -1,24 +1,50 @@
-"""What a run is told, as plain values, and what it tells those who watch it."""
+"""What a run is told, as plain values: the only form of its settings, and of a rate limit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any, Self
+
+EMULATOR = "emulator"
+"""The origin of the emulator within this process: a run against it is a rehearsal."""
+
+_WRITTEN = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4}(?:\.\d{1,3})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """The settings of a run that `resume` takes up again; times in seconds.
+class RateLimit:
+    """At most `requests` in `period_seconds`."""
 
-    `rate_requests` None: pacing is off.
+    requests: int
+    period_seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the limit that `100/60` means, None for `none`. Raises ValueError."""
+        text = text.strip().lower()
+        if text == "none":
+            return None
+        found = _WRITTEN.fullmatch(text)
+        if found is None:
+            raise ValueError("must be requests/seconds, such as 100/60, or none")
+        return cls(int(found[1]), float(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The settings of a run, which `resume` uses again.
+
+    `rate_limit` None: pacing is off. `api_version` None: nobody named one.
     """
 
     environment: str
     origin: str
-    api_version: str
-    rate_requests: int | None
-    rate_period_seconds: float
+    api_version: str | None
+    rate_limit: RateLimit | None
     max_at_once: int
     timeout_seconds: float
     lost_answer_wait_seconds: float
@@ -26,16 +52,29 @@ class Terms:
     again: bool = False
 
     @property
-    def rate_limit(self) -> tuple[int, float] | None:
-        """Requests and seconds, None where pacing is off."""
-        return (
-            None if self.rate_requests is None else (self.rate_requests, self.rate_period_seconds)
-        )
-
-    @property
     def is_rehearsal(self) -> bool:
         """Whether the run talks to the emulator within this process."""
-        return self.origin == "emulator"
+        return self.origin == EMULATOR
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as the journal and the manifest hold them, since version 0.1.0."""
+        told = asdict(self)
+        limit = told.pop("rate_limit") or {"requests": None, "period_seconds": 60.0}
+        return told | {f"rate_{name}": value for name, value in limit.items()}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """Return the settings that `as_json` wrote."""
+        others = {name: value for name, value in told.items() if not name.startswith("rate_")}
+        return cls(rate_limit=rate_limit_in(told), **others)
+
+
+def rate_limit_in(told: Mapping[str, Any]) -> RateLimit | None:
+    """Return the rate limit in settings that `RunSettings.as_json` wrote, None for no limit."""
+    requests, period = told.get("rate_requests"), told.get("rate_period_seconds")
+    if not isinstance(requests, int) or not isinstance(period, int | float):
+        return None
+    return RateLimit(requests, float(period))
 
 
 @dataclass(frozen=True, slots=True)

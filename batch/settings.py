@@ -7,25 +7,23 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from batch.errors import UsageProblem
-from batch.run_settings import Terms
+from batch.run_settings import EMULATOR, RateLimit, RunSettings
 
 PREFIX = "DEFER_BATCH_"
 NAMED_TARGETS = {
     "production": "https://www.register-trainee-teachers.service.gov.uk",
     "sandbox": "https://sandbox.register-trainee-teachers.service.gov.uk",
 }
-EMULATOR = "emulator"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(r"[\w.\-]+|[0-9a-f:]+", re.ASCII)
-_RATE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4}(?:\.\d{1,3})?)", re.ASCII)
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -42,14 +40,6 @@ class Target:
         return self.origin == EMULATOR
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most `requests` in `period_seconds`."""
-
-    requests: int
-    period_seconds: float
-
-
 class Settings(BaseModel):
     """What a run is told; every field's source and meaning stand in the README's table."""
 
@@ -58,8 +48,8 @@ class Settings(BaseModel):
     register_name: str | None = None
     api_token: SecretStr | None = None
     api_token_file: Path | None = None
-    api_version: str = Field(default="v2025.0", pattern=r"^v\d{4}\.\d{1,3}(-[a-z]{1,10})?$")
-    rate_limit: str = "100/60"
+    api_version: str | None = Field(default=None, pattern=r"^v\d{4}\.\d{1,3}(-[a-z]{1,10})?$")
+    rate_limit: RateLimit | None = RateLimit(100, 60.0)
     max_at_once: int = Field(default=10, ge=1, le=100)
     timeout: _Seconds = 30.0
     lost_answer_wait: float = Field(default=60.0, ge=0, le=86_400, allow_inf_nan=False)
@@ -67,12 +57,10 @@ class Settings(BaseModel):
     reports_dir: Path = Path("reports")
     date_format: Literal["iso", "dmy"] = "iso"
 
-    @field_validator("rate_limit")
+    @field_validator("rate_limit", mode="before")
     @classmethod
-    def _must_be_a_rate(cls, value: str) -> str:
-        if value.strip().lower() != "none" and not _RATE.fullmatch(value.strip()):
-            raise ValueError("must be requests/seconds, such as 100/60, or none")
-        return value.strip().lower()
+    def _parsed(cls, value: object) -> object:
+        return RateLimit.parse(value) if isinstance(value, str) else value
 
     @classmethod
     def load(cls, **options: object) -> Self:
@@ -99,32 +87,18 @@ class Settings(BaseModel):
             )
         return target_of(self.register_name)
 
-    @property
-    def pace(self) -> RateLimit | None:
-        """The rate limit, None where pacing is off."""
-        rate = _RATE.fullmatch(self.rate_limit)
-        return RateLimit(int(rate[1]), float(rate[2])) if rate else None
-
-    @property
-    def rate(self) -> dict[str, Any]:
-        """The rate limit as terms have it; without one, a period in which nothing is counted."""
-        pace = self.pace
-        if pace is None:
-            return {"rate_requests": None, "rate_period_seconds": 60.0}
-        return {"rate_requests": pace.requests, "rate_period_seconds": pace.period_seconds}
-
-    def terms(self, *, again: bool) -> Terms:
-        """Return what a run is told of Register and of pace. Raises UsageProblem."""
-        return Terms(
+    def for_run(self, *, again: bool) -> RunSettings:
+        """Return what a run is told of Register and of its pace. Raises UsageProblem."""
+        return RunSettings(
             environment=self.target.environment,
             origin=self.target.origin,
             api_version=self.api_version,
+            rate_limit=self.rate_limit,
             max_at_once=self.max_at_once,
             timeout_seconds=self.timeout,
             lost_answer_wait_seconds=self.lost_answer_wait,
             give_up_after_seconds=self.give_up_after,
             again=again,
-            **self.rate,
         )
 
     def token(self) -> str | None:

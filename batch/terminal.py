@@ -20,11 +20,13 @@ from batch.codes import CHECK_CODES, TABLE, Code, Outcome
 from batch.errors import DeferBatchError
 from batch.hints import resume_command
 from batch.rows import REHEARSAL, Settled
-from batch.submission.watching import Finished, Plan
 from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from batch.commands.execute import Finished
+    from batch.commands.plan import Plan
 
 
 def make_streams_usable() -> None:
@@ -97,7 +99,7 @@ def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[s
     lines = wide if is_fitting else _rendered(_narrow(listed), room)
     commands = [f"  {run['carry_on']}" for run in listed if run["carry_on"]]
     if commands:
-        lines += ["", "To carry on with what is unfinished:", *commands]
+        lines += ["", "To continue what is unfinished:", *commands]
     return lines
 
 
@@ -176,7 +178,7 @@ class Terminal:
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
         say("\n".join(plan_lines(plan)))
-        if plan.terms.is_rehearsal or self._yes:
+        if plan.settings.is_rehearsal or self._yes:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
@@ -229,7 +231,7 @@ class Terminal:
 
     def abandon(self) -> None:
         """Show the cursor again and say what is left to do; called as the process ends at once."""
-        words = "stopped at once: `defer-batch resume` settles what was in flight\n"
+        words = "Stopped at once. To learn what became of the last rows: defer-batch resume\n"
         with contextlib.suppress(OSError):
             os.write(2, f"{_SHOW_CURSOR if self._progress else ''}\n{words}".encode())
 
@@ -262,45 +264,50 @@ def age(moment: str) -> str:
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what is sent, what is held back, warnings, time."""
-    terms = plan.terms
-    where = "the emulator in this process" if terms.is_rehearsal else terms.origin
-    is_named = terms.environment != terms.origin or terms.is_rehearsal
-    named = f"{terms.environment.upper()} ({where})" if is_named else where
-    lines = [f"Register: {named}, version {terms.api_version}"]
+    settings = plan.settings
+    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
+    is_named = settings.environment != settings.origin or settings.is_rehearsal
+    named = f"{settings.environment.upper()} ({where})" if is_named else where
+    lines = [f"Register: {named}, version {settings.api_version}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines.append(
         f"File: {plan.input_name}, {counted(plan.input_rows, 'row')}; {plan.to_send} to send"
     )
-    lines += [f"  held back: {count} {code}" for code, count in plan.held_back.items()]
+    lines += [_settled_line(plan, code, count) for code, count in plan.settled.items()]
     if plan.to_read_first:
         lines.append(
-            f"  {plan.to_read_first} of them are read first: an earlier request got no answer"
+            f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
         )
     if plan.again:
         shown = every_row(plan.again)
-        lines.append(f"  --again: sent although an earlier run settled them: {shown}")
+        lines.append(f"  --again: will be sent although an earlier run dealt with them: {shown}")
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _memory_lines(plan)
     lines.append(f"Time needed at the rate limit: {about(plan.seconds_needed)}")
-    if not terms.is_rehearsal:
-        lines.append("Deferrals cannot be undone from here.")
+    if not settings.is_rehearsal:
+        lines.append("Register's API cannot undo a deferral.")
     return lines
 
 
+def _settled_line(plan: Plan, code: str, count: int) -> str:
+    is_done = plan.resumed_from is not None and Code(code).outcome is Outcome.SUCCEEDED
+    return f"  {count} already done: {code}" if is_done else f"  held back: {count} {code}"
+
+
 def _memory_lines(plan: Plan) -> list[str]:
-    if plan.terms.is_rehearsal:
+    if plan.settings.is_rehearsal:
         return []
     lines = [
         f"Journal: {plan.journal}, which knows {counted(plan.deferrals_known, 'earlier deferral')}"
     ]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs; "
-            "if there were any, name their folder with --reports-dir"
+            "warning: this journal is new, so nothing is known of earlier runs. "
+            "If there were any, name their folder with --reports-dir"
         )
     return lines
 
@@ -325,7 +332,7 @@ def summary_lines(finished: Finished) -> list[str]:
     lines += _hunch(finished)
     if run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
-        lines.append(f"`{resume_command(run.run_id, finished.reports_dir)}` carries on.")
+        lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
 
 

@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "batch"
 LAYERS = (
     ("__main__",),
     ("cli", "options", "app"),
+    ("terminal",),
     ("commands",),
-    ("terminal", "settings"),
+    ("settings",),
     ("submission", "roster", "emulator"),
     ("intake", "register", "record"),
     ("run_settings", "columns", "hints", "files"),

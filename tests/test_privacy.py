@@ -245,7 +245,7 @@ def test_no_fault_of_the_service_lets_anything_out(
     with serving(*OF_THE_SERVICE[trouble], known=["abc", "ghi"]) as emulator:
         ran = [office.run(*asking(emulator, "--timeout 1 --give-up-after 1"))]
         ran += [office.run("resume")]
-    assert ran[0].summary["input"]["rows"] == 2
+    assert ran[0].code in {1, 2, 3, 75}
     assert leaks(office, *ran) == set()
 
 

@@ -66,20 +66,17 @@ def test_a_rehearsal_is_called_one_wherever_it_is_shown(office: Office) -> None:
     assert ran.rows("succeeded")[0]["message"] == f"{REHEARSAL}. Deferred."
 
 
-def test_what_carries_on_names_the_reports_folder_where_it_is_another(
+def test_the_command_that_continues_names_the_reports_folder_where_it_is_another(
     register: Serving, submit: Submit, office: Office
 ) -> None:
-    office.write("token.txt", "wrong")
     elsewhere = ("--reports-dir", "my reports")
-    ran = submit(
-        register(abc="trn_received"),
-        "trainee_id,defer_date\nabc,2026-10-01\n",
-        *("--api-token-file", "token.txt", *elsewhere),
-    )
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", faults=faults)
+    ran = submit(emulator, "trainee_id,defer_date\nabc,2026-10-01\n", *elsewhere)
     (folder,) = (office.folder / "my reports").glob("2*")
     command = f"defer-batch resume {folder.name} --reports-dir 'my reports'"
     page = (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
-    assert f"`{command}` carries on." in ran.out
+    assert command in ran.out
     assert f"<code>{command}</code>" in page
     assert f"  {command}" in office.run("runs", *elsewhere).out.splitlines()
 

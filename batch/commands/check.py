@@ -13,7 +13,7 @@ from batch.codes import CHECK_CODES, TABLE, Code
 from batch.intake.checked_file import InputFile, open_input
 from batch.intake.cleaning import Repair
 from batch.rows import Problem
-from batch.run_settings import InputOptions
+from batch.run_settings import InputOptions, RateLimit
 from batch.submission.pacing import Pacer
 from batch.words import about, counted, repair_list, row_list
 
@@ -135,8 +135,8 @@ class CheckedFile:
         return f"{sent} would be sent, in {about(self.seconds_needed)} at the rate limit."
 
 
-def check_file(options: InputOptions, *, rate: tuple[int, float] | None) -> CheckedFile:
-    """Read and validate every row; `rate` is requests and seconds. Raises UnusableFile."""
+def check_file(options: InputOptions, rate_limit: RateLimit | None) -> CheckedFile:
+    """Read and validate every row; Raises UnusableFile."""
     with open_input(
         options.path,
         encoding=options.encoding,
@@ -152,7 +152,7 @@ def check_file(options: InputOptions, *, rate: tuple[int, float] | None) -> Chec
             found.repairs += chunk.repairs[: MOST_LISTED - len(found.repairs)]
         for number, problem in sorted(input_file.conflicts(), key=lambda pair: pair[0]):
             found.add(number, problem)
-        return _checked(input_file, found, rate)
+        return _checked(input_file, found, rate_limit)
 
 
 class _Found:
@@ -190,16 +190,15 @@ class _Found:
         return self._layout.places[columns.TRAINEE_ID]
 
 
-def _checked(input_file: InputFile, found: _Found, rate: tuple[int, float] | None) -> CheckedFile:
+def _checked(input_file: InputFile, found: _Found, rate_limit: RateLimit | None) -> CheckedFile:
     to_send = input_file.row_count - len(found.rows)
-    requests, period = rate or (None, 60.0)
     return CheckedFile(
         name=input_file.name,
         sha256=input_file.sha256,
         rows=input_file.row_count,
         blank_rows=input_file.blank_row_count,
         to_send=to_send,
-        seconds_needed=Pacer(requests, period).seconds_for(to_send + 1, 0.0) if to_send else 0.0,
+        seconds_needed=Pacer(rate_limit).seconds_for(to_send + 1, 0.0) if to_send else 0.0,
         by_code={code: found.by_code[code] for code in CHECK_CODES if code in found.by_code},
         repair_counts=Counter(input_file.repair_counts),
         repairs=found.repairs,

@@ -2,65 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import gc
 import hashlib
 import hmac
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from batch import files
 from batch.codes import Outcome, counts_of, exit_code_of
-from batch.errors import Interrupted, SelfCheckFailed, UsageProblem
-from batch.record import locks, report
+from batch.commands.plan import Plan
+from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
+from batch.record import report
 from batch.record.database import JOURNAL
-from batch.record.journal import Journal, writing
+from batch.record.journal import Journal
 from batch.record.manifest import tells_the_end
-from batch.record.records import Resumption, Who, iso
-from batch.run_settings import Terms
-from batch.submission.run_log import telling
-from batch.submission.session import Session
-from batch.submission.staging import set_aside_remembered
-from batch.submission.watching import Finished, Plan, Watcher
+from batch.record.records import Resumption, RunRecord, Who, iso
+from batch.run_settings import RunSettings
+from batch.submission.run_log import RunLog, open_run_log
+from batch.submission.session import Forecast, Session
+from batch.submission.stopping import raising
+from batch.submission.watcher import Watcher
+
+REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
+ROWS_SHOWN = 10
+
+
+class Asker(Watcher, Protocol):
+    """Whoever watches a run, and may be asked whether it may begin."""
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether someone can answer a question."""
+
+    def confirm(self, plan: Plan) -> bool:
+        """Show the plan, and return whether it may be carried out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where a command works and on whose word: reports folder, token, who watches."""
+class Context:
+    """Where a command works and on whose behalf: reports folder, token, who watches."""
 
     reports_dir: Path
     token: str | None
     who: Who
-    watcher: Watcher
+    watcher: Asker
 
     @property
     def journal(self) -> Path:
         """Where the journal is, or will be."""
         return self.reports_dir / JOURNAL
 
-
-@contextlib.contextmanager
-def writing_for(desk: Desk, terms: Terms, *, run_id: str, now: float) -> Iterator[Journal]:
-    """Hold the only place for a run against this Register, and the journal open for writing.
-
-    Raises AlreadyRunning, UsageProblem, JournalProblem.
-    """
-    with contextlib.ExitStack() as stack:
-        if not terms.is_rehearsal:
-            stack.enter_context(
-                locks.one_run_at_a_time(terms.origin, run_id=run_id, since=iso(now))
-            )
-        yield stack.enter_context(open_journal(desk, run_id=run_id, since=iso(now)))
+    def fingerprint(self, settings: RunSettings) -> str | None:
+        """Return the token's fingerprint; None for a rehearsal, and where there is no token."""
+        if self.token is None or settings.is_rehearsal:
+            return None
+        return token_fingerprint(self.token, settings.origin)
 
 
-def open_journal(
-    desk: Desk, *, run_id: str, since: str
-) -> contextlib.AbstractContextManager[Journal]:
-    """Hold the journal open for writing. Raises AlreadyRunning, UsageProblem, JournalProblem."""
-    return writing(desk.journal, run_id=run_id, since=since, wall=time.time)
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended: what the journal says of it, and where its files are."""
+
+    run: RunRecord
+    folder: Path
+    counts: Mapping[Outcome, int]
+    codes: Mapping[str, int]
+    exit_code: int
+    manifest_sha256: str
+    problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
+    """For each code that needs attention: the first rows, one message, how many in all."""
+    warnings: tuple[str, ...] = ()
+    """What someone did to the run's folder behind the tool's back."""
+
+    @property
+    def reports_dir(self) -> Path:
+        """The folder in which the run's folder stands."""
+        return self.folder.parent
 
 
 def token_fingerprint(token: str, origin: str) -> str:
@@ -71,18 +93,89 @@ def token_fingerprint(token: str, origin: str) -> str:
 def no_token() -> UsageProblem:
     """Return the error that says that a token is missing, and how to give one."""
     return UsageProblem(
-        "no token: Register would refuse every request",
+        "there is no token: Register would refuse every request",
         hint="set DEFER_BATCH_API_TOKEN, or name a file with --api-token-file; "
-        "`--register emulator` rehearses without one",
+        "--register emulator rehearses without one",
     )
 
 
-ROWS_SHOWN = 10
+def execute(
+    context: Context, journal: Journal, plan: Plan, begin: Callable[[RunLog, Plan], None]
+) -> Finished:
+    """Confirm and submit a plan, and write its reports; without a row to send, only report.
+
+    `begin` writes down that the run begins, or goes on, once it may.
+    Raises UsageProblem where it was declined or there is no token, RefusedByRegister,
+    RegisterUnreachable, JournalLost, SelfCheckFailed.
+    """
+    folder, ledger = context.reports_dir / plan.run_id, journal.ledger
+    if plan.to_send and context.token is None and not plan.settings.is_rehearsal:
+        raise no_token()
+    files.make_own_folder(folder)
+    try:
+        with open_run_log(folder / "run.log", plan.run_id) as log:
+            if plan.to_send:
+                with _register(plan, journal) as base_url:
+                    asyncio.run(_submit(context, journal, plan, begin, log, base_url))
+            else:
+                begin(log, plan)
+                code = exit_code_of(ledger.counts(plan.run_id))
+                run_no = ledger.run_number(plan.run_id)
+                journal.finish(run_no, exit_code=code, stopped_because=None)
+            log.end(ledger)
+    except DeferBatchError:
+        _bring_report_up_to_date(context, journal, plan)
+        raise
+    finally:
+        if ledger.stage_of(plan.run_id) == "staged":
+            shutil.rmtree(folder, ignore_errors=True)
+    return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+
+
+async def _submit(
+    context: Context,
+    journal: Journal,
+    plan: Plan,
+    begin: Callable[[RunLog, Plan], None],
+    log: RunLog,
+    base_url: str,
+) -> None:
+    session = Session(
+        journal,
+        plan.run_id,
+        plan.settings,
+        base_url=base_url,
+        token=context.token or REHEARSAL_TOKEN,
+        log=log,
+        watcher=context.watcher,
+        forecast=Forecast(plan.to_send, reads_first=plan.to_read_first),
+    )
+    async with session:
+        version = await session.ask_first()
+        journal.note_version(journal.ledger.run_number(plan.run_id), version)
+        settings = replace(plan.settings, api_version=version)
+        plan = replace(plan, settings=settings, seconds_needed=session.seconds_needed())
+        with raising():
+            if not context.watcher.confirm(plan):
+                hint = "the same command asks again"
+                raise UsageProblem("declined: nothing was sent", hint=hint)
+        begin(log, plan)
+        await session.settle_rows()
+    session.finish()
+
+
+def resumption(context: Context, settings: RunSettings) -> Resumption:
+    """Return who resumes a run, when, and with which settings."""
+    return Resumption(
+        resumed_at=iso(time.time()),
+        **asdict(context.who),
+        settings=settings.as_json(),
+        token_fingerprint=context.fingerprint(settings),
+    )
 
 
 def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Finished:
     """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
-    gc.enable()
     written = report.write_report(journal, run_id, folder, tool_version=tool_version)
     disagreements = report.self_check(journal.ledger, run_id, written.folder)
     if disagreements:
@@ -91,20 +184,15 @@ def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version
             notes=tuple(disagreements[:ROWS_SHOWN]),
             hint="keep the folder and journal.db, and tell the maintainers",
         )
-    ended = finished(
-        journal,
-        run_id,
-        written.folder,
-        manifest_sha256=written.manifest_sha256,
-    )
+    ended = finished(journal, run_id, written.folder, manifest_sha256=written.manifest_sha256)
     code = ended.exit_code or int(bool(written.warnings))
     return replace(ended, warnings=written.warnings, exit_code=code)
 
 
 def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: str = "") -> Finished:
     """Return how a run ended, from the journal."""
-    codes = journal.ledger.counts(run_id)
-    run = journal.ledger.run(run_id)
+    ledger = journal.ledger
+    run, codes = ledger.run(run_id), ledger.counts(run_id)
     return Finished(
         run=run,
         folder=folder,
@@ -112,110 +200,30 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
-        problems=tuple(journal.ledger.problems(run_id, ROWS_SHOWN)),
-    )
-
-
-REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
-
-
-def carry_out(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> Finished:
-    """Confirm and submit a plan, and write its reports; without a row to send, only report.
-
-    Raises UsageProblem where it was declined or there is no token, JournalLost, SelfCheckFailed.
-    """
-    folder = desk.reports_dir / plan.run_id
-    if plan.to_send:
-        try:
-            _submit(desk, terms, journal, run_no, plan)
-        except (UsageProblem, Interrupted):  # nothing was sent
-            _tell_what_was_asked(desk, journal, plan)
-            raise
-        finally:
-            if journal.ledger.stage_of(plan.run_id) == "staged":
-                shutil.rmtree(folder, ignore_errors=True)
-    else:
-        files.make_own_folder(folder)
-        journal.start(run_no, ending=plan.supersedes)
-        _take_up_again(desk, journal, run_no, terms, plan)
-        with telling(folder / "run.log", plan.run_id) as log:
-            log.begin(plan, journal.ledger)
-            code = exit_code_of(journal.ledger.counts(plan.run_id))
-            journal.finish(run_no, exit_code=code, stopped_because=None)
-            log.end(plan.run_id, journal.ledger)
-    return _report(desk, journal, plan)
-
-
-def _submit(desk: Desk, terms: Terms, journal: Journal, run_no: int, plan: Plan) -> None:
-    token = REHEARSAL_TOKEN if terms.is_rehearsal else desk.token
-    if token is None:
-        raise no_token()
-    folder = desk.reports_dir / plan.run_id
-    files.make_own_folder(folder)
-    with _register(terms, journal, plan.run_id) as base_url:
-        session = Session(
-            journal=journal,
-            run_no=run_no,
-            run_id=plan.run_id,
-            terms=terms,
-            base_url=base_url,
-            token=token,
-            folder=folder,
-            watcher=desk.watcher,
-        )
-        if not session.submit(plan, lambda: _take_up_again(desk, journal, run_no, terms, plan)):
-            raise UsageProblem("declined: nothing was sent", hint="the same command asks again")
-
-
-def _take_up_again(desk: Desk, journal: Journal, run_no: int, terms: Terms, plan: Plan) -> None:
-    """Let the unresolved rows of a run that is resumed be settled anew, by memory first.
-
-    Who resumed it, and on which terms, is written down before.
-    """
-    if plan.resumed_from is None:
-        return
-    journal.note_resumption(run_no, _resumption(desk, terms))
-    journal.reopen(run_no)
-    set_aside_remembered(journal, run_no, terms.origin, again=terms.again)
-
-
-def _resumption(desk: Desk, terms: Terms) -> Resumption:
-    token = None if terms.is_rehearsal else desk.token
-    return Resumption(
-        resumed_at=iso(time.time()),
-        **asdict(desk.who),
-        settings=asdict(terms),
-        token_fingerprint=None if token is None else token_fingerprint(token, terms.origin),
+        problems=tuple(ledger.problems(run_id, ROWS_SHOWN)),
     )
 
 
 @contextlib.contextmanager
-def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
-    if terms.is_rehearsal:
-        from batch.emulator.rehearsal import rehearsing  # noqa: PLC0415 — a real run has no server
+def _register(plan: Plan, journal: Journal) -> Iterator[str]:
+    """Yield the Register's address; of a rehearsal, that of an emulator within this process."""
+    if not plan.settings.is_rehearsal:
+        yield plan.settings.origin
+        return
+    from batch.emulator.rehearsal import rehearsing  # noqa: PLC0415 — a real run has no server
 
-        succeeded = journal.ledger.rows(run_id, Outcome.SUCCEEDED)
-        deferred = {row.trainee_id: row.defer_date for row in succeeded}
-        with rehearsing(journal.ledger.trainee_ids(run_id), deferred, terms.rate_limit) as base_url:
-            yield base_url
-    else:
-        yield terms.origin
+    succeeded = journal.ledger.rows(plan.run_id, Outcome.SUCCEEDED)
+    deferred = {row.trainee_id: row.defer_date for row in succeeded}
+    trainee_ids = journal.ledger.trainee_ids(plan.run_id)
+    with rehearsing(trainee_ids, deferred, plan.settings.rate_limit) as base_url:
+        yield base_url
 
 
-def _tell_what_was_asked(desk: Desk, journal: Journal, plan: Plan) -> None:
-    """Bring the report of a run that was not resumed after all up to date.
+def _bring_report_up_to_date(context: Context, journal: Journal, plan: Plan) -> None:
+    """Write the report of a run again that was to be resumed, and was not.
 
-    For Register was asked about token and version, and the journal holds that.
+    Register was asked about token and version, and the journal, which the report proves, holds it.
     """
-    folder = desk.reports_dir / plan.run_id
+    folder = context.reports_dir / plan.run_id
     if plan.resumed_from is not None and tells_the_end(folder, journal.ledger.run(plan.run_id)):
-        _report(desk, journal, plan)
-
-
-def _report(desk: Desk, journal: Journal, plan: Plan) -> Finished:
-    return write_and_check(
-        journal,
-        plan.run_id,
-        desk.reports_dir / plan.run_id,
-        tool_version=desk.who.tool_version,
-    )
+        write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)

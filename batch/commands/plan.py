@@ -1,92 +1,110 @@
-"""What a run would do, told before it is confirmed."""
+"""What a run would do, shown before anyone is asked whether it may."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from batch.commands.execute import Desk, token_fingerprint
 from batch.record.journal import Journal
 from batch.record.memory import deferrals_known, known_meanwhile
 from batch.record.records import RunRecord
-from batch.run_settings import Terms
+from batch.run_settings import RunSettings
 from batch.submission.pacing import Pacer
-from batch.submission.staging import (
-    Staged,
-)
-from batch.submission.watching import Plan
+from batch.submission.staging import Staged
 
 OLD_AFTER_SECONDS = 7 * 86_400
 
 
-def plan_of_run(
-    desk: Desk,
-    terms: Terms,
-    journal: Journal,
-    run_id: str,
-    staged: Staged,
-    *,
-    journal_is_new: bool,
-    supersedes: tuple[int, ...],
-) -> Plan:
-    """Return what a staged run would do, and what it would end (`supersedes`, run numbers)."""
-    run = journal.ledger.run(run_id)
-    to_send = journal.ledger.unsettled(run_id)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do, or what is left of one that is resumed."""
+
+    run_id: str
+    settings: RunSettings
+    input_name: str
+    input_rows: int
+    to_send: int
+    to_read_first: int
+    settled: Mapping[str, int]
+    """Rows that will not be sent, counted by code."""
+    deferrals_known: int
+    journal: Path
+    journal_is_new: bool
+    seconds_needed: float
+    notices: tuple[str, ...] = ()
+    known_under_another_date: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()
+    """Rows that are sent only because of `--again`."""
+    resumed_from: str | None = None
+    """When the run that is resumed began."""
+    needs_yes: str | None = None
+    """Why an unattended run must be given --yes, if it must."""
+
+
+def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) -> Plan:
+    """Return what a staged run would do; the journal lies at `path`."""
+    ledger, settings = journal.ledger, RunSettings.from_json(run.settings)
+    known = deferrals_known(ledger, settings.origin)
+    to_send = ledger.unsettled(run.run_id)
     return Plan(
-        run_id=run_id,
-        terms=terms,
+        run_id=run.run_id,
+        settings=settings,
         input_name=run.input_name,
         input_rows=staged.input_rows,
         to_send=to_send,
         to_read_first=journal.open_rows(staged.run_no),
-        held_back=journal.ledger.held_back(run_id),
+        settled=ledger.held_back(run.run_id),
+        deferrals_known=known,
+        journal=path,
+        journal_is_new=not known and not ledger.runs(),
+        seconds_needed=seconds_needed(settings, to_send),
+        notices=run.notices,
         known_under_another_date=staged.known_under_another_date,
         again=staged.again,
-        deferrals_known=deferrals_known(journal.ledger, terms.origin),
-        journal=desk.journal,
-        journal_is_new=journal_is_new,
-        seconds_needed=seconds_needed(terms, to_send),
-        supersedes=supersedes,
-        notices=run.notices,
-        repairs=tuple((r.row_number, r.column, r.kind) for r in staged.repairs),
-        repairs_not_listed=staged.repairs_not_listed,
     )
 
 
 def plan_of_resume(
-    desk: Desk, terms: Terms, journal: Journal, run: RunRecord, now: float, *, yes: bool
+    journal: Journal,
+    run: RunRecord,
+    settings: RunSettings,
+    path: Path,
+    *,
+    token_fingerprint: str | None,
+    now: float,
 ) -> Plan:
-    """Return what is left of an unfinished run, and why it would want a `yes`."""
+    """Return what is left of an unfinished run, and why nobody may resume it unasked."""
+    ledger = journal.ledger
+    run_no = ledger.run_number(run.run_id)
+    known = 0 if settings.again else known_meanwhile(ledger, run_no, settings.origin)
+    to_send = ledger.unsettled(run.run_id) - known
     began = datetime.fromisoformat(run.started_at).timestamp()
-    why = None
+    needs_yes = None
     if now - began > OLD_AFTER_SECONDS:
-        why = f"this run began {(now - began) / 86_400:.0f} days ago"
-    if not terms.is_rehearsal and desk.token is not None and journal.ledger.has_sent(run.run_id):
-        fingerprint = token_fingerprint(desk.token, terms.origin)
-        if run.token_fingerprint not in {None, fingerprint}:
-            why = "this run began with another token"
-    run_no = journal.ledger.run_number(run.run_id)
-    known = 0 if terms.again else known_meanwhile(journal.ledger, run_no, terms.origin)
-    to_send = journal.ledger.unsettled(run.run_id) - known
+        needs_yes = f"this run began {(now - began) / 86_400:.0f} days ago"
+    is_another = run.token_fingerprint not in {None, token_fingerprint}
+    if token_fingerprint is not None and is_another and ledger.has_sent(run.run_id):
+        needs_yes = "this run began with another token"
     return Plan(
         run_id=run.run_id,
-        terms=terms,
+        settings=settings,
         input_name=run.input_name,
         input_rows=run.input_rows,
         to_send=to_send,
         to_read_first=journal.open_rows(run_no),
-        held_back=journal.ledger.held_back(run.run_id),
-        known_under_another_date=(),
-        again=(),
-        deferrals_known=deferrals_known(journal.ledger, terms.origin),
-        journal=desk.journal,
+        settled=ledger.held_back(run.run_id),
+        deferrals_known=deferrals_known(ledger, settings.origin),
+        journal=path,
         journal_is_new=False,
-        seconds_needed=seconds_needed(terms, to_send),
+        seconds_needed=seconds_needed(settings, to_send),
         notices=run.notices,
         resumed_from=run.started_at,
-        needs_yes=None if yes else why,
+        needs_yes=needs_yes,
     )
 
 
-def seconds_needed(terms: Terms, requests: int) -> float:
+def seconds_needed(settings: RunSettings, requests: int) -> float:
     """Return the time that so many requests, and one to /info, take at the rate limit."""
-    return Pacer(terms.rate_requests, terms.rate_period_seconds).seconds_for(requests + 1, 0.0)
+    return Pacer(settings.rate_limit).seconds_for(requests + 1, 0.0)

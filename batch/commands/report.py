@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 from batch.codes import exit_code_of
-from batch.commands.execute import write_and_check
+from batch.commands.execute import Finished, write_and_check
 from batch.errors import JournalProblem, UnknownRun
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
 from batch.record.records import iso
-from batch.submission.watching import Finished
 
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from batch.commands.execute import Desk, carry_out, finished, open_journal, write_and_check
-from batch.commands.plan import plan_of_resume
+from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
+from batch.commands.plan import Plan, plan_of_resume
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.database import JOURNAL
-from batch.record.journal import Journal
+from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.manifest import tells_the_end
 from batch.record.records import RunRecord, iso
-from batch.run_settings import Terms
-from batch.submission.watching import Finished
+from batch.run_settings import RunSettings
+from batch.submission.run_log import RunLog
+from batch.submission.staging import set_aside_remembered
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
@@ -27,85 +30,92 @@ def newest_unfinished(reports_dir: Path) -> str | None:
     """
     if not (reports_dir / JOURNAL).exists():
         return None
-    ledger = Ledger.read(reports_dir / JOURNAL)
 
     def is_left(stage: str, run: RunRecord) -> bool:
         folder = reports_dir / run.run_id
         is_reported = not folder.exists() or tells_the_end(folder, run)
         return stage == "started" or (stage == "finished" and not is_reported)
 
-    try:
+    with contextlib.closing(Ledger.read(reports_dir / JOURNAL)) as ledger:
         return next((run.run_id for stage, run in ledger.runs() if is_left(stage, run)), None)
-    finally:
-        ledger.close()
 
 
 def resume_run(
-    desk: Desk,
-    run_id: str,
-    changed: dict[str, object],
-    *,
-    register: str | None,
-    api_version: str | None,
-    yes: bool,
+    context: Context, run_id: str, changed: Mapping[str, Any], *, register: str | None, yes: bool
 ) -> Finished:
-    """Carry on an unfinished run; one that is finished is left as it is.
+    """Continue an unfinished run; one that is finished is left as it is.
 
-    `changed` are the terms that were given anew; `register` (an origin) and `api_version` may only
-    repeat what the run began with. Raises as `run_file` does, and UnknownRun.
+    `changed` are the settings that were given anew; `register` (an origin) may only repeat what
+    the run began with. Raises UnknownRun, AlreadyRunning, and what `execute` raises.
     """
     now = time.time()
-    if not desk.journal.exists():
+    if not context.journal.exists():
         raise UnknownRun(
-            f"no run {run_id[:80]}: there is no journal at {desk.journal}",
-            hint="name its folder with --reports-dir",
+            f"there is no run {run_id[:80]}: there is no journal at {context.journal}",
+            hint="name the folder of the journal with --reports-dir",
         )
     with contextlib.ExitStack() as stack:
-        journal = stack.enter_context(open_journal(desk, run_id=run_id, since=iso(now)))
+        since = iso(now)
+        opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
+        journal = stack.enter_context(opened)
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
-        terms = replace(Terms(**run.settings), **changed)  # type: ignore[arg-type]
-        _refuse_another_target(terms, register, api_version)
+        settings = replace(RunSettings.from_json(run.settings), **changed)
+        _refuse_another_target(settings, register)
         if stage != "started":
-            return _again(desk, journal, run, stage)
-        if not terms.is_rehearsal:
+            return _without_resuming(context, journal, run, stage)
+        if not settings.is_rehearsal:
             stack.enter_context(
-                locks.one_run_at_a_time(terms.origin, run_id=run_id, since=iso(now))
+                locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
             )
-        run_no = journal.ledger.run_number(run_id)
-        plan = plan_of_resume(desk, terms, journal, run, now, yes=yes)
-        if plan.needs_yes is not None and not desk.watcher.is_attended:
+        plan = plan_of_resume(
+            journal,
+            run,
+            settings,
+            context.journal,
+            token_fingerprint=context.fingerprint(settings),
+            now=now,
+        )
+        if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
             raise UsageProblem(
-                f"not resumed: {plan.needs_yes}", hint="--yes resumes it all the same"
+                f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
             )
-        return carry_out(desk, terms, journal, run_no, plan)
+        return _continue(context, journal, run, replace(plan, needs_yes=_unless(yes, plan)))
 
 
-def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str) -> Finished:
+def _unless(yes: bool, plan: Plan) -> str | None:  # noqa: FBT001 — a flag of the command line
+    return None if yes else plan.needs_yes
+
+
+def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) -> Finished:
+    def begin(log: RunLog, plan: Plan) -> None:
+        """Write down who resumes the run and how; let its unresolved rows be settled anew."""
+        run_no = journal.ledger.run_number(run.run_id)
+        journal.note_resumption(run_no, resumption(context, plan.settings))
+        journal.reopen(run_no)
+        set_aside_remembered(journal, run_no, plan.settings.origin, again=plan.settings.again)
+        log.resume(journal.ledger, rows=plan.to_send, was_cut_off=run.finished_at is None)
+
+    return execute(context, journal, plan, begin)
+
+
+def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage: str) -> Finished:
+    """Return how a run ended that needs nothing but, perhaps, its report."""
     if stage != "finished":
         raise UnknownRun(
             f"{run.run_id} can no longer be resumed: it was {'purged' if run.is_purged else stage}",
             hint="`defer-batch runs` lists the others",
         )
-    folder = desk.reports_dir / run.run_id
-    if not tells_the_end(folder, run):
-        desk.watcher.warn(f"{run.run_id} is finished, only its report was not: written now.")
-        return write_and_check(
-            journal,
-            run.run_id,
-            folder,
-            tool_version=desk.who.tool_version,
+    folder = context.reports_dir / run.run_id
+    if tells_the_end(folder, run):
+        context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
+        return finished(journal, run.run_id, folder)
+    context.watcher.warn(f"{run.run_id} is finished; only its report was missing. Writing it now.")
+    return write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+
+
+def _refuse_another_target(settings: RunSettings, register: str | None) -> None:
+    if register not in {None, settings.origin}:
+        raise UsageProblem(
+            f"cannot resume with --register {register}: the run began with {settings.origin}",
+            hint="leave --register out, or start a new run",
         )
-    desk.watcher.warn(f"{run.run_id} is finished: nothing to resume.")
-    return finished(journal, run.run_id, folder)
-
-
-def _refuse_another_target(terms: Terms, register: str | None, api_version: str | None) -> None:
-    for option, given, begun in (
-        ("--register", register, terms.origin),
-        ("--api-version", api_version, terms.api_version),
-    ):
-        if given not in {None, begun}:
-            raise UsageProblem(
-                f"cannot resume with {option} {given}: the run began with {begun}",
-                hint=f"leave {option} out, or begin a new run",
-            )

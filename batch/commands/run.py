@@ -6,34 +6,35 @@ import contextlib
 import re
 import secrets
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch.commands.execute import Desk, carry_out, no_token, token_fingerprint, writing_for
-from batch.commands.plan import plan_of_run
+from batch.commands.execute import Context, Finished, execute, no_token
+from batch.commands.plan import Plan, plan_of_run
 from batch.files import as_text
 from batch.intake.checked_file import InputFile, open_input
-from batch.record.journal import Journal
+from batch.record import locks
+from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
-from batch.record.memory import deferrals_known
 from batch.record.records import RunRecord, iso
-from batch.run_settings import InputOptions, Terms
-from batch.submission.staging import (
-    stage_rows,
-    superseded,
-)
-from batch.submission.watching import Finished
+from batch.run_settings import InputOptions, RunSettings
+from batch.submission.run_log import RunLog
+from batch.submission.staging import Staged, stage_rows, superseded
 
 
 def run_file(
-    desk: Desk, terms: Terms, options: InputOptions, *, start_over: bool
+    context: Context, settings: RunSettings, options: InputOptions, *, start_over: bool
 ) -> Finished | None:
     """Check, confirm, submit and report one file; None where it has no rows.
 
-    Raises UnusableFile, UsageProblem, UnfinishedRun, AlreadyRunning, JournalLost, SelfCheckFailed.
+    Raises UnusableFile, UnfinishedRun, AlreadyRunning, and what `execute` raises.
     """
-    if desk.token is None and not terms.is_rehearsal and not _may_need_none(desk, terms):
+    if (
+        context.token is None
+        and not settings.is_rehearsal
+        and not _may_need_none(context, settings)
+    ):
         raise no_token()
     now = time.time()
     run_id = _run_id(options.path, now)
@@ -46,90 +47,101 @@ def run_file(
             allow_unusual_dates=options.allow_unusual_dates,
             today=options.today,
         ) as input_file,
-        writing_for(desk, terms, run_id=run_id, now=now) as journal,
+        _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
     ):
-        run_no = journal.stage(_record(run_id, input_file, desk, terms, now), origin=terms.origin)
+        run = _record(run_id, input_file, context, settings, now)
+        run_no = journal.stage(run, origin=settings.origin)
         try:
-            return _staged_to_finished(
-                desk, terms, journal, input_file, run_id, run_no, start_over=start_over
+            staged = stage_rows(
+                journal, run_no, input_file, origin=settings.origin, again=settings.again
             )
+            return _execute_staged(context, journal, run_id, staged, start_over=start_over)
         except BaseException:
             journal.discard_if_staged(run_no)
             raise
 
 
-def _may_need_none(desk: Desk, terms: Terms) -> bool:
+def _execute_staged(
+    context: Context, journal: Journal, run_id: str, staged: Staged, *, start_over: bool
+) -> Finished | None:
+    run = journal.ledger.run(run_id)
+    if not staged.input_rows:
+        journal.discard(staged.run_no)
+        context.watcher.warn(f"{run.input_name} has a header and no rows: nothing to do.")
+        return None
+    ending = superseded(
+        journal,
+        origin=run.base_url,
+        input_sha256=run.input_sha256,
+        start_over=start_over,
+        reports_dir=context.reports_dir,
+    )
+
+    def begin(log: RunLog, plan: Plan) -> None:
+        journal.start(staged.run_no, ending=ending)
+        repairs = ((repair.row_number, repair.column, repair.kind) for repair in staged.repairs)
+        log.begin(
+            journal.ledger, rows=plan.to_send, repairs=repairs, more=staged.repairs_not_listed
+        )
+
+    return execute(context, journal, plan_of_run(journal, run, staged, context.journal), begin)
+
+
+@contextlib.contextmanager
+def _journal_for(
+    context: Context, settings: RunSettings, *, run_id: str, since: str
+) -> Iterator[Journal]:
+    """Hold the only place for a run against this Register, and the journal open for writing.
+
+    Raises AlreadyRunning, UsageProblem, JournalProblem.
+    """
+    with contextlib.ExitStack() as stack:
+        if not settings.is_rehearsal:
+            stack.enter_context(
+                locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
+            )
+        opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
+        yield stack.enter_context(opened)
+
+
+def _may_need_none(context: Context, settings: RunSettings) -> bool:
     """Whether earlier runs may have settled every row: only the file then tells.
 
     Raises JournalProblem.
     """
-    if not desk.journal.exists():
+    if settings.is_rehearsal:
+        return True
+    if not context.journal.exists():
         return False
-    with contextlib.closing(Ledger.read(desk.journal)) as ledger:
+    with contextlib.closing(Ledger.read(context.journal)) as ledger:
         runs = [run for _, run in ledger.runs()]
-    return any(run.base_url == terms.origin and not run.rehearsal for run in runs)
-
-
-def _staged_to_finished(
-    desk: Desk,
-    terms: Terms,
-    journal: Journal,
-    input_file: InputFile,
-    run_id: str,
-    run_no: int,
-    *,
-    start_over: bool,
-) -> Finished | None:
-    is_new = not deferrals_known(journal.ledger, terms.origin) and len(journal.ledger.runs()) == 0
-    staged = stage_rows(journal, run_no, input_file, origin=terms.origin, again=terms.again)
-    if not staged.input_rows:
-        journal.discard(run_no)
-        desk.watcher.warn(f"{input_file.name} has a header and no rows: nothing to do.")
-        return None
-    ending = superseded(
-        journal,
-        origin=terms.origin,
-        input_sha256=staged.input_sha256,
-        start_over=start_over,
-        reports_dir=desk.reports_dir,
-    )
-    plan = plan_of_run(
-        desk, terms, journal, run_id, staged, journal_is_new=is_new, supersedes=ending
-    )
-    return carry_out(desk, terms, journal, run_no, plan)
+    return any(run.base_url == settings.origin and not run.rehearsal for run in runs)
 
 
 def _record(
-    run_id: str,
-    input_file: InputFile,
-    desk: Desk,
-    terms: Terms,
-    now: float,
+    run_id: str, input_file: InputFile, context: Context, settings: RunSettings, now: float
 ) -> RunRecord:
-    fingerprint = None
-    if desk.token is not None and not terms.is_rehearsal:
-        fingerprint = token_fingerprint(desk.token, terms.origin)
     return RunRecord(
         run_id=run_id,
-        rehearsal=terms.is_rehearsal,
+        rehearsal=settings.is_rehearsal,
         input_name=as_text(input_file.name),
         input_sha256="",
         input_size=0,
         input_rows=0,
         columns=input_file.columns,
         separator=input_file.separator,
-        base_url=terms.origin,
-        api_version=terms.api_version,
-        settings=asdict(terms),
-        token_fingerprint=fingerprint,
-        operator=desk.who.operator,
-        operator_name=desk.who.operator_name,
-        host=desk.who.host,
-        tool_version=desk.who.tool_version,
-        python_version=desk.who.python_version,
-        command=desk.who.command,
+        base_url=settings.origin,
+        api_version=settings.api_version or "",
+        settings=settings.as_json(),
+        token_fingerprint=context.fingerprint(settings),
+        operator=context.who.operator,
+        operator_name=context.who.operator_name,
+        host=context.who.host,
+        tool_version=context.who.tool_version,
+        python_version=context.who.python_version,
+        command=context.who.command,
         started_at=iso(now),
-        reports_dir=str(desk.reports_dir),
+        reports_dir=str(context.reports_dir),
     )
 
 

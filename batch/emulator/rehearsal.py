@@ -24,6 +24,7 @@ from batch.emulator.troubles import (
 )
 from batch.errors import UnusableFile
 from batch.rows import folded
+from batch.run_settings import RateLimit
 
 _SAMPLE = "sample_trainees.csv"
 _NEEDED = ("trainee_id", "state")
@@ -72,7 +73,7 @@ def sample_faults() -> tuple[Fault, ...]:
 def rehearsing(
     trainee_ids: Iterable[str],
     deferred: Mapping[str, str | None],
-    rate_limit: tuple[int, float] | None,
+    rate_limit: RateLimit | None,
 ) -> Iterator[str]:
     """Serve an emulator for a run of these folded ids, and give its base URL.
 
@@ -85,7 +86,7 @@ def rehearsing(
     register = rehearsal_register(
         sample if is_sample else (),
         accepts_unknown=None if is_sample else lambda _: True,
-        rate_limit=rate_limit,
+        rate_limit=None if rate_limit is None else (rate_limit.requests, rate_limit.period_seconds),
     )
     for trainee_id, defer_date in deferred.items():
         register.add(Trainee(trainee_id, state="deferred", defer_date=defer_date))

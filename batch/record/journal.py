@@ -39,7 +39,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from batch import files
@@ -49,7 +49,7 @@ from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed
 from batch.record.ledger import IS_IN_DOUBT, Ledger
 from batch.record.records import ReportRecord, Resumption, RunRecord, iso
-from batch.rows import Deferral, Problem, Row, Settled, folded, joined_messages
+from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joined_messages
 
 _OPEN_REQUESTS = (
     "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
@@ -63,15 +63,6 @@ _OPEN_REQUESTS = (
 _LOST = "A request was sent and its answer was lost: Register may hold the deferral or not."
 _ENDED_THE_RUN = "Not deferred: Register's answer to it was about the whole run, which stopped."
 _NOT_SENT = "Not sent: the run stopped before this row."
-
-
-@dataclass(frozen=True, slots=True)
-class PendingRow:
-    """A row to settle: `is_open` says that an earlier request for its trainee is in doubt."""
-
-    row_number: int
-    deferral: Deferral
-    is_open: bool
 
 
 class Journal:
@@ -159,6 +150,13 @@ class Journal:
             "UPDATE runs SET input_rows=?, input_sha256=?, details=json_patch(details, ?)"
             " WHERE run_no=?",
             (input_rows, input_sha256, json.dumps(more), run_no),
+        )
+
+    def note_version(self, run_no: int, api_version: str) -> None:
+        """Write down the version of Register's API that is used."""
+        self._connection.execute(
+            "UPDATE runs SET details=json_set(details, '$.api_version', ?) WHERE run_no=?",
+            (api_version, run_no),
         )
 
     def discard(self, run_no: int) -> None:
@@ -296,7 +294,7 @@ class Journal:
         """Return once everything written so far is on disk. Raises JournalLost."""
         await self._commits.flush()
 
-    async def pending(self, run_no: int, after: int, most: int) -> list[PendingRow]:
+    async def pending(self, run_no: int, after: int, most: int) -> list[RowUnderWay]:
         """Return the next rows to settle behind a row number, in the order of the file."""
         async with self._commits.between:
             found = self._connection.execute(
@@ -305,7 +303,7 @@ class Journal:
                 " AND outcome IS NULL ORDER BY row_number LIMIT ?",
                 (run_no, after, most),
             ).fetchall()
-        return [PendingRow(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
+        return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
 
     def open_rows(self, run_no: int) -> int:
         """Count the unsettled rows whose trainee has a request without a final answer."""

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+VERSIONS = ("v2025.0", "v2026.1", "v2026.0")
+"""Versions known to have the same contract, in the order in which a run tries them (API.md)."""
+
 DEFERRABLE = frozenset({"submitted_for_trn", "trn_received"})
 """The states from which deferring works (API.md, "Deferring is not idempotent")."""
 

@@ -42,7 +42,7 @@ class Client:
         max_at_once: int,
     ) -> None:
         self._base_url = base_url
-        self._api_version = api_version
+        self.api_version = api_version
         self._timeout_seconds = timeout_seconds
         self._token = token
         self._headers = httpx.Headers(
@@ -94,7 +94,7 @@ class Client:
     async def _ask(
         self, method: str, path: str, *, content: object = None, api_version: str | None = None
     ) -> Answer:
-        version = quote(api_version or self._api_version, safe=".")
+        version = quote(api_version or self.api_version, safe=".")
         address = f"{self._base_url}/api/{version}{path}"
         try:
             async with asyncio.timeout(self._timeout_seconds):

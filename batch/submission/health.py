@@ -1,27 +1,68 @@
-"""Before anything is sent: whether Register accepts this token and this version."""
+"""Waiting for Register to be well: before anything is sent, and whenever it fails in between.
+
+One probe serves both: `/info`, which says whether token and version are accepted.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 
 from batch.register.api import Kind, Meaning
 from batch.submission.stopping import Stopping
 
 FAILURES_BEFORE_PAUSE = 3
 PROBE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""How long to wait before each probe; the last one goes on."""
+"""How long to wait before each probe; the last one repeats."""
+
+WARN_EVERY_SECONDS = 30.0
+
+_TELLS_NOTHING = frozenset({Kind.UNCLEAR, Kind.REDIRECTED, Kind.FORBIDDEN})
+"""Answers that something else than Register may have given: neither a failure nor a success."""
 
 _WELL = frozenset({Kind.SERVES, Kind.WRONG_PATH})
 """What a good answer to /info means: Register's own, or that of a server without /info."""
 
 
+class Patience:
+    """How long no request has got through, but for the time that a 429 asked to wait.
+
+    Times are seconds of one clock, passed in.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until: float | None = None
+        self._held_until = -math.inf
+
+    def got_through(self) -> None:
+        """Begin anew: Register looked at a request."""
+        self._until = None
+
+    def failed(self, now: float) -> None:
+        """Count from the first request that did not get through."""
+        self._until = self.deadline(now)
+
+    def held(self, now: float, seconds: float) -> None:
+        """Wait longer by what a 429 asked for, as far as no other one asked for the same time."""
+        until = self.deadline(now)
+        asked_until = now + seconds
+        self._until = until + max(0.0, asked_until - max(now, self._held_until))
+        self._held_until = max(self._held_until, asked_until)
+
+    def deadline(self, now: float) -> float:
+        """Return when it ends if nothing gets through until then."""
+        return now + self.seconds if self._until is None else self._until
+
+
 class Health:
     """Counts service failures in a row, and lets nobody ask while Register is down.
 
-    `probe` asks /info once. Without a good answer for `give_up_after_seconds` the run ends.
-    `warn` is told when a pause begins, and when Register is well again.
+    `probe` asks /info once. Where no request gets through for `give_up_after_seconds`, the run
+    ends. `warn` is told when a pause begins, now and then while it lasts, and when it ends.
     """
 
     def __init__(
@@ -34,13 +75,12 @@ class Health:
     ) -> None:
         self._probe = probe
         self._stopping = stopping
-        self._give_up_after_seconds = give_up_after_seconds
+        self._patience = Patience(give_up_after_seconds)
         self._warn = warn
+        self._warned_at = -math.inf
         self._up = asyncio.Event()
         self._up.set()
         self._failures = 0
-        self._failing_since = 0.0
-        self._seen = ""
         self._prober: asyncio.Task[None] | None = None
 
     async def until_up(self, kind: str) -> None:
@@ -52,24 +92,20 @@ class Health:
             if self._stopping.reason is not None:
                 return
 
+    async def first_answer(self) -> Meaning:
+        """Return what /info answers, as soon as that is no failure; the last failure otherwise."""
+        return await self._until(set(Kind), waits=itertools.chain((0.0,), _waits()))
+
     def note(self, meaning: Meaning) -> None:
-        """Count a failure, or end the count; what Register did not say tells nothing of either."""
-        if meaning.kind in {Kind.THROTTLED, Kind.UNCLEAR, Kind.REDIRECTED, Kind.FORBIDDEN}:
-            return
-        if not meaning.is_service_failure:
+        """Count a request about a row, whatever came back; pause everyone after three failures."""
+        now = asyncio.get_running_loop().time()
+        if meaning.kind is Kind.THROTTLED:
+            self._throttled(meaning, now)
+        elif meaning.is_service_failure:
+            self._failed(meaning, now)
+        elif meaning.kind not in _TELLS_NOTHING:
             self._failures = 0
-            return
-        if self._failures == 0:
-            self._failing_since = asyncio.get_running_loop().time()
-        self._failures += 1
-        self._seen = meaning.words
-        if self._failures >= FAILURES_BEFORE_PAUSE and self._up.is_set():
-            self._up.clear()
-            self._warn(
-                f"Register {meaning.words}, {self._failures} failures in a row: everything waits "
-                f"until it is well again, for {self._give_up_after_seconds:g} s at most"
-            )
-            self._prober = asyncio.ensure_future(self._until_well_or_given_up())
+            self._patience.got_through()
 
     async def close(self) -> None:
         """End what is still probing."""
@@ -77,108 +113,74 @@ class Health:
             self._prober.cancel()
             await asyncio.gather(self._prober, return_exceptions=True)
 
+    def _throttled(self, meaning: Meaning, now: float) -> None:
+        """End the run where nothing but 429 comes: a front door may block a client for ever."""
+        self._patience.held(now, meaning.retry_after_seconds or 0.0)
+        if now >= self._patience.deadline(now):
+            self._stopping(
+                "Register has answered nothing but 429, too many requests, for "
+                f"{self._patience.seconds:g} seconds."
+            )
+
+    def _failed(self, meaning: Meaning, now: float) -> None:
+        self._patience.failed(now)
+        self._failures += 1
+        if self._failures >= FAILURES_BEFORE_PAUSE and self._up.is_set():
+            self._up.clear()
+            self._warn(
+                f"Register {meaning.words}, {self._failures} times in a row. Waiting up to "
+                f"{self._patience.seconds:g} seconds for it to recover."
+            )
+            self._prober = asyncio.ensure_future(self._until_well_or_given_up())
+
     async def _until_well_or_given_up(self) -> None:
         try:
-            async with asyncio.timeout_at(self._failing_since + self._give_up_after_seconds):
-                await self._until_well()
-            self._failures = 0
-            if self._stopping.reason is None:
-                self._warn("Register is well again: the run goes on")
-        except TimeoutError:
-            seconds = f"{self._give_up_after_seconds:g}"
-            self._stopping(f"Register kept failing for {seconds} seconds: it {self._seen}.")
+            meaning = await self._until(_WELL | {Kind.UNAUTHORISED}, waits=_waits())
+            if meaning.kind is Kind.UNAUTHORISED:
+                self._stopping(f"Register {meaning.words}.")
+            elif meaning.kind in _WELL:
+                self._failures = 0
+                self._warn("Register is responding again; continuing.")
+            elif self._stopping.reason is None:
+                self._stopping(
+                    f"Register kept failing for {self._patience.seconds:g} seconds: "
+                    f"it {meaning.words}."
+                )
         finally:
             self._up.set()
 
-    async def _until_well(self) -> None:
-        waits = iter(PROBE_WAITS_SECONDS)
-        while True:
-            await asyncio.sleep(next(waits, PROBE_WAITS_SECONDS[-1]))
-            meaning = await self._probe()
-            if meaning.kind is Kind.UNAUTHORISED:
-                self._stopping(f"Register {meaning.words}.")
-                return
-            if meaning.kind in _WELL:
-                return
+    async def _until(self, enough: AbstractSet[Kind], *, waits: itertools.chain[float]) -> Meaning:
+        """Probe until an answer is no failure and one of `enough`, for as long as patience lasts.
 
-
-Info = Callable[[str | None], Awaitable[Meaning]]
-"""Asks /info, of a version or of the run's own."""
-
-TELL_EVERY_SECONDS = 30.0
-KNOWN_VERSION = "v2026.1"
-"""A version that the live service serves (API.md, "Where")."""
-
-
-async def preflight(
-    info: Info,
-    stopping: Stopping,
-    *,
-    api_version: str,
-    give_up_after_seconds: float,
-    warn: Callable[[str], None],
-) -> str | None:
-    """Ask /info; give a warning for people, or None. Sets `stopping` where no row could succeed.
-
-    `warn` is told now and then while no good answer comes.
-    """
-    meaning = await stopping.unless_ending(
-        _info_or_nothing(info, stopping, give_up_after_seconds, warn)
-    )
-    if meaning is None or stopping.reason is not None:
-        return None
-    match meaning.kind:
-        case Kind.SERVES:
-            return None
-        case Kind.UNAUTHORISED:
-            stopping(
-                "Register refused the token (401): it is wrong, has expired, or belongs to "
-                "another environment."
-            )
-        case Kind.VERSION_NOT_SERVED:
-            served = await _version_served(info)
-            stopping(f"Register does not serve {api_version}{_instead(served, api_version)}.")
-        case Kind.WRONG_PATH:
-            return "This server has no /info, so token and version could not be asked beforehand."
-        case _:
-            stopping(f"Register {meaning.words}: nothing was sent.")
-    return None
-
-
-async def _info_or_nothing(
-    info: Info, stopping: Stopping, give_up_after_seconds: float, warn: Callable[[str], None]
-) -> Meaning | None:
-    """Ask until there is a good answer, or Register has failed for too long.
-
-    Waiting for a turn, or for a 429's window to end, is no failing of Register's.
-    """
-    loop = asyncio.get_running_loop()
-    waits = iter(PROBE_WAITS_SECONDS)
-    give_up_at, told_at = None, -math.inf
-    while True:
-        meaning = await info(None)
-        if meaning.kind is Kind.THROTTLED:
-            give_up_at = None
-            warn("Register has had too many requests from this address (429): waiting")
-            continue
-        if not meaning.is_service_failure:
-            return meaning
+        The last probe is made when it ends, so that an outage of just that length is survived.
+        """
+        loop = asyncio.get_running_loop()
         now = loop.time()
-        give_up_at = give_up_at or now + give_up_after_seconds
-        if now >= give_up_at:
-            seconds = f"{give_up_after_seconds:g} seconds"
-            stopping(f"Register gave no good answer for {seconds}: it {meaning.words}.")
-            return None
-        if now - told_at >= TELL_EVERY_SECONDS:
-            told_at = now
-            warn(f"Register {meaning.words}: asking again, for {give_up_at - now:.0f} s at most")
-        await asyncio.sleep(min(give_up_at - now, next(waits, PROBE_WAITS_SECONDS[-1])))
+        for wait in waits:
+            await asyncio.sleep(max(0.0, min(wait, self._patience.deadline(now) - now)))
+            meaning, now = await self._probe(), loop.time()
+            if meaning.kind is Kind.THROTTLED:
+                self._patience.held(now, meaning.retry_after_seconds or 0.0)
+            elif not meaning.is_service_failure and meaning.kind in enough:
+                self._patience.got_through()
+                return meaning
+            else:
+                self._patience.failed(now)
+            if now >= self._patience.deadline(now) or self._stopping.reason is not None:
+                return meaning
+            self._warn_of_waiting(meaning, now)
+        raise AssertionError("the waits never end")
+
+    def _warn_of_waiting(self, meaning: Meaning, now: float) -> None:
+        if now - self._warned_at < WARN_EVERY_SECONDS:
+            return
+        self._warned_at = now
+        if meaning.kind is Kind.THROTTLED:
+            self._warn("Too many requests from this address (429). Waiting as Register asks.")
+        else:
+            left = self._patience.deadline(now) - now
+            self._warn(f"Register {meaning.words}. Trying again for up to {left:.0f} seconds.")
 
 
-async def _version_served(info: Info) -> str:
-    meaning = await info(KNOWN_VERSION)
-    return meaning.latest_version or KNOWN_VERSION
-
-
-def _instead(served: str, asked: str) -> str:
-    return "" if served == asked else f": say --api-version {served}"
+def _waits() -> itertools.chain[float]:
+    return itertools.chain(PROBE_WAITS_SECONDS, itertools.repeat(PROBE_WAITS_SECONDS[-1]))

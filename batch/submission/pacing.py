@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable
 from typing import NewType
 
+from batch.run_settings import RateLimit
 from batch.submission.server_clock import ServerClock
 from batch.submission.windows import Arrivals, RollingWindow
 
@@ -26,6 +27,9 @@ KEPT_BACK = 10
 PROBES_AT_ONCE = 2
 """How many requests are in flight beyond the share that got through before."""
 
+REGISTERS_PERIOD_SECONDS = 60.0
+"""The period of Register's windows (API.md, "Throttling"), where no other is named."""
+
 LATE_SECONDS = 2.0
 """How long after its start a killed run's request may still have reached the server."""
 
@@ -35,13 +39,13 @@ class Pacer:
 
     For each request: `next_start` until it gives a time that has come, `reserve`, then `started`
     as it leaves (or `release`, if it never does), then `answered` or `throttled`.
-    `limit` None switches pacing off; holds after a 429 (`held_until`) still apply.
+    `rate_limit` None switches pacing off; holds after a 429 (`held_until`) still apply.
     `recent` are the start times of requests that an earlier, killed run sent.
     """
 
-    def __init__(
-        self, limit: int | None, period_seconds: float, *, recent: Iterable[float] = ()
-    ) -> None:
+    def __init__(self, rate_limit: RateLimit | None, *, recent: Iterable[float] = ()) -> None:
+        limit = None if rate_limit is None else rate_limit.requests
+        period_seconds = (rate_limit or RateLimit(1, REGISTERS_PERIOD_SECONDS)).period_seconds
         recent = sorted(recent)
         self._limit = limit
         self._period = period_seconds

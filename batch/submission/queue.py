@@ -5,30 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from dataclasses import dataclass
 
-from batch.record.journal import Journal, PendingRow
+from batch.record.journal import Journal
 from batch.register.api import Kind
-from batch.submission import settling
-from batch.submission.settling import Course, Send, Step
+from batch.rows import RowUnderWay
 from batch.submission.stopping import Stopping
 
 ROWS_A_PAGE = 100
-
-
-@dataclass(slots=True)
-class UnderWay:
-    """A row that a worker holds, and where it stands.
-
-    `intent` is an attempt that is on disk and not sent yet; `read_after` is when the lost
-    answer's wait is over, on the loop's clock. None where there is none.
-    """
-
-    row_number: int
-    course: Course
-    step: Step
-    intent: int | None = None
-    read_after: float | None = None
 
 
 class Queue:
@@ -54,16 +37,16 @@ class Queue:
         self._run_no = run_no
         self._read_after = asyncio.get_running_loop().time() + lost_answer_wait_seconds
         self._intents_ahead = intents_ahead
-        self._page: deque[UnderWay] = deque()
+        self._page: deque[RowUnderWay] = deque()
         self._rows_a_page = intents_ahead or ROWS_A_PAGE
         self._last_row_number = 0
         self._is_at_end = False
         self._turning: asyncio.Task[None] | None = None
-        self._later: list[tuple[float, int, UnderWay]] = []
+        self._later: list[tuple[float, int, RowUnderWay]] = []
         self._under_way = 0
         self._changed = asyncio.Event()
 
-    async def next(self) -> UnderWay | None:
+    async def next(self) -> RowUnderWay | None:
         """Return a row to work on; None when there will be none, or the run is ending."""
         while self._stopping.reason is None:
             row = await self._fresh() or self._whose_wait_is_over()
@@ -76,7 +59,7 @@ class Queue:
             await self._until_change()
         return None
 
-    def later(self, row: UnderWay) -> None:
+    def later(self, row: RowUnderWay) -> None:
         """Put a row at the back: it is given again once its lost answer's wait is over."""
         heapq.heappush(self._later, (row.read_after or 0.0, row.row_number, row))
 
@@ -103,7 +86,7 @@ class Queue:
                 self._journal.answer(row.intent, meaning=Kind.NEVER_LEFT)
         self._page.clear()
 
-    async def _fresh(self) -> UnderWay | None:
+    async def _fresh(self) -> RowUnderWay | None:
         """Return the next row of the file; the next page is turned before this one is used up.
 
         So the workers do not all wait for one page, and then all ask at the same moment.
@@ -121,31 +104,24 @@ class Queue:
             turning.result()
 
     async def _turn_page(self) -> None:
-        pending = await self._journal.pending(
-            self._run_no, self._last_row_number, self._rows_a_page
-        )
-        rows = [self._begun(row) for row in pending]
+        rows = await self._journal.pending(self._run_no, self._last_row_number, self._rows_a_page)
+        for row in rows:
+            row.read_after = self._read_after if row.is_open else None
         if self._intents_ahead:
-            await self._intend([row for row in rows if isinstance(row.step, Send)])
+            await self._intend([row for row in rows if not row.is_open])
         if rows:
             self._last_row_number = rows[-1].row_number
         self._is_at_end = not rows
         self._page.extend(rows)
         self._turning = None
 
-    async def _intend(self, rows: list[UnderWay]) -> None:
+    async def _intend(self, rows: list[RowUnderWay]) -> None:
         numbers = [row.row_number for row in rows]
         intents = await self._journal.intend_all(self._run_no, numbers, "defer")
         for row, intent in zip(rows, intents, strict=True):
             row.intent = intent
 
-    def _begun(self, pending: PendingRow) -> UnderWay:
-        course = Course(pending.deferral, is_open=pending.is_open)
-        read_after = self._read_after if pending.is_open else None
-        step = settling.first_step(course)
-        return UnderWay(pending.row_number, course, step, read_after=read_after)
-
-    def _whose_wait_is_over(self) -> UnderWay | None:
+    def _whose_wait_is_over(self) -> RowUnderWay | None:
         if self._later and self._later[0][0] <= asyncio.get_running_loop().time():
             return heapq.heappop(self._later)[2]
         return None

@@ -1,230 +1,277 @@
-"""One stretch of work on a run: Register asked first, the plan confirmed, rows settled."""
+"""One stretch of work on a run: Register is asked first, then rows are settled."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from batch.codes import Outcome, counts_of, exit_code_of
-from batch.errors import Interrupted
+from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
 from batch.record.journal import Journal
-from batch.register.api import Meaning
+from batch.register.api import VERSIONS, Kind, Meaning
 from batch.register.client import Client
 from batch.rows import Settled
-from batch.run_settings import Terms
-from batch.submission.health import preflight
-from batch.submission.paced_client import Service
+from batch.run_settings import RunSettings
+from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
-from batch.submission.run_log import Telling, telling
-from batch.submission.stopping import Stopping, interruptible, raising
-from batch.submission.watching import Plan, Watcher
-from batch.submission.worker import Submission
+from batch.submission.run_log import RunLog
+from batch.submission.stopping import Stopping, interruptible
+from batch.submission.watcher import Watcher
+from batch.submission.worker import Workers
 from batch.words import counted
 
+TIME_LEFT_EVERY_SECONDS = 0.5
 ROWS_THAT_TELL = 20
 """After so many settled rows what they needed says more than the plan does."""
 
 
 class Forecast:
-    """Counts a run's rows and requests, and tells how many requests are left.
+    """Counts a run's rows and requests, and reckons how many requests are left.
 
     `rows` are still to settle, `reads_first` of them are read before anything is sent.
     """
 
     def __init__(self, rows: int, *, reads_first: int) -> None:
-        self._rows_left = rows
+        self.rows_left = rows
         self._reads_first = reads_first
         self._settled = 0
         self._answered = 0
 
     def answered(self) -> None:
-        """Record one answer about a row, or of its absence."""
+        """Count one answer about a row, or its absence."""
         self._answered += 1
 
     def settled(self) -> None:
-        """Record that a row is settled."""
-        self._rows_left -= 1
+        """Count a settled row."""
+        self.rows_left -= 1
         self._settled += 1
 
     @property
     def requests_left(self) -> int:
         """How many requests the rows that are left will take, reads and repeats included."""
         if self._settled < ROWS_THAT_TELL:
-            return self._rows_left + min(self._reads_first, self._rows_left)
-        return math.ceil(self._rows_left * max(1.0, self._answered / self._settled))
-
-
-TIME_LEFT_EVERY_SECONDS = 0.5
+            return self.rows_left + min(self._reads_first, self.rows_left)
+        return math.ceil(self.rows_left * max(1.0, self._answered / self._settled))
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What a stretch of work needs: the journal, the run, the Register's address, who watches."""
+class _Observer:
+    """Tells everyone who wants to know: the forecast, the log, whoever watches."""
 
-    journal: Journal
-    run_no: int
-    run_id: str
-    terms: Terms
-    base_url: str
-    token: str
-    folder: Path
+    forecast: Forecast
+    log: RunLog
     watcher: Watcher
 
-    def submit(self, plan: Plan, on_confirmed: Callable[[], None]) -> bool:
-        """Ask Register, confirm, send; False where the plan was declined.
+    def answered(
+        self, attempt_id: int, kind: str, row_number: int | None, meaning: Meaning
+    ) -> None:
+        if row_number is not None:
+            self.forecast.answered()
+        self.log.answered(attempt_id, kind, row_number, meaning)
 
-        `on_confirmed` is called once it may be carried out, before anything is sent.
-        Raises Interrupted where nothing was sent yet, JournalLost.
-        """
-        with telling(self.folder / "run.log", self.run_id) as log:
-            return asyncio.run(self._submit(plan, log, on_confirmed))
+    def settled(self, row_number: int, settled: Settled) -> None:
+        self.forecast.settled()
+        self.log.settled(row_number, settled)
+        self.watcher.settled(settled)
 
-    async def _submit(self, plan: Plan, log: Telling, on_confirmed: Callable[[], None]) -> bool:
-        stopping = Stopping()
-        client = Client(
-            self.base_url,
-            api_version=self.terms.api_version,
-            token=self.token,
-            timeout_seconds=self.terms.timeout_seconds,
-            max_at_once=self.terms.max_at_once,
-        )
-        async with client:
-            with interruptible(stopping, self.watcher):
-                if not await self._submit_to(client, plan, stopping, log, on_confirmed):
-                    return False
-        self._finish(stopping)
-        log.end(self.run_id, self.journal.ledger)
-        return True
+    def warn(self, words: str) -> None:
+        self.watcher.warn(words)
 
-    async def _submit_to(
+
+class Session:
+    """One stretch of work on a run, for as long as the block lasts.
+
+    `ask_first`, then `settle_rows`; `finish` writes down how the stretch ended.
+    """
+
+    def __init__(
         self,
-        client: Client,
-        plan: Plan,
-        stopping: Stopping,
-        log: Telling,
-        on_confirmed: Callable[[], None],
-    ) -> bool:
-        service = Service(
-            client,
-            self.journal,
-            self._pacer(),
-            stopping,
-            run_no=self.run_no,
-            give_up_after_seconds=self.terms.give_up_after_seconds,
-        )
-        forecast = Forecast(plan.to_send, reads_first=plan.to_read_first)
-        service.on_attempt = log.attempt
-        service.on_trouble = self.watcher.warn
-        await self._ask_first(service, stopping)
-        if stopping.reason is None:
-            if not self._is_confirmed(plan, service.pacer, forecast):
-                return False
-            on_confirmed()
-        # a run that was stopped before it sent anything stands in for no other
-        self.journal.start(self.run_no, ending=() if stopping.reason else plan.supersedes)
-        log.begin(plan, self.journal.ledger)
-        if stopping.reason is None:
-            await self._send(plan, service, stopping, log, forecast)
-        return True
-
-    def _is_confirmed(self, plan: Plan, pacer: Pacer, forecast: Forecast) -> bool:
-        seconds = pacer.seconds_for(forecast.requests_left, asyncio.get_running_loop().time())
-        with raising():
-            return self.watcher.confirm(replace(plan, seconds_needed=seconds))
-
-    async def _ask_first(self, service: Service, stopping: Stopping) -> None:
-        give_up = self.terms.give_up_after_seconds
-        warning = await preflight(
-            service.info,
-            stopping,
-            api_version=self.terms.api_version,
-            give_up_after_seconds=give_up,
-            warn=self.watcher.warn,
-        )
-        if stopping.signal is not None:
-            raise Interrupted(*stopping.signal)
-        if warning is not None:
-            self.watcher.warn(warning)
-
-    async def _send(
-        self,
-        plan: Plan,
-        service: Service,
-        stopping: Stopping,
-        log: Telling,
+        journal: Journal,
+        run_id: str,
+        settings: RunSettings,
+        *,
+        base_url: str,
+        token: str,
+        log: RunLog,
+        watcher: Watcher,
         forecast: Forecast,
     ) -> None:
-        def on_settled(row_number: int, settled: Settled) -> None:
-            forecast.settled()
-            log.settled(row_number, settled)
-            self.watcher.settled(settled)
-
-        def on_attempt(attempt_id: int, kind: str, row: int | None, meaning: Meaning) -> None:
-            if row is not None:
-                forecast.answered()
-            log.attempt(attempt_id, kind, row, meaning)
-
-        service.on_attempt = on_attempt
-
-        submission = Submission(
-            self.journal,
-            service,
-            stopping,
-            run_no=self.run_no,
-            max_at_once=self.terms.max_at_once,
-            lost_answer_wait_seconds=self.terms.lost_answer_wait_seconds,
-            timeout_seconds=self.terms.timeout_seconds,
-            on_settled=on_settled,
+        self._journal = journal
+        self._run_id = run_id
+        self._run_no = journal.ledger.run_number(run_id)
+        self._settings = settings
+        self._watcher = watcher
+        self._forecast = forecast
+        self._stopping = Stopping()
+        self._observer = _Observer(forecast, log, watcher)
+        self._client = Client(
+            base_url,
+            api_version=settings.api_version or VERSIONS[0],
+            token=token,
+            timeout_seconds=settings.timeout_seconds,
+            max_at_once=settings.max_at_once,
         )
-        gc.freeze()  # what a start has made stays to the end, so nobody need look through it again
-        gc.enable()
-        self.watcher.begin(plan.to_send)
+        self._register = PacedClient(
+            self._client,
+            journal,
+            self._pacer(),
+            self._stopping,
+            self._observer,
+            run_no=self._run_no,
+            give_up_after_seconds=settings.give_up_after_seconds,
+        )
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the connections; from here on a signal ends the run in good order."""
+        await self._exit.enter_async_context(self._client)
+        self._exit.enter_context(interruptible(self._stopping, self._watcher))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._exit.__aexit__(kind, error, trace)
+
+    async def ask_first(self) -> str:
+        """Ask whether token and version are accepted; return the version that is used.
+
+        Where nobody named a version, the first that is served of those known to have the same
+        contract. Raises RefusedByRegister, RegisterUnreachable, and Interrupted at a signal.
+        """
+        named = self._settings.api_version
+        for version in (named,) if named else VERSIONS:
+            self._client.api_version = version
+            meaning = await self._stopping.unless_ending(self._register.health.first_answer())
+            if self._stopping.signal is not None:
+                raise Interrupted(*self._stopping.signal)
+            if meaning is None or self._stopping.reason is not None:
+                raise self._stopped_at_once()
+            if meaning.kind is not Kind.VERSION_NOT_SERVED:
+                self._judge(meaning)
+                return version
+        raise await self._no_version_served(named)
+
+    def seconds_needed(self) -> float:
+        """Return about how long the rows will take, from now."""
+        now = asyncio.get_running_loop().time()
+        return self._register.pacer.seconds_for(self._forecast.requests_left, now)
+
+    async def settle_rows(self) -> None:
+        """Send and settle the rows that are pending, until done or stopped. Raises JournalLost."""
+        workers = Workers(
+            self._journal,
+            self._register,
+            self._stopping,
+            self._observer,
+            run_no=self._run_no,
+            max_at_once=self._settings.max_at_once,
+            lost_answer_wait_seconds=self._settings.lost_answer_wait_seconds,
+            timeout_seconds=self._settings.timeout_seconds,
+        )
+        self._watcher.begin(self._forecast.rows_left)
         beside = [
-            asyncio.ensure_future(self._tick(submission, forecast)),
-            asyncio.ensure_future(self._tell_of_the_end(stopping)),
+            asyncio.ensure_future(self._tick(workers)),
+            asyncio.ensure_future(self._say_when_ending()),
         ]
         try:
-            await submission.submit()
+            await workers.settle_rows()
         finally:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            self.watcher.end()
+            self._watcher.end()
 
-    async def _tell_of_the_end(self, stopping: Stopping) -> None:
-        await stopping.event.wait()
-        self.watcher.warn(
-            f"{stopping.reason} No further row is sent; what is in flight is settled first. "
-            "Ctrl-C leaves at once."
+    def finish(self) -> None:
+        """Write down how the stretch ended: its exit code, and why it stopped, if it did."""
+        self._journal.settle_the_rest(self._run_no)
+        counts = self._journal.ledger.counts(self._run_id)
+        unresolved = counts_of(counts)[Outcome.UNRESOLVED]
+        because = self._stopping.reason if unresolved else None
+        if unresolved and because is None:
+            because = f"{counted(unresolved, 'row')} could not be settled; the others were."
+        code = exit_code_of(counts, interrupted=self._stopping.exit_code if unresolved else 0)
+        self._journal.finish(self._run_no, exit_code=code, stopped_because=because)
+
+    def _judge(self, meaning: Meaning) -> None:
+        """Raise where no row could succeed."""
+        match meaning.kind:
+            case Kind.SERVES:
+                return
+            case Kind.WRONG_PATH:
+                self._watcher.warn(
+                    "This server has no /info, so token and version could not be checked first."
+                )
+            case Kind.UNAUTHORISED:
+                raise RefusedByRegister(
+                    "Register refused the token (401). Nothing was sent.",
+                    hint="is it this provider's, for this environment, and not expired? "
+                    "Tokens last six months at most",
+                )
+            case Kind.LOST | Kind.NEVER_LEFT | Kind.THROTTLED:
+                words = meaning.words or "answered nothing but 429, too many requests"
+                seconds = f"{self._settings.give_up_after_seconds:g} seconds"
+                raise RegisterUnreachable(
+                    f"Register could not be asked for {seconds}: it {words}. Nothing was sent.",
+                    hint="run the same command again later",
+                )
+            case _:
+                raise RefusedByRegister(
+                    f"Register {meaning.words}. Nothing was sent.",
+                    hint="check the address given with --register, and whether you must sign in "
+                    "to your network first",
+                )
+
+    def _stopped_at_once(self) -> DeferBatchError:
+        words = f"{self._stopping.reason} Nothing was sent."
+        if self._stopping.is_hopeless:
+            hint = "check the address given with --register, or ask whoever runs your network"
+            return RefusedByRegister(words, hint=hint)
+        return RegisterUnreachable(words, hint="run the same command again later")
+
+    async def _no_version_served(self, named: str | None) -> RefusedByRegister:
+        """Return the error that names what was tried, and what is served as far as it is known."""
+        tried = named or ", ".join(VERSIONS)
+        hint = "--api-version names another version"
+        for version in VERSIONS if named else ():
+            if version != named and (latest := await self._latest(version)):
+                hint = f"add --api-version {latest}"
+                break
+        return RefusedByRegister(f"Register does not serve {tried}. Nothing was sent.", hint=hint)
+
+    async def _latest(self, version: str) -> str | None:
+        meaning = await self._register.info(version)
+        return (meaning.latest_version or version) if meaning.kind is Kind.SERVES else None
+
+    async def _say_when_ending(self) -> None:
+        await self._stopping.event.wait()
+        self._watcher.warn(
+            f"{self._stopping.reason} No more rows will be sent. Waiting for replies; "
+            "press Ctrl-C to quit now."
         )
 
-    async def _tick(self, submission: Submission, forecast: Forecast) -> None:
+    async def _tick(self, workers: Workers) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
         while True:
             await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
-            await self.journal.flush()
-            self.watcher.time_left(submission.seconds_left(forecast.requests_left))
+            await self._journal.flush()
+            self._watcher.time_left(workers.seconds_left(self._forecast.requests_left))
 
     def _pacer(self) -> Pacer:
-        """Return the pacer, which remembers what was sent to this Register in its last period."""
-        period = self.terms.rate_period_seconds
-        wall, now = time.time(), asyncio.get_running_loop().time()
-        is_anew = self.terms.is_rehearsal  # an emulator of this process has counted nothing yet
-        sent = [] if is_anew else self.journal.ledger.sent_since(self.terms.origin, wall - period)
-        recent = [now - min(max(wall - start, 0.0), period) for start in sent]
-        return Pacer(self.terms.rate_requests, period, recent=recent)
-
-    def _finish(self, stopping: Stopping) -> None:
-        self.journal.settle_the_rest(self.run_no)
-        counts = self.journal.ledger.counts(self.run_id)
-        unresolved = counts_of(counts)[Outcome.UNRESOLVED]
-        because = stopping.reason if unresolved else None
-        if unresolved and because is None:
-            because = f"{counted(unresolved, 'row')} could not be settled, the others were."
-        code = exit_code_of(counts, interrupted=stopping.exit_code if unresolved else 0)
-        self.journal.finish(self.run_no, exit_code=code, stopped_because=because)
+        """Return the pacer, which knows what was sent to this Register in its last period."""
+        limit = self._settings.rate_limit
+        is_anew = self._settings.is_rehearsal  # the emulator of this process has counted nothing
+        if limit is None or is_anew:
+            return Pacer(limit)
+        wall, now, period = time.time(), asyncio.get_running_loop().time(), limit.period_seconds
+        sent = self._journal.ledger.sent_since(self._settings.origin, wall - period)
+        return Pacer(limit, recent=[now - min(max(wall - at, 0.0), period) for at in sent])

@@ -1,6 +1,6 @@
 """What becomes of a row after each answer: settled, read, sent again later, or the run ends.
 
-Pure decisions, each a table; source: issue "the whole job", "Lost answers", and register/API.md.
+Pure decisions, each a table; source: register/API.md, "As observed".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import assert_never
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE, Kind, Meaning
-from batch.rows import Deferral, Settled
+from batch.rows import RowUnderWay, Settled
 
 MOST_SENDS = 3
 """How often one row may be sent before Register is said to keep failing for it."""
@@ -60,25 +60,12 @@ class Stop:
 Step = Send | Read | Later | Stop | Settled
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How far a row has come.
-
-    `is_open`: a request for its trainee, of this run or an earlier one, lacks its final answer.
-    `sends`: the defer requests of this stretch of the run that may have arrived.
-    """
-
-    deferral: Deferral
-    is_open: bool
-    sends: int = 0
-
-
-def first_step(course: Course) -> Step:
+def first_step(row: RowUnderWay) -> Step:
     """Return how a row begins: with an open request for its trainee it is read, not sent."""
-    return Read(Why.LOST) if course.is_open else Send()
+    return Read(Why.LOST) if row.is_open else Send()
 
 
-def after_defer(course: Course, meaning: Meaning) -> Step:
+def after_defer(row: RowUnderWay, meaning: Meaning) -> Step:
     """Return what follows from the answer to a defer request (never a 429 or `never_left`)."""
     match meaning.kind:
         case Kind.DEFERRED:
@@ -93,7 +80,7 @@ def after_defer(course: Course, meaning: Meaning) -> Step:
             return Read(Why.STATE_REFUSED, meaning.words)
         case Kind.NOT_FOUND:
             return _not_found()
-        case Kind.REFUSED | Kind.FORBIDDEN if course.is_open:
+        case Kind.REFUSED | Kind.FORBIDDEN if row.is_open:
             return Read(Why.REFUSED, meaning.words)
         case Kind.REFUSED | Kind.FORBIDDEN:
             return _refused(meaning.words)
@@ -103,50 +90,50 @@ def after_defer(course: Course, meaning: Meaning) -> Step:
             raise AssertionError(meaning.kind)
 
 
-def after_read(course: Course, read: Read, meaning: Meaning, *, waited: bool) -> Step:
+def after_read(row: RowUnderWay, read: Read, meaning: Meaning, *, waited: bool) -> Step:
     """Return what a read of the trainee makes of the row.
 
     `waited` says that the read was made at least the lost answer's wait after the last request.
     """
     if meaning.kind is Kind.FOUND and meaning.state is not None:
         if meaning.state == "deferred":
-            return _when_deferred(course, read, meaning.defer_date)
+            return _when_deferred(row, read, meaning.defer_date)
         if meaning.state in DEFERRABLE:
-            return _when_deferrable(course, read, meaning.defer_date, waited=waited)
+            return _when_deferrable(row, read, meaning.defer_date, waited=waited)
         return _when_in_another_state(read, meaning)
     if meaning.kind is Kind.NOT_FOUND and read.why not in {Why.DIFFERS, Why.NO_DATE}:
         return _not_found()
-    return _without_a_read(course, read)
+    return _without_a_read(row, read)
 
 
-def _when_deferred(course: Course, read: Read, date: str | None) -> Step:
+def _when_deferred(row: RowUnderWay, read: Read, date: str | None) -> Step:
     if read.why is Why.NO_DATE and date is None:
         return _deferred_without_date()
-    if date != course.deferral.defer_date:
+    if date != row.deferral.defer_date:
         if read.why in {Why.DIFFERS, Why.NO_DATE}:
             return _differs(read, f"The trainee is deferred {_since(date)}.", date)
         words = f"Register already had this trainee as deferred, {_since(date)}."
         return Settled(Code.ALREADY_DEFERRED, words, date)
-    if read.why is Why.STATE_REFUSED and not course.is_open:
+    if read.why is Why.STATE_REFUSED and not row.is_open:
         words = f"Register already had this trainee as deferred, {_since(date)}."
         return Settled(Code.ALREADY_DEFERRED, words, date)
     words = f"Reading the trainee shows the deferral, {_since(date)}."
     return Settled(Code.CONFIRMED_BY_READ_BACK, words, date)
 
 
-def _when_deferrable(course: Course, read: Read, date: str | None, *, waited: bool) -> Step:
+def _when_deferrable(row: RowUnderWay, read: Read, date: str | None, *, waited: bool) -> Step:
     if read.why in {Why.DIFFERS, Why.NO_DATE}:
         return _differs(read, "Reading the trainee shows no deferral.", date)
-    if date == course.deferral.defer_date:
+    if date == row.deferral.defer_date:
         words = f"Was deferred on {date} and reinstated since; not sent again."
         return Settled(Code.REINSTATED_SINCE, words, date)
-    if read.why is Why.REFUSED or (read.why is Why.STATE_REFUSED and not course.is_open):
+    if read.why is Why.REFUSED or (read.why is Why.STATE_REFUSED and not row.is_open):
         return _refused(read.said)
     if not waited:
         return Later()
-    if course.sends < MOST_SENDS:
+    if row.sends < MOST_SENDS:
         return Send()
-    words = f"Sent {course.sends} times, and Register failed each time; reading shows no deferral."
+    words = f"Sent {row.sends} times, and Register failed each time; reading shows no deferral."
     return Settled(Code.REGISTER_KEEPS_FAILING, words, date)
 
 
@@ -158,13 +145,13 @@ def _when_in_another_state(read: Read, meaning: Meaning) -> Step:
     return Settled(Code.STATE_NOT_DEFERRABLE, words + advice, meaning.defer_date)
 
 
-def _without_a_read(course: Course, read: Read) -> Step:
+def _without_a_read(row: RowUnderWay, read: Read) -> Step:
     match read.why:
         case Why.NO_DATE:
             return _deferred_without_date()
         case Why.DIFFERS:
             return _differs(read, "Reading the trainee could not settle it.", None)
-        case Why.STATE_REFUSED | Why.REFUSED if not course.is_open:
+        case Why.STATE_REFUSED | Why.REFUSED if not row.is_open:
             return _refused(read.said)
         case Why.LOST | Why.STATE_REFUSED | Why.REFUSED:
             words = "Sent, but the answer was lost and the trainee could not be read."

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TypeVar
 
 from batch.errors import Interrupted
-from batch.submission.watching import Watcher
+from batch.submission.watcher import Watcher
 
 _T = TypeVar("_T")
 
@@ -30,13 +30,18 @@ class Stopping:
     def __init__(self) -> None:
         self.reason: str | None = None
         self.exit_code = 0
+        self.is_hopeless = False
         self.signal: tuple[str, int] | None = None
         self.event = asyncio.Event()
 
-    def __call__(self, reason: str, exit_code: int = 3) -> None:
-        """End the run: no new rows, those in flight are settled."""
+    def __call__(self, reason: str, exit_code: int = 3, *, is_hopeless: bool = False) -> None:
+        """End the run: no new rows, those in flight are settled.
+
+        `is_hopeless`: no later attempt can do better, for it is about the address or certificate.
+        """
         if self.reason is None:
             self.reason, self.exit_code = reason, exit_code
+            self.is_hopeless = is_hopeless
         self.event.set()
 
     def interrupt(self, name: str, exit_code: int) -> None:

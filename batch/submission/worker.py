@@ -1,18 +1,17 @@
-"""The run: rows through pacing and Register, every step into the journal."""
+"""The workers: rows go through Register to their outcomes, every step into the journal."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from typing import Protocol
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.api import Kind, Meaning
-from batch.rows import Settled
+from batch.rows import RowUnderWay, Settled
 from batch.submission import settling
-from batch.submission.paced_client import Service
-from batch.submission.queue import Queue, UnderWay
+from batch.submission.paced_client import PacedClient
+from batch.submission.queue import Queue
 from batch.submission.settling import Later, Read, Send, Step, Stop
 from batch.submission.stopping import Stopped, Stopping
 
@@ -22,52 +21,58 @@ ROWS_AHEAD = 5
 """For each worker, the rows whose intent is written ahead, where no limit paces: enough that nobody
 waits, since workers that wait together then ask together, and the pool slows them down."""
 
+_NO_READ = Meaning(Kind.WRONG_PATH)
 
-class Submission:
-    """Takes a confirmed run's rows to their outcomes, some at once, until done or stopped.
 
-    `on_settled` is called with each row's number and outcome once they are on disk.
-    """
+class Observer(Protocol):
+    """Who is told of each row's outcome, once it is on disk."""
+
+    def settled(self, row_number: int, settled: Settled) -> None:
+        """Hear what became of a row."""
+
+
+class Workers:
+    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped."""
 
     def __init__(
         self,
         journal: Journal,
-        service: Service,
+        register: PacedClient,
         stopping: Stopping,
+        observer: Observer,
         *,
         run_no: int,
         max_at_once: int,
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
-        on_settled: Callable[[int, Settled], None],
     ) -> None:
         self._journal = journal
-        self._service = service
+        self._register = register
         self._stopping = stopping
+        self._observer = observer
         self._run_no = run_no
         self._max_at_once = max_at_once
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
-        self._on_settled = on_settled
         self._queue = Queue(
             journal,
             stopping,
             run_no=run_no,
             lost_answer_wait_seconds=lost_answer_wait_seconds,
-            intents_ahead=0 if service.pacer.is_limited else ROWS_AHEAD * max_at_once,
+            intents_ahead=0 if register.pacer.is_limited else ROWS_AHEAD * max_at_once,
         )
         self._reads_work = True
         self._refusals = 0
 
     def seconds_left(self, requests: int) -> float:
-        """Estimate the time that so many more requests take, lost answers' waits included."""
+        """Return about how long so many more requests take, lost answers' waits included."""
         now = asyncio.get_running_loop().time()
-        return max(self._service.pacer.seconds_for(requests, now), self._queue.longest_wait())
+        return max(self._register.pacer.seconds_for(requests, now), self._queue.longest_wait())
 
-    async def submit(self) -> None:
+    async def settle_rows(self) -> None:
         """Settle every pending row, or as many as the run's end lets. Raises JournalLost."""
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._max_at_once)]
-        everyone = asyncio.ensure_future(asyncio.wait(workers, return_when=_AT_FIRST_FAILURE))
+        everyone = asyncio.ensure_future(asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))
         stopped = asyncio.ensure_future(self._stopping.event.wait())
         try:
             either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
@@ -78,7 +83,7 @@ class Submission:
             for task in (everyone, stopped, *workers):
                 task.cancel()
             ended = await asyncio.gather(*workers, return_exceptions=True)
-            await self._service.close()
+            await self._register.health.close()
         for error in ended:
             if isinstance(error, Exception):
                 raise error
@@ -97,50 +102,48 @@ class Submission:
             finally:
                 self._queue.done()
 
-    async def _advance(self, row: UnderWay) -> None:
+    async def _advance(self, row: RowUnderWay) -> None:
+        step = settling.first_step(row)
         while True:
-            match row.step:
+            match step:
                 case Send():
-                    row.step = await self._send(row)
+                    step = await self._send(row)
                 case Read():
-                    row.step = await self._read(row, row.step)
+                    step = await self._read(row, step)
                 case Later():
-                    row.step = Read(settling.Why.LOST)
                     self._queue.later(row)
                     return
                 case Stop(why):
                     self._stopping(why)
                     return
                 case Settled() as settled:
-                    self._settle(row, settled)
+                    self._settle(row.row_number, settled)
                     return
 
-    def _settle(self, row: UnderWay, settled: Settled) -> None:
-        number = row.row_number
+    def _settle(self, number: int, settled: Settled) -> None:
         self._journal.settle(
-            self._run_no, number, settled, lambda: self._on_settled(number, settled)
+            self._run_no, number, settled, lambda: self._observer.settled(number, settled)
         )
 
-    async def _send(self, row: UnderWay) -> Step:
-        intent, row.intent = row.intent, None
-        meaning = await self._service.defer(row.row_number, row.course.deferral, intent)
+    async def _send(self, row: RowUnderWay) -> Step:
+        meaning = await self._register.defer(row)
         if meaning.kind is Kind.FORBIDDEN and await self._is_refused_everywhere():
             return Stop("Register refuses every request of this client (403).")
-        step = settling.after_defer(row.course, meaning)
-        row.course = replace(row.course, sends=row.course.sends + 1)
+        step = settling.after_defer(row, meaning)
+        row.sends += 1
         if meaning.kind is Kind.LOST:
-            row.course = replace(row.course, is_open=True)
+            row.is_open = True
             row.read_after = asyncio.get_running_loop().time() + self._wait_seconds
         self._note_refusal(meaning)
         return step
 
-    async def _read(self, row: UnderWay, read: Read) -> Step:
+    async def _read(self, row: RowUnderWay, read: Read) -> Step:
         if not self._reads_work:
-            return settling.after_read(row.course, read, _NO_READ, waited=False)
+            return settling.after_read(row, read, _NO_READ, waited=False)
         failures = 0
         while True:
             began = asyncio.get_running_loop().time()
-            meaning = await self._service.read(row.row_number, row.course.deferral)
+            meaning = await self._register.read(row)
             if not meaning.is_service_failure:
                 break
             failures += 1
@@ -149,11 +152,11 @@ class Submission:
         if meaning.kind is Kind.WRONG_PATH:
             self._reads_work = False
         waited = row.read_after is not None and began >= row.read_after
-        return settling.after_read(row.course, read, meaning, waited=waited)
+        return settling.after_read(row, read, meaning, waited=waited)
 
     async def _is_refused_everywhere(self) -> bool:
         """Ask /info whether a 403 is about the client rather than the row."""
-        info = await self._service.info()
+        info = await self._register.info()
         return info.kind in {Kind.FORBIDDEN, Kind.UNAUTHORISED}
 
     def _note_refusal(self, meaning: Meaning) -> None:
@@ -166,7 +169,3 @@ class Submission:
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS_IN_A_ROW:
             self._stopping(f"Register {meaning.words}, for {self._refusals} rows in a row.")
-
-
-_AT_FIRST_FAILURE = asyncio.FIRST_EXCEPTION
-_NO_READ = Meaning(Kind.WRONG_PATH)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from batch.run_settings import RateLimit
 from batch.submission.pacing import Pacer
 from tests.benchmarks import peers
 from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
@@ -79,7 +80,7 @@ def pacing(folder: Path) -> Iterator[Line]:
         yield Line(f"pacing, {rows} rows: worst over the least", f"{max(ratios):.3f}", "1.15")
         yield Line(f"pacing, {rows} rows: refused", f"{refused / 30 / rows:.2%}", "2 %")
     server = Server(100, 60, 20.0)
-    runs = [Run(Pacer(100, 60.0), 300, Latency(random.Random(seed))) for seed in (1, 2)]
+    runs = [Run(Pacer(RateLimit(100, 60.0)), 300, Latency(random.Random(seed))) for seed in (1, 2)]
     World(server, runs).play()
     least = least_seconds(Server(100, 60, 20.0), 600, seed=1)
     ratio = max(run.finished for run in runs) / least

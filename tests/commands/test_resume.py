@@ -454,24 +454,12 @@ def test_a_crash_with_a_request_in_flight_reads_before_it_sends(
     assert deferred_by_us(emulator) == {"abc": 1}
 
 
-def test_a_mended_token_needs_no_yes_where_nothing_was_sent(
-    register: Serving, submit: Submit, office: Office
-) -> None:
-    emulator = register(abc="trn_received")
-    office.write("token.txt", "wrong")
-    submit(emulator, ONE, "--api-token-file", "token.txt")
-    ran = office.run("resume")
-    assert ran.code == 0, ran.err
-    assert ran.codes() == {2: "deferred"}
-
-
 def test_resume_tells_beforehand_what_other_runs_have_settled_since(
     register: Serving, submit: Submit, office: Office
 ) -> None:
-    emulator = register(abc="trn_received", bcd="trn_received")
-    office.write("token.txt", "wrong")
-    both = ONE + "bcd,2026-10-01\n"
-    (stopped,) = {submit(emulator, both, "--api-token-file", "token.txt").folder.name}
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", bcd="trn_received", faults=faults)
+    stopped = submit(emulator, ONE + "bcd,2026-10-01\n", "--max-at-once", "1").folder.name
     submit(emulator, ONE)
     ran = office.run("resume", stopped)
     assert "2 rows; 1 to send" in ran.err
@@ -481,10 +469,10 @@ def test_resume_tells_beforehand_what_other_runs_have_settled_since(
 def test_resume_of_a_run_whose_rows_are_all_known_sends_nothing(
     register: Serving, submit: Submit, office: Office
 ) -> None:
-    emulator = register(abc="trn_received")
-    office.write("token.txt", "wrong")
-    stopped = submit(emulator, ONE, "--api-token-file", "token.txt").folder.name
-    submit(emulator, ONE)
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", faults=faults)
+    stopped = submit(emulator, ONE).folder.name
+    submit(emulator, ONE, "--start-over")
     asked = len(emulator.requests)
     ran = office.run("resume", stopped)
     assert (ran.code, ran.codes()) == (0, {2: "deferred_earlier"})

@@ -12,9 +12,10 @@ import pytest
 from batch.record import journal
 from batch.record.journal import Journal
 from batch.register.api import Meaning
+from batch.rows import RowUnderWay
 from batch.submission import settling
 from batch.submission.pacing import Pacer, Slot
-from batch.submission.settling import Course, Read, Send, Step
+from batch.submission.settling import Read, Send, Step
 from tests.support import simulation
 from tests.support.simulation import tell_history
 
@@ -53,9 +54,9 @@ def test_without_the_intent_somebody_is_deferred_twice(monkeypatch: pytest.Monke
 def test_without_the_read_back_a_deferral_is_reported_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def after_defer(course: Course, meaning: Meaning) -> Step:
-        step = real(course, meaning)
-        return Send() if isinstance(step, Read) and course.sends == 0 else step
+    def after_defer(row: RowUnderWay, meaning: Meaning) -> Step:
+        step = real(row, meaning)
+        return Send() if isinstance(step, Read) and row.sends == 0 else step
 
     real = settling.after_defer
     monkeypatch.setattr(settling, "after_defer", after_defer)
@@ -66,8 +67,8 @@ def test_without_the_read_back_a_deferral_is_reported_refused(
 def test_without_the_wait_before_sending_again_somebody_is_deferred_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def at_once(course: Course, read: Read, meaning: Meaning, *, waited: bool) -> Step:
-        return real(course, read, meaning, waited=True)
+    def at_once(row: RowUnderWay, read: Read, meaning: Meaning, *, waited: bool) -> Step:
+        return real(row, read, meaning, waited=True)
 
     real = settling.after_read
     monkeypatch.setattr(settling, "after_read", at_once)

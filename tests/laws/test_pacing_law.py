@@ -9,6 +9,7 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch.run_settings import RateLimit
 from batch.submission.pacing import Pacer
 from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
 
@@ -77,7 +78,7 @@ def test_the_time_left_is_within_a_tenth_of_the_truth_once_a_window_is_over() ->
 def test_two_runs_behind_one_address_both_finish_in_time() -> None:
     server = Server(100, 60, 20.0)
     latencies = [Latency(random.Random(seed)) for seed in (1, 2)]
-    runs = [Run(Pacer(100, 60.0), 300, latency) for latency in latencies]
+    runs = [Run(Pacer(RateLimit(100, 60.0)), 300, latency) for latency in latencies]
     World(server, runs).play()
     least = least_seconds(Server(100, 60, 20.0), 600, seed=1)
     assert max(run.finished for run in runs) <= 1.3 * least

@@ -26,11 +26,12 @@ from batch.emulator.trainees import Trainee
 from batch.record import database
 from batch.record.journal import Journal
 from batch.register.api import Answer, NoReply, Reply
-from batch.rows import Deferral, Row
-from batch.submission.paced_client import Service
+from batch.rows import Deferral, Row, Settled
+from batch.run_settings import RateLimit
+from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
 from batch.submission.stopping import Stopping
-from batch.submission.worker import Submission
+from batch.submission.worker import Workers
 from tests.support.simulation import (
     EPOCH,
     LOST_ANSWER_WAIT,
@@ -172,27 +173,38 @@ async def submit(world: World, connection: sqlite3.Connection) -> Counter[str]:
         journal.add_rows(run_no, part)
     journal.start(run_no)
     stopping = Stopping()
-    service = Service(
+    register = PacedClient(
         Network(world),
         journal,
-        Pacer(LIMIT, PERIOD),
+        Pacer(RateLimit(LIMIT, PERIOD)),
         stopping,
+        Silent(),
         run_no=run_no,
         give_up_after_seconds=1800.0,
     )
-    submission = Submission(
+    workers = Workers(
         journal,
-        service,
+        register,
         stopping,
+        Silent(),
         run_no=run_no,
         max_at_once=10,
         lost_answer_wait_seconds=LOST_ANSWER_WAIT,
         timeout_seconds=TIMEOUT,
-        on_settled=lambda _number, _settled: None,
     )
-    await submission.submit()
+    await workers.settle_rows()
     journal.settle_the_rest(run_no)
     return Counter(journal.ledger.counts("soak"))
+
+
+class Silent:
+    """Hears everything and says nothing."""
+
+    def answered(self, *_: object) -> None: ...
+
+    def warn(self, words: str) -> None: ...
+
+    def settled(self, row_number: int, settled: Settled) -> None: ...
 
 
 def main(rows: int, seed: int) -> int:

@@ -8,9 +8,8 @@ import pytest
 
 from batch.codes import Code
 from batch.register.api import Kind, Meaning
-from batch.rows import Deferral, Settled
+from batch.rows import Deferral, RowUnderWay, Settled
 from batch.submission.settling import (
-    Course,
     Later,
     Read,
     Send,
@@ -23,8 +22,8 @@ from batch.submission.settling import (
 )
 
 OURS = Deferral("abc", "2026-10-01", None)
-FRESH = Course(OURS, is_open=False)
-OPEN = Course(OURS, is_open=True, sends=1)
+FRESH = RowUnderWay(2, OURS, is_open=False)
+OPEN = RowUnderWay(2, OURS, is_open=True, sends=1)
 
 
 def found(state: str, date: str | None = None) -> Meaning:
@@ -61,7 +60,7 @@ def test_a_row_with_an_open_request_is_read_first() -> None:
         (FRESH, Kind.WRONG_PATH, Stop("Register said.")),
     ],
 )
-def test_after_a_defer_request(course: Course, kind: Kind, then: object) -> None:
+def test_after_a_defer_request(course: RowUnderWay, kind: Kind, then: object) -> None:
     assert shown(after_defer(course, Meaning(kind, "said"))) == then
 
 
@@ -112,12 +111,12 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
         (FRESH, Why.NO_DATE, UNREADABLE, Code.DEFERRED),
     ],
 )
-def test_after_a_read(course: Course, why: Why, meaning: Meaning, then: object) -> None:
+def test_after_a_read(course: RowUnderWay, why: Why, meaning: Meaning, then: object) -> None:
     assert shown(after_read(course, Read(why, "said"), meaning, waited=False)) == then
 
 
 def test_a_new_row_was_never_sent() -> None:
-    assert Course(OURS, is_open=False).sends == 0
+    assert RowUnderWay(2, OURS, is_open=False).sends == 0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_a_new_row_was_never_sent() -> None:
     ],
 )
 def test_once_the_wait_is_over_a_row_is_sent_three_times_at_most(sends: int, then: object) -> None:
-    course = Course(OURS, is_open=True, sends=sends)
+    course = RowUnderWay(2, OURS, is_open=True, sends=sends)
     assert shown(after_read(course, Read(Why.LOST), found("trn_received"), waited=True)) == then
 
 
@@ -144,8 +143,8 @@ def test_a_refusal_is_told_in_registers_words_where_it_gave_any(said: str, messa
     assert step.message == message
 
 
-def test_equal_steps_and_courses_are_the_same_value() -> None:
-    values = [Send(), Later(), Read(Why.LOST), Stop("Register is not there."), FRESH]
+def test_equal_steps_are_the_same_value() -> None:
+    values = [Send(), Later(), Read(Why.LOST), Stop("Register is not there.")]
     assert len({*values, *map(copy, values)}) == len(values)
 
 

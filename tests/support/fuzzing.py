@@ -30,7 +30,7 @@ from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
 from batch.record import database
 from batch.record.journal import Journal
-from batch.run_settings import InputOptions
+from batch.run_settings import InputOptions, RateLimit
 from batch.submission.staging import stage_rows
 from tests.support.journals import RUN
 from tests.support.strict import strictly_read
@@ -92,7 +92,7 @@ def _wrong_with(path: Path, date_format: str) -> str:
     told = len(rows) + (file.blank_row_count if path.suffix == ".csv" else 0)
     if by_hand not in {None, told}:
         return f"{by_hand} rows by hand, {told} read"
-    checked = check_file(options, rate=(100, 60.0))
+    checked = check_file(options, RateLimit(100, 60.0))
     if checked.rows != len(rows) or not checked.lines() or not checked.as_json():
         return f"{checked.rows} rows checked, {len(rows)} read"
     reported = _reported(path, date_format)

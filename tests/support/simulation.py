@@ -24,12 +24,13 @@ from batch.record import database
 from batch.record.journal import Journal
 from batch.record.records import RowRecord, RunRecord
 from batch.register.api import Answer, NoReply, Reply
-from batch.rows import Deferral, Row
-from batch.submission.paced_client import Service
+from batch.rows import Deferral, Row, Settled
+from batch.run_settings import RateLimit
+from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
 from batch.submission.staging import set_aside_remembered
 from batch.submission.stopping import Stopping
-from batch.submission.worker import Submission
+from batch.submission.worker import Workers
 
 EPOCH = 1_790_000_000.0
 LOST_ANSWER_WAIT = 60.0
@@ -261,6 +262,22 @@ def _shown(answer: Answer) -> str:
 
 
 @dataclass(frozen=True)
+class Observer:
+    """Tells the world what became of each row."""
+
+    world: World
+
+    def answered(self, *_: object) -> None:
+        """Keep nothing: the network has told it."""
+
+    def warn(self, words: str) -> None:
+        self.world.tell(words)
+
+    def settled(self, row_number: int, settled: Settled) -> None:
+        self.world.tell(f"row {row_number}: {settled.code}")
+
+
+@dataclass(frozen=True)
 class History:
     """One seed's history, told to its end."""
 
@@ -391,25 +408,27 @@ async def _submit(world: World, connection: sqlite3.Connection, run_no: int) -> 
 
     journal = world.journal = Journal(connection, wall=world.wall, commit=commit)
     stopping = Stopping()
-    service = Service(
+    observer = Observer(world)
+    register = PacedClient(
         Network(world),
         journal,
-        Pacer(world.rng.choice((20, None)), 60.0),
+        Pacer(world.rng.choice((RateLimit(20, 60.0), None))),
         stopping,
+        observer,
         run_no=run_no,
         give_up_after_seconds=120.0,
     )
-    submission = Submission(
+    workers = Workers(
         journal,
-        service,
+        register,
         stopping,
+        observer,
         run_no=run_no,
         max_at_once=3,
         lost_answer_wait_seconds=LOST_ANSWER_WAIT,
         timeout_seconds=TIMEOUT,
-        on_settled=lambda number, settled: world.tell(f"row {number}: {settled.code}"),
     )
-    await submission.submit()
+    await workers.settle_rows()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from batch.run_settings import RateLimit
 from batch.submission.pacing import Pacer, Slot
 
 EPOCH = 1_790_000_040.0
@@ -252,6 +253,6 @@ def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3)
 def played(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> Run:
     """Give one run of the real Pacer, through."""
     latency = Latency(random.Random(seed), longest=longest)
-    run = Run(Pacer(server.limit, float(server.period)), rows, latency)
+    run = Run(Pacer(RateLimit(server.limit, float(server.period))), rows, latency)
     World(server, [run]).play()
     return run
