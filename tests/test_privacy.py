@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -27,6 +26,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import STATES, Trainee
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, shown_at_a_terminal
+from tests.support.waiting import until
 
 PERSON = "zqperson"
 THEIR_REASON = "Zqelsewhere"
@@ -267,8 +267,7 @@ def test_a_killed_run_leaves_nothing_more(serving: Callable[..., Any], office: O
     faults_met = (*OF_ONE_ROW["refused"], troubles.hanging("slow"))
     with serving(*faults_met, known=["refused", "slow"]) as emulator:
         process = office.start(*asking(emulator))
-        while len(emulator.received(Endpoint.DEFER)) < 2 and process.poll() is None:
-            time.sleep(0.01)
+        until(lambda: len(emulator.received(Endpoint.DEFER)) > 1 or process.poll() is not None)
         process.kill()
         out, err = process.communicate()
     names = {path.name for path in office.folder.rglob("*")}

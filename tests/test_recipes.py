@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only
+from tests.support.waiting import until
 
 pytestmark = posix_only
 
@@ -63,7 +63,7 @@ class Inbox:
 
     def run(self, *minutes: str, folder: str = "inbox") -> Ran:
         with self.start(*minutes, folder=folder) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate()
         return Ran(process.returncode, out, err, self.office.reports)
 
     def names(self, place: str) -> list[str]:
@@ -172,10 +172,8 @@ def test_where_nothing_can_be_sent_the_files_wait(inbox: Inbox) -> None:
 
 
 def until_asked(emulator: Emulator, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
-    while not emulator.received(Endpoint.DEFER) and time.monotonic() < until:
-        assert process.poll() is None
-        time.sleep(0.01)
+    until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
+    assert process.poll() is None
 
 
 def test_stopped_halfway_it_stops_in_good_order_and_carries_on_the_next_time(
@@ -188,7 +186,7 @@ def test_stopped_halfway_it_stops_in_good_order_and_carries_on_the_next_time(
     with inbox.start("0") as process:
         until_asked(emulator, process)
         os.killpg(process.pid, signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate()
     assert process.returncode == 143
     assert "Interrupted (SIGTERM)" in out
     assert inbox.waiting() == ["a.csv", "b.csv"]
@@ -207,7 +205,7 @@ def test_a_signal_to_the_script_alone_ends_it_after_the_file(
     with inbox.start("0") as process:
         until_asked(emulator, process)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate()
     assert process.returncode == 143
     assert (inbox.names("done"), inbox.waiting()) == (["a.csv"], ["b.csv"])
 
@@ -220,7 +218,7 @@ def test_what_an_earlier_run_left_is_carried_on_and_told(
     with inbox.office.start("run", "list.csv") as process:
         until_asked(emulator, process)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate()
     ran = inbox.run()
     assert ran.code == 1
     assert "trainee_not_found: row 3" in ran.out

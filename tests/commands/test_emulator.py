@@ -49,7 +49,7 @@ def test_emulator_serves_the_trainees_of_a_file_until_ctrl_c(tmp_path: Path) -> 
         assert read(base_url, "ab1").json()["state"] == "withdrawn"
         assert read(base_url, "zzzz").status_code == 404
         process.send_signal(INTERRUPT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate()
         assert (process.returncode, errors) == (0, "")
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.waiting import until
 
 pytestmark = posix_only
 
@@ -30,14 +30,6 @@ THREE = "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\ncde,2026-10-01\n
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
-def until(happens: Callable[[], object]) -> None:
-    for _ in range(2000):
-        if happens():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never happened")
-
-
 def begin(office: Office, emulator: Emulator, content: str, *options: str) -> Any:
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     office.write("list.csv", content)
@@ -46,7 +38,7 @@ def begin(office: Office, emulator: Emulator, content: str, *options: str) -> An
 
 
 def ended(process: Any) -> Any:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     return process.returncode, out, err
 
 
@@ -84,7 +76,7 @@ def test_a_signal_at_the_question_sends_nothing(
             asked += os.read(process.stderr.fileno(), 4096)
         process.send_signal(number)
         os.write(ours, b"yes\n")
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate()
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
@@ -99,8 +91,9 @@ def test_a_signal_while_a_429_holds_everyone_back_leaves_rows_not_sent(
     hold = troubles.answered_before("abc", troubles.throttled("300"))
     emulator = register(abc="trn_received", bcd="trn_received", cde="trn_received", faults=[hold])
     process = begin(office, emulator, THREE, "--max-at-once", "1")
-    until(lambda: emulator.received(Endpoint.DEFER))
-    time.sleep(0.5)
+    until(
+        lambda: any("throttled" in path.read_text() for path in office.reports.glob("2*/run.log"))
+    )
     process.send_signal(signal.SIGTERM)
     returned, out, err = ended(process)
     ran = Ran(returned, out, err, office.reports)

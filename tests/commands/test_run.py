@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from batch.emulator.trainees import Trainee
 from batch.submission import staging
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.waiting import until
 
 Submit = Callable[..., Ran]
 Serving = Callable[..., Any]
@@ -377,8 +377,7 @@ def test_files_are_private_after_umask_000(register: Serving, office: Office) ->
     before = os.umask(0)
     try:
         process = office.start("run", "list.csv", "--register", emulator.base_url, *folder)
-        while not emulator.received(Endpoint.DEFER) and process.poll() is None:
-            time.sleep(0.01)
+        until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         under_way = open_to_others(office)
         process.kill()
         process.communicate()

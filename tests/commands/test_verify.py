@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from batch.record import report
 from batch.record.ledger import Ledger
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import Office, Ran
-from tests.support.terminals import posix_only
+from tests.support.terminals import bound_by_modes, posix_only
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -123,45 +121,30 @@ def test_the_report_of_another_version_can_be_named_too(folder: Path) -> None:
     assert named(str(folder / "report-2")) == Named(str(folder / "report-2"), folder, "report-2")
 
 
-@pytest.fixture
-def read_only() -> Iterator[Path]:
-    """Give a folder into which this process cannot write: root gives up what it may do."""
-    place = Path(tempfile.mkdtemp())
-    place.chmod(0o755)
-    yield place
-    if os.geteuid() != os.getuid():
-        os.seteuid(os.getuid())
-    place.chmod(0o755)
-    shutil.rmtree(place)
-
-
 @posix_only
-def test_a_read_only_copy_is_verified_with_its_journal(folder: Path, read_only: Path) -> None:
-    copied = Path(shutil.copytree(folder, read_only / folder.name))
-    shutil.copy(folder.parent / "journal.db", read_only)
-    for path in (copied, *copied.iterdir(), read_only / "journal.db"):
+def test_a_read_only_copy_is_verified_with_its_journal(
+    copy: Path, folder: Path, office: Office
+) -> None:
+    journal = Path(shutil.copy(folder.parent / "journal.db", copy.parent))
+    for path in (*copy.iterdir(), copy, journal, copy.parent):
         path.chmod(0o555)
-    read_only.chmod(0o555)
-    assert differences(str(copied), read_only) == ()  # loads what nobody cannot read
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-    told = verify_run(named(str(copied)), read_only, None, tool_version="1")
-    assert (told.differences, told.unchecked) == ((), ())
+    arguments = ("verify", str(copy), "--reports-dir", str(copy.parent), "--json")
+    ran = office.run(*arguments, through=bound_by_modes())
+    for path in (copy.parent, copy):
+        path.chmod(0o755)  # or no ordinary user could clear it away
+    assert ran.code == 0, ran.out + ran.err
+    told = json.loads(ran.out)
+    assert (told["differences"], told["unchecked"]) == ([], [])
 
 
 @posix_only
 def test_a_file_that_may_not_be_read_is_not_said_to_be_altered(
-    folder: Path, read_only: Path
+    folder: Path, office: Office
 ) -> None:
-    copied = Path(shutil.copytree(folder, read_only / folder.name))
-    for path in (copied, *copied.iterdir()):
-        path.chmod(0o755)
-    (copied / "results.xlsx").chmod(0o000)
-    differences(str(folder), folder.parent)  # loads what nobody cannot read
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-    told = verify_run(named(str(copied)), read_only, None, tool_version="1")
-    assert told.differences == ("results.xlsx cannot be read",)
+    (folder / "results.xlsx").chmod(0o000)
+    ran = office.run("verify", folder.name, "--json", through=bound_by_modes())
+    assert ran.code == 1, ran.out + ran.err
+    assert json.loads(ran.out)["differences"] == ["results.xlsx cannot be read"]
 
 
 def test_a_journal_of_the_version_before_is_read_as_it_is(folder: Path) -> None:

@@ -60,9 +60,10 @@ class Office:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Start the command, by way of the program and options in `through`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "batch", *arguments],
+            [*through, sys.executable, "-m", "batch", *arguments],
             cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -72,9 +73,9 @@ class Office:
             encoding="utf-8",
         )
 
-    def run(self, *arguments: str) -> Ran:
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=120)
+    def run(self, *arguments: str, through: tuple[str, ...] = ()) -> Ran:
+        with self.start(*arguments, through=through) as process:
+            out, err = process.communicate()
         return Ran(process.returncode, out, err, self.reports)
 
     def _environment(self) -> dict[str, str]:

@@ -19,6 +19,17 @@ posix_only = pytest.mark.skipif(
 )
 
 
+def bound_by_modes() -> tuple[str, ...]:
+    """Return the words before a command that the modes of files are to bind, even for root.
+
+    It stays the same user, who may read this clone and its Python wherever they lie.
+    """
+    if os.geteuid() != 0:
+        return ()
+    both = "-dac_override,-dac_read_search"  # to write, and to read, what the modes forbid
+    return ("setpriv", f"--inh-caps={both}", f"--bounding-set={both}")
+
+
 def pseudo_terminal(columns: int = 80) -> tuple[int, int]:
     """Give both ends of a terminal that is so wide."""
     fcntl, pty, termios = map(importlib.import_module, ("fcntl", "pty", "termios"))
