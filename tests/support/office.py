@@ -75,7 +75,7 @@ class Office:
 
     def run(self, *arguments: str, through: tuple[str, ...] = ()) -> Ran:
         with self.start(*arguments, through=through) as process:
-            out, err = process.communicate()
+            out, err = process.communicate(timeout=600)
         return Ran(process.returncode, out, err, self.reports)
 
     def _environment(self) -> dict[str, str]:
