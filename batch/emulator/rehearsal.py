@@ -10,18 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
-from batch.emulator.faults import Altered, Fault
+from batch.emulator.faults import FAULTS, SampleFaults
 from batch.emulator.model import Register
-from batch.emulator.requests import Endpoint, stored_date
+from batch.emulator.requests import stored_date
 from batch.emulator.server import serve
 from batch.emulator.trainees import STATES, Trainee
-from batch.emulator.troubles import (
-    answering_about,
-    error_after,
-    lost_after,
-    reinstated_after,
-    truncated_after,
-)
 from batch.errors import UnusableFile
 from batch.rows import folded
 
@@ -61,11 +54,10 @@ def known_sample() -> tuple[Trainee, ...]:
     )
 
 
-def sample_faults() -> tuple[Fault, ...]:
+def sample_faults() -> SampleFaults:
     """Return what goes wrong in the sample, so that a rehearsal shows how it is settled."""
-    return tuple(
-        fault for line in _sample_lines() for fault in _named(line["fault"], line["trainee_id"])
-    )
+    named = {line["trainee_id"]: line["fault"] for line in _sample_lines()}
+    return SampleFaults({i: FAULTS[fault] for i, fault in named.items() if fault in FAULTS})
 
 
 @contextlib.contextmanager
@@ -89,8 +81,8 @@ def rehearsing(
     )
     for trainee_id, defer_date in deferred.items():
         register.add(Trainee(trainee_id, state="deferred", defer_date=defer_date))
-    faults = sample_faults() if is_sample else ()
-    with serve(register, faults=faults, kept=0) as emulator:
+    plan = sample_faults() if is_sample else None
+    with serve(register, plan=plan, kept=0) as emulator:
         yield emulator.base_url
 
 
@@ -151,20 +143,3 @@ def _unusable(path: Path, found: str, *notes: str) -> UnusableFile:
 def _sample_lines() -> Iterator[dict[str, str]]:
     text = resources.files("batch.emulator").joinpath(_SAMPLE).read_text(encoding="utf-8")
     return csv.DictReader(io.StringIO(text, newline=""))
-
-
-def _named(fault: str, trainee_id: str) -> tuple[Fault, ...]:
-    match fault:
-        case "lost_answer":
-            return (lost_after(trainee_id),)
-        case "truncated_answer":
-            return (truncated_after(trainee_id),)
-        case "error_after":
-            return (error_after(trainee_id),)
-        case "lost_answer_then_reinstated":
-            return (reinstated_after(trainee_id),)
-        case "differing_answer":
-            unclear = Fault(trainee_id, Endpoint.READ, last=None, given=Altered((("state", None),)))
-            return (answering_about(trainee_id, defer_date="2026-08-31"), unclear)
-        case _:
-            return ()

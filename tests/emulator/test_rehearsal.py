@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch.codes import CHECK_CODES
+from batch.emulator.faults import FAULTS
 from batch.emulator.rehearsal import (
     known_sample,
     load_trainees,
@@ -101,6 +102,6 @@ def test_sample_knows_trainees_of_every_state_and_not_every_trainee_of_the_file(
 
 
 def test_every_named_fault_of_the_sample_strikes_a_known_trainee() -> None:
-    known = {trainee.trainee_id for trainee in known_sample()}
-    assert {fault.trainee_id for fault in sample_faults()} <= known
-    assert len({fault.trainee_id for fault in sample_faults()}) == 5
+    known = {folded(trainee.trainee_id) for trainee in known_sample()}
+    assert sample_faults().trainee_ids <= known
+    assert len(sample_faults().trainee_ids) == len(FAULTS)
