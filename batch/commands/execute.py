@@ -192,11 +192,12 @@ def _resumption(desk: Desk, terms: Terms) -> Resumption:
 @contextlib.contextmanager
 def _register(terms: Terms, journal: Journal, run_id: str) -> Iterator[str]:
     if terms.is_rehearsal:
-        from batch.emulator.rehearsal import rehearsing  # noqa: PLC0415 — a real run has no server
+        from batch.emulator.rehearsal import Named, rehearsing  # noqa: PLC0415 — a real run has no server
 
         succeeded = journal.rows(run_id, Outcome.SUCCEEDED)
         deferred = {row.trainee_id: row.defer_date for row in succeeded}
-        with rehearsing(journal.trainee_ids(run_id), deferred, terms.rate_limit) as base_url:
+        named = map(Named, journal.trainee_ids(run_id))
+        with rehearsing(named, deferred, terms.rate_limit) as base_url:
             yield base_url
     else:
         yield terms.origin

@@ -93,7 +93,7 @@ class Register:
 
     `rate_limit` is requests and seconds for each address, None for no limit; `clock` gives Unix
     seconds; `token` is the one that is good, ANY_TOKEN for any, None where none is asked for;
-    `accepts_unknown` tells which ids unheard of are a trainee who can be deferred.
+    `accepts_unknown` decides which ids unheard of are a trainee who can be deferred.
     """
 
     def __init__(
