@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
-from batch.register.api import Kind, Meaning
+from batch.register.answers import Kind, Meaning
 from batch.submission.stopping import Stopping
 
 FAILURES_BEFORE_PAUSE = 3

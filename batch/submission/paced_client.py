@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from batch.record.journal import Journal
-from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
-from batch.register.api import Answer, Kind, Meaning, NoReply
+from batch.register.answers import Kind, Meaning, meaning_of_defer, meaning_of_info, meaning_of_read
+from batch.register.api import Answer, NoReply
 from batch.rows import Deferral
 from batch.submission.health import Health
 from batch.submission.pacing import Pacer, Slot

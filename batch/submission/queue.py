@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from batch.record.journal import Journal, PendingRow
-from batch.register.api import Kind
+from batch.register.answers import Kind
 from batch.submission import settling
 from batch.submission.settling import Course, Send, Step
 from batch.submission.stopping import Stopping

@@ -13,7 +13,7 @@ from pathlib import Path
 from batch.codes import Outcome, counts_of, exit_code_of
 from batch.errors import Interrupted
 from batch.record.journal import Journal
-from batch.register.api import Meaning
+from batch.register.answers import Meaning
 from batch.register.client import Client
 from batch.rows import Settled
 from batch.run_settings import Terms

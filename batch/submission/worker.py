@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
-from batch.register.api import Kind, Meaning
+from batch.register.answers import Kind, Meaning
 from batch.rows import Settled
 from batch.submission import settling
 from batch.submission.paced_client import Service
