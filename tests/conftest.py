@@ -15,6 +15,7 @@ from batch.emulator.trainees import Trainee
 from batch.intake.checked_file import open_input
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.reading import TODAY, Read, Reading
+from tests.support.troubles import FaultPlan
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def register() -> Iterator[Callable[..., Emulator]]:
                 for name, state in states.items()
             ]
             model = rehearsal_register(known, rate_limit=rate_limit, token=TOKEN)
-            return stack.enter_context(serve(model, faults=faults))
+            return stack.enter_context(serve(model, plan=FaultPlan(faults)))
 
         yield serving
 

@@ -32,7 +32,7 @@ OWNERS = {
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
     "polars": {"intake.duplicates", "intake.rules", "intake.cleaning"},
-    "pydantic": {"settings"},
+    "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
         "record.commits",
@@ -117,7 +117,6 @@ PURE = (
     "record.chart",
     "register.answers",
     "register.api",
-    "register.body",
     "emulator.model",
     "submission.server_clock",
     "submission.pacing",

@@ -17,15 +17,15 @@ from typing import Any, get_args
 import pytest
 
 from batch.codes import Code
-from batch.emulator import faults, troubles
-from batch.emulator.faults import Canned, Fault
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.replies import Reply
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import STATES, Trainee
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, shown_at_a_terminal
+from tests.support.troubles import Canned, Fault, FaultPlan
 from tests.support.waiting import until
 
 PERSON = "zqperson"
@@ -84,7 +84,7 @@ UNREADABLE = Fault(None, Endpoint.READ, last=None, given=SIGN_IN)
 OF_ONE_ROW: dict[str, tuple[Fault, ...]] = {
     "lost_before": (troubles.lost_before("lost_before"),),
     "lost_after": (troubles.lost_after("lost_after"),),
-    "reset": (Fault("reset", given=faults.Dropped(reset=True)),),
+    "reset": (Fault("reset", given=troubles.Dropped(reset=True)),),
     "truncated_after": (troubles.truncated_after("truncated_after"),),
     "error_after": (troubles.error_after("error_after"),),
     "answered_before": (troubles.answered_before("answered_before", MAINTENANCE),),
@@ -114,7 +114,7 @@ OF_ONE_ROW: dict[str, tuple[Fault, ...]] = {
         troubles.deferred_by_another_before("deferred_by_another_before", "2026-08-08"),
     ),
     "reinstated_after": (troubles.reinstated_after("reinstated_after"),),
-    "set_by_another": (Fault("set_by_another", before=(faults.SettingState("withdrawn"),)),),
+    "set_by_another": (Fault("set_by_another", before=(troubles.SettingState("withdrawn"),)),),
     "answering_about": (
         troubles.answering_about("answering_about", defer_date="2026-08-31"),
         replace(UNREADABLE, trainee_id="answering_about"),
@@ -130,7 +130,7 @@ OF_ONE_ROW: dict[str, tuple[Fault, ...]] = {
         replace(UNREADABLE, trainee_id="never_read"),
     ),
     "keeps_failing": (
-        Fault("keeps_failing", last=None, arrival=faults.Never(), given=faults.Dropped()),
+        Fault("keeps_failing", last=None, arrival=troubles.Never(), given=troubles.Dropped()),
     ),
 }  # fmt: skip
 OF_THE_SERVICE: dict[str, tuple[Fault, ...]] = {
@@ -186,7 +186,7 @@ def serving(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
         trainees = [Trainee(name, defer_reason=THEIR_REASON) for name in known]
         trainees += [Trainee(name, state=name, defer_reason=THEIR_REASON) for name in STATES]
         model = rehearsal_register(trainees, rate_limit=None, token=token)
-        return serve(model, faults=given)
+        return serve(model, plan=FaultPlan(given))
 
     return serving_with
 
@@ -289,6 +289,6 @@ def test_a_terminal_shows_nothing_of_it_either(serving: Callable[..., Any], offi
 def test_every_fault_that_there_is_has_been_tried() -> None:
     tried = [fault for each in (OF_ONE_ROW | OF_THE_SERVICE).values() for fault in each]
     deeds = {type(deed) for fault in tried for deed in (*fault.before, *fault.after)}
-    assert {type(fault.given) for fault in tried} == {*get_args(faults.Given)}
-    assert {type(fault.arrival) for fault in tried} == {*get_args(faults.Arrival)}
-    assert deeds >= {*get_args(faults.OtherDeed)}
+    assert {type(fault.given) for fault in tried} == {*get_args(troubles.Given)}
+    assert {type(fault.arrival) for fault in tried} == {*get_args(troubles.Arrival)}
+    assert deeds >= {*get_args(troubles.OtherDeed)}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from batch.emulator import troubles
 from batch.emulator.server import Emulator
 from batch.rows import REHEARSAL
 from batch.terminal import runs_lines
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, shown_at_a_terminal
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from batch import columns
-from batch.emulator import troubles
-from batch.emulator.faults import Canned, Fault
 from batch.emulator.replies import Reply
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.register.api import NoReply
 from batch.register.client import MOST_BYTES, Client
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
+from tests.support.troubles import Canned, Fault
 
 Serving = Callable[..., Emulator]
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"

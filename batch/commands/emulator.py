@@ -32,10 +32,10 @@ def serve_until_interrupted(
     trainees cannot be used, UsageProblem where the port cannot.
     """
     known = load_trainees(trainees) if trainees else known_sample()
-    faults = () if trainees else sample_faults()
+    plan = None if trainees else sample_faults()
     register = rehearsal_register(known, rate_limit=rate_limit, token=ANY_TOKEN)
     try:
-        with serve(register, port=port, faults=faults, kept=0) as emulator:
+        with serve(register, port=port, plan=plan, kept=0) as emulator:
             whose = trainees.name if trainees else "the sample"
             _say(f"Register's emulator: {emulator.base_url}, {len(known)} trainees of {whose}")
             _say(f"  DEFER_BATCH_REGISTER={emulator.base_url}  DEFER_BATCH_API_TOKEN=any")

@@ -1,185 +1,106 @@
-"""What can go wrong between a client and Register, as data: tests ask for it by name.
+"""What goes wrong in a rehearsal of the sample, so that people see how it is settled.
 
-Pure. A fault says which request it strikes, how that request arrives, what other people do around
-it, and what comes back; the functions at the end name the ones that happen. Sources: the issues'
-lists and register/API.md, "A failure can mean that it happened" and "Trouble".
+Each fault strikes the first defer request of its trainee that is not throttled: Register does
+what was asked, then the answer is lost or not to be trusted. Source: register/API.md, "A failure
+can mean that it happened" and "After a reinstatement".
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
-from batch.emulator.model import Register
+from batch.emulator import replies
 from batch.emulator.replies import Reply
 from batch.emulator.requests import Endpoint, Route
+from batch.emulator.server import Exchange, Strike
 from batch.rows import folded
 
+_ANOTHER_DATE = "2026-08-31"
 
-@dataclass(frozen=True, slots=True)
-class AtOnce:
-    """The request reaches Register as usual."""
-
-
-@dataclass(frozen=True, slots=True)
-class Never:
-    """The request does not reach Register's application."""
+Fault = Callable[[Exchange, Reply], Awaitable[None]]
+"""What becomes of Register's answer to the request that is struck."""
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """The request reaches Register, or is committed by it, so many seconds later.
-
-    With `checked_first`, Register looks at it at once and commits late: a slow request, which
-    another one for the same trainee can overtake.
-    """
-
-    seconds: float
-    checked_first: bool = False
+async def lost_answer(exchange: Exchange, reply: Reply) -> None:
+    """End the connection: the answer never arrives."""
+    del reply
+    await exchange.cut()
 
 
-Arrival = AtOnce | Never | Late
+async def truncated_answer(exchange: Exchange, reply: Reply) -> None:
+    """Send half of the answer, then end the connection."""
+    await exchange.answer_half(reply)
 
 
-@dataclass(frozen=True, slots=True)
-class Deferring:
-    """Somebody else defers the trainee on that date (`YYYY-MM-DD`)."""
-
-    defer_date: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reinstating:
-    """Somebody else reinstates the trainee."""
+async def error_after(exchange: Exchange, reply: Reply) -> None:
+    """Answer 500, as Register does where the work after a deferral fails."""
+    del reply
+    await exchange.answer(replies.failed())
 
 
-@dataclass(frozen=True, slots=True)
-class SettingState:
-    """Somebody else puts the trainee into that state."""
-
-    state: str
-
-
-OtherDeed = Deferring | Reinstating | SettingState
+async def lost_answer_then_reinstated(exchange: Exchange, reply: Reply) -> None:
+    """Have somebody else reinstate the trainee, and end the connection."""
+    del reply
+    exchange.register.reinstate(exchange.route.trainee_id)
+    await exchange.cut()
 
 
-@dataclass(frozen=True, slots=True)
-class AsUsual:
-    """Register's own answer comes back."""
+async def differing_answer(exchange: Exchange, reply: Reply) -> None:
+    """Answer with another date than the one asked for; reads then show no state."""
+    await exchange.answer(altered(reply, {"defer_date": _ANOTHER_DATE}))
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The connection ends without an answer; with `reset`, by a TCP reset."""
-
-    reset: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Truncated:
-    """Half of Register's answer comes back, then the connection ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hung:
-    """Nothing comes back for as long as the client waits."""
+FAULTS: Mapping[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        lost_answer,
+        truncated_answer,
+        error_after,
+        lost_answer_then_reinstated,
+        differing_answer,
+    )
+}
+"""The faults by the name that `sample_trainees.csv` uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Canned:
-    """Another answer comes back in place of Register's."""
+class SampleFaults:
+    """The faults still to strike, one for each trainee named."""
 
-    reply: Reply
+    def __init__(self, by_trainee_id: Mapping[str, Fault]) -> None:
+        self._faults = {folded(trainee_id): fault for trainee_id, fault in by_trainee_id.items()}
+        self._struck: set[str] = set()
 
+    @property
+    def trainee_ids(self) -> frozenset[str]:
+        """The folded ids of the trainees whom a fault will meet."""
+        return frozenset(self._faults)
 
-@dataclass(frozen=True, slots=True)
-class Altered:
-    """Register's answer comes back with some of the trainee's values changed."""
-
-    changes: tuple[tuple[str, str | None], ...]
-
-
-Given = AsUsual | Dropped | Truncated | Hung | Canned | Altered
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault: it strikes the `first` to the `last` request that its target names.
-
-    `trainee_id` None means whoever's, `endpoint` None any request, `last` None for ever.
-    Requests are counted apart for each pair of the two, from 1; those answered 429 do not count.
-    """
-
-    trainee_id: str | None
-    endpoint: Endpoint | None = Endpoint.DEFER
-    first: int = 1
-    last: int | None = 1
-    before: tuple[OtherDeed, ...] = ()
-    arrival: Arrival = field(default_factory=AtOnce)
-    after: tuple[OtherDeed, ...] = ()
-    given: Given = field(default_factory=AsUsual)
-    delay_seconds: float = 0.0
-
-    def is_due(self, number: int) -> bool:
-        """Whether the fault strikes the request of that number."""
-        return self.first <= number and (self.last is None or number <= self.last)
-
-
-_Target = tuple[str | None, Endpoint | None]
-
-
-class FaultPlan:
-    """The faults still to strike, and the count of the requests that they look at."""
-
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._by_target: dict[_Target, list[Fault]] = {}
-        self._counts: Counter[_Target] = Counter()
-        for fault in faults:
-            self.add(fault)
-
-    def add(self, fault: Fault) -> None:
-        """Plan one more fault."""
-        trainee_id = folded(fault.trainee_id) if fault.trainee_id is not None else None
-        self._by_target.setdefault((trainee_id, fault.endpoint), []).append(fault)
-
-    def strike(self, route: Route) -> Fault | None:
-        """Count a request; give the fault that strikes it, that of one trainee first."""
-        due = None
-        for target in self._targets(route):
-            self._counts[target] += 1
-            if due is None:
-                faults = self._by_target[target]
-                due = next((f for f in faults if f.is_due(self._counts[target])), None)
-        return due
-
-    def forget(self, route: Route) -> None:
-        """Take a request out of the count: it was throttled, so nothing happened."""
-        for target in self._targets(route):
-            self._counts[target] -= 1
-
-    def _targets(self, route: Route) -> list[_Target]:
-        if not self._by_target:
-            return []
+    def strike(self, route: Route) -> Strike | None:
+        """Return what happens to a request in place of its answer, None where nothing does."""
         trainee_id = folded(route.trainee_id)
-        targets = ((trainee_id, route.endpoint), (trainee_id, None), (None, route.endpoint))
-        return [target for target in (*targets, (None, None)) if target in self._by_target]
+        fault = self._faults.get(trainee_id)
+        if route.endpoint is Endpoint.READ and fault is differing_answer:
+            return _without_state
+        if route.endpoint is Endpoint.DEFER and fault and trainee_id not in self._struck:
+            return partial(self._once, trainee_id, fault)
+        return None
+
+    async def _once(self, trainee_id: str, fault: Fault, exchange: Exchange) -> None:
+        reply = exchange.processed()
+        if reply.status == 429:
+            return await exchange.answer(reply)
+        self._struck.add(trainee_id)
+        return await fault(exchange, reply)
 
 
-def others_act(register: Register, trainee_id: str, deeds: Iterable[OtherDeed]) -> None:
-    """Do what other people do to the trainee, in Register."""
-    for deed in deeds:
-        match deed:
-            case Deferring(defer_date):
-                register.defer(trainee_id, defer_date)
-            case Reinstating():
-                register.reinstate(trainee_id)
-            case SettingState(state):
-                register.set_state(trainee_id, state)
+async def _without_state(exchange: Exchange) -> None:
+    await exchange.answer(altered(exchange.processed(), {"state": None}))
 
 
-def altered(reply: Reply, changes: Iterable[tuple[str, str | None]]) -> Reply:
+def altered(reply: Reply, changes: Mapping[str, str | None]) -> Reply:
     """Return the reply with some of the trainee's values changed; a refusal stays as it is."""
     if reply.status != 200:
         return reply

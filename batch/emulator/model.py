@@ -93,7 +93,7 @@ class Register:
 
     `rate_limit` is requests and seconds for each address, None for no limit; `clock` gives Unix
     seconds; `token` is the one that is good, ANY_TOKEN for any, None where none is asked for;
-    `accepts_unknown` tells which ids unheard of are a trainee who can be deferred.
+    `accepts_unknown` decides which ids unheard of are a trainee who can be deferred.
     """
 
     def __init__(
@@ -142,6 +142,8 @@ class Register:
         trainee = self._trainees[folded(begun.trainee_id)]
         date, reason = begun.wanted.defer_date, begun.wanted.defer_reason
         deferred = replace(trainee, state="deferred", defer_date=date, defer_reason=reason)
+        if trainee.started_on_time:
+            deferred = replace(deferred, trainee_start_date=trainee.itt_start_date)
         deferred = self._happened(Who.API, Deed.DEFERRED, deferred)
         return self._signed(replies.answered({"data": as_seen(deferred)}))
 
@@ -223,6 +225,8 @@ class Register:
             return replies.refused(replies.STATE_REFUSED)
         if trainee.has_invalid_data:
             return replies.other_data_refused()
+        if trainee.breaks_deferring:
+            return replies.failed()
         return Begun(trainee.trainee_id, deferral)
 
     def _retry_after(self, address: str) -> int:
@@ -253,7 +257,7 @@ class Register:
         return trainee
 
     def _happened(self, who: Who, deed: Deed, trainee: Trainee) -> Trainee:
-        trainee = replace(trainee, updated_at=self.clock())
+        trainee = replace(trainee, updated_at=self.clock(), has_start_cycle=True)
         self._trainees[folded(trainee.trainee_id)] = trainee
         event = Event(
             trainee.updated_at, who, deed, trainee.trainee_id, trainee.state, trainee.defer_date

@@ -42,6 +42,14 @@ def plainly_refused(status: int, message: str) -> Reply:
     return _json(status, {"errors": [message]}, {"cache-control": "no-cache"})
 
 
+def list_refused(errors: Mapping[str, list[str]]) -> Reply:
+    """Return the 422 of a list's bad parameters: `errors` is an object, by parameter."""
+    count = f"{len(errors)} error{'' if len(errors) == 1 else 's'}"
+    message = f"Validation failed: {count} prohibited this request being run"
+    content = {"message": message, "errors": errors}
+    return _json(422, content, {"cache-control": "no-cache"})
+
+
 def not_found(message: str) -> Reply:
     """Return a 404: about trainees, or the bare `Not found` of a path that leads nowhere."""
     errors = [{"error": "NotFound", "message": message}]

@@ -8,22 +8,19 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.routing import Mount, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from batch import systems
-from batch.emulator import faults
-from batch.emulator.faults import Fault, FaultPlan, Given
 from batch.emulator.model import Begun, Register, Request
 from batch.emulator.replies import Reply
 from batch.emulator.requests import Endpoint, Route, route_of
-from batch.emulator.troubles import out_of_service
 from batch.rows import folded
 
 Scope = MutableMapping[str, Any]
@@ -43,8 +40,15 @@ class Received:
     body: bytes
 
 
+class Plan(Protocol):
+    """What goes wrong on the way: asked about every request, in the order of their arrival."""
+
+    def strike(self, route: Route) -> Strike | None:
+        """Return what happens in place of an ordinary answer, None where nothing does."""
+
+
 class Emulator:
-    """A Register that answers at `base_url`; `plan` takes faults while it serves.
+    """A Register that answers at `base_url`; `plan` says what goes wrong.
 
     `requests` holds what arrived, the newest `kept` of it, oldest first.
     """
@@ -53,26 +57,16 @@ class Emulator:
         self,
         register: Register,
         *,
-        plan: FaultPlan | None = None,
+        plan: Plan | None = None,
         date_clock: Callable[[], float] = time.time,
         kept: int | None = None,
     ) -> None:
         self.register = register
         self.base_url = ""
-        self.plan = plan or FaultPlan()
+        self.plan = plan
+        self.date_clock = date_clock
         self.requests: deque[Received] = deque(maxlen=kept)
-        self._date_clock = date_clock
-        self._outage: Fault | None = None
-        self._late: set[asyncio.Task[Reply]] = set()
         self.stopping = asyncio.Event()
-
-    def break_service(self, given: Given) -> None:
-        """Answer everything in this way from now on, without asking Register."""
-        self._outage = out_of_service(given)
-
-    def mend_service(self) -> None:
-        """End what `break_service` began."""
-        self._outage = None
 
     def received(
         self, endpoint: Endpoint | None = None, trainee_id: str | None = None
@@ -92,10 +86,6 @@ class Emulator:
         target = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
-        route = route_of(scope["method"], target)
-        self.requests.append(
-            Received(route, scope["method"], target, time.monotonic(), headers, body)
-        )
         request = Request(
             scope["method"],
             target,
@@ -104,110 +94,78 @@ class Emulator:
             content_type=headers.get("content-type", ""),
             address=scope["client"][0],
         )
-        exchange = _Exchange(scope, receive, send, self._date_clock)
-        if fault := self._outage or self.plan.strike(route):
-            await self._struck(fault, exchange, request, route)
+        exchange = Exchange(self, request, scope["state"]["transport"], receive, send)
+        self.requests.append(
+            Received(exchange.route, request.method, target, time.monotonic(), headers, body)
+        )
+        strike = self.plan.strike(exchange.route) if self.plan else None
+        if strike:
+            await strike(exchange)
         else:
-            await exchange.answer(self._answer(request))
-
-    async def _struck(
-        self, fault: Fault, exchange: _Exchange, request: Request, route: Route
-    ) -> None:
-        faults.others_act(self.register, route.trainee_id, fault.before)
-        reply: Reply | None = None
-        match fault.arrival:
-            case faults.Never():
-                pass
-            case faults.Late(seconds, checked_first):
-                looked_at = self.register.begin(request) if checked_first else request
-                task = asyncio.create_task(self._later(seconds, looked_at, fault, route))
-                self._late.add(task)
-                task.add_done_callback(self._late.discard)
-                waits = isinstance(fault.given, (faults.AsUsual, faults.Altered, faults.Truncated))
-                reply = await task if waits else None
-            case faults.AtOnce():
-                reply = self._answer(request)
-                if reply.status == 429:
-                    self.plan.forget(route)
-                    return await exchange.answer(reply)
-                faults.others_act(self.register, route.trainee_id, fault.after)
-        await self._pause(fault.delay_seconds)
-        return await exchange.give(fault.given, reply)
-
-    async def _later(
-        self, seconds: float, looked_at: Request | Begun | Reply, fault: Fault, route: Route
-    ) -> Reply:
-        await self._pause(seconds)
-        reply = self._answer(looked_at) if isinstance(looked_at, Request) else looked_at
-        if isinstance(reply, Begun):
-            reply = self.register.commit(reply)
-        faults.others_act(self.register, route.trainee_id, fault.after)
-        return reply
-
-    def _answer(self, request: Request) -> Reply:
-        begun = self.register.begin(request)
-        return self.register.commit(begun) if isinstance(begun, Begun) else begun
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), seconds)
+            await exchange.answer(exchange.processed())
 
 
-class _Exchange:
-    """One request's way back to the client."""
+class Exchange:
+    """One request on its way to Register, and its answer on the way back."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, date_clock: Callable[[], float]
+        self, emulator: Emulator, request: Request, transport: Any, receive: Receive, send: Send
     ) -> None:
-        self._transport = scope["state"]["transport"]
+        self.register = emulator.register
+        self.request = request
+        self.route = route_of(request.method, request.target)
+        self._emulator = emulator
+        self._transport = transport
         self._receive = receive
         self._send = send
-        self._date_clock = date_clock
 
-    async def give(self, given: Given, reply: Reply | None) -> None:
-        """Return what the fault says; `reply` is Register's own, None where it made none."""
-        match given:
-            case faults.Canned(canned):
-                await self.answer(canned)
-            case faults.Hung():
-                await self._until_gone()
-            case faults.Truncated() if reply:
-                await self._begin(reply)
-                half = reply.body[: len(reply.body) // 2]
-                await self._send({"type": "http.response.body", "body": half, "more_body": True})
-                await self._cut()
-            case faults.Altered(changes) if reply:
-                await self.answer(faults.altered(reply, changes))
-            case faults.AsUsual() if reply:
-                await self.answer(reply)
-            case _:
-                await self._cut(reset=isinstance(given, faults.Dropped) and given.reset)
+    def processed(self) -> Reply:
+        """Have Register process the request; return its answer."""
+        begun = self.register.begin(self.request)
+        return self.register.commit(begun) if isinstance(begun, Begun) else begun
 
     async def answer(self, reply: Reply) -> None:
         """Send a whole answer."""
         await self._begin(reply)
         await self._send({"type": "http.response.body", "body": reply.body})
 
-    async def _begin(self, reply: Reply) -> None:
-        headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-        headers.append((b"date", formatdate(self._date_clock(), usegmt=True).encode()))
-        start = {"type": "http.response.start", "status": reply.status, "headers": headers}
-        await self._send(start)
+    async def answer_half(self, reply: Reply) -> None:
+        """Send half of an answer, then end the connection."""
+        await self._begin(reply)
+        half = reply.body[: len(reply.body) // 2]
+        await self._send({"type": "http.response.body", "body": half, "more_body": True})
+        await self.cut()
 
-    async def _cut(self, *, reset: bool = False) -> None:
+    async def cut(self, *, reset: bool = False) -> None:
         """End the connection; what was written still goes out, unless it is reset."""
         if reset:
             systems.reset_when_closed(self._transport.get_extra_info("socket"))
             self._transport.abort()
         else:
             self._transport.close()
-        await self._until_gone()
+        await self.until_gone()
 
-    async def _until_gone(self) -> None:
+    async def until_gone(self) -> None:
+        """Send nothing until the client has gone."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until the emulator stops."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emulator.stopping.wait(), seconds)
+
+    async def _begin(self, reply: Reply) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+        headers.append((b"date", formatdate(self._emulator.date_clock(), usegmt=True).encode()))
+        start = {"type": "http.response.start", "status": reply.status, "headers": headers}
+        await self._send(start)
+
+
+Strike = Callable[[Exchange], Awaitable[None]]
+"""What happens to a request in place of an ordinary answer."""
 
 
 async def _whole_body(receive: Receive) -> bytes:
@@ -234,7 +192,7 @@ def serve(
     register: Register,
     *,
     port: int = 0,
-    faults: Iterable[Fault] = (),
+    plan: Plan | None = None,
     date_clock: Callable[[], float] = time.time,
     kept: int | None = None,
 ) -> Iterator[Emulator]:
@@ -243,7 +201,7 @@ def serve(
     `port` 0 takes any that is free; `date_clock` gives Unix seconds for the `Date` header; `kept`
     is how many requests are remembered, None for all. Raises OSError where the port is taken.
     """
-    emulator = Emulator(register, plan=FaultPlan(faults), date_clock=date_clock, kept=kept)
+    emulator = Emulator(register, plan=plan, date_clock=date_clock, kept=kept)
     with _listening(port) as listener:
         emulator.base_url = f"http://{_HOST}:{listener.getsockname()[1]}"
         server = _Server(emulator)

@@ -20,6 +20,9 @@ STATES = (
     "awarded",
 )
 
+UKPRN = "10009999"
+LONGEST_COURSE_YEARS = 8
+
 PERSONAL = {
     "first_names": "Invented Emulated",
     "last_name": "Person",
@@ -36,8 +39,8 @@ PERSONAL = {
 class Trainee:
     """One trainee as Register holds them; dates are `YYYY-MM-DD`, `updated_at` Unix seconds.
 
-    `has_invalid_data` marks one whose other data keeps Register from saving anything;
-    without `itt_start_date` the trainee belongs to whatever academic cycle is current.
+    What is None of a person's own names is shown as PERSONAL says. Without `trainee_start_date`
+    and `itt_start_date` the trainee belongs to whatever academic cycle is current.
     """
 
     trainee_id: str
@@ -47,21 +50,55 @@ class Trainee:
     reinstate_date: str | None = None
     provider_trainee_id: str | None = None
     trn: str | None = None
+    hesa_id: str | None = None
+    last_name: str | None = None
+    first_names: str | None = None
+    date_of_birth: str | None = None
     itt_start_date: str | None = None
+    trainee_start_date: str | None = None
+    withdrawal_date: str | None = None
+    started_on_time: bool = False
+    """Register's own note that they began on `itt_start_date`; deferring then sets the start."""
+    course_years: int = 1
     has_invalid_data: bool = False
+    """Other data keeps Register from saving anything: 422."""
+    is_discarded: bool = False
+    """Deleted on Register's pages: in no list, but still read and deferred by id."""
+    has_start_cycle: bool = True
+    """Until something about them is saved again, a trainee without one is in no list."""
     updated_at: float = 0.0
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether any list can show the trainee."""
+        return self.state != "draft" and not self.is_discarded and self.has_start_cycle
+
+    @property
+    def breaks_deferring(self) -> bool:
+        """Whether every deferral fails (500) and saves nothing, for the record contradicts itself.
+
+        Source: register/API.md, "Some trainees can't be deferred at all".
+        """
+        on_time_without_a_date = self.started_on_time and self.itt_start_date is None
+        return on_time_without_a_date or self.course_years > LONGEST_COURSE_YEARS
 
 
 def as_seen(trainee: Trainee) -> dict[str, str | None]:
     """Return the trainee as an answer shows them."""
+    own = {name: getattr(trainee, name) for name in ("first_names", "last_name", "date_of_birth")}
     return {
         **PERSONAL,
+        **{name: value for name, value in own.items() if value is not None},
         "defer_date": trainee.defer_date,
         "defer_reason": trainee.defer_reason,
         "reinstate_date": trainee.reinstate_date,
+        "withdrawal_date": trainee.withdrawal_date,
         "trn": trainee.trn,
+        "hesa_id": trainee.hesa_id,
         "itt_start_date": trainee.itt_start_date,
+        "trainee_start_date": trainee.trainee_start_date,
         "provider_trainee_id": trainee.provider_trainee_id,
+        "ukprn": UKPRN,
         "updated_at": _timestamp(trainee.updated_at),
         "state": trainee.state,
         "trainee_id": trainee.trainee_id,

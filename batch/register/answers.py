@@ -1,20 +1,94 @@
 """The tables: what an answer of Register means, before anyone decides what to do next.
 
 Pure: bytes in, a `Meaning` out. Source of every line: register/API.md, "As documented" and
-"As observed". Of a body only `trainee_id`, `state` and `defer_date` are read, and the `errors` of
-a 422; nothing else of what Register says about a person leaves this module.
+"As observed". Of an answer about one trainee a `Meaning` keeps the state and the deferral date
+alone, of a 422 its words; a list's page holds what the roster compares in memory.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from batch.register import body
-from batch.register.api import Answer, Kind, Meaning, NoReply, Reply
+from batch.register.api import Answer, NoReply, Reply
+from batch.register.body import ListPage
 from batch.rows import Deferral
 
 _QUOTED_AT_MOST = 200
 _REPEATED_AT_MOST = 7
+
+
+class Kind(StrEnum):
+    """What an answer means, as a word that the journal keeps."""
+
+    DEFERRED = "deferred"
+    """A 200 about our trainee and our date."""
+    NO_DATE = "no_date"
+    """A 200 about our trainee that gives no date to compare."""
+    DIFFERS = "differs"
+    """A 200 about another trainee or another date."""
+    LOST = "lost"
+    """The request may have arrived; what became of it is unknown."""
+    NEVER_LEFT = "never_left"
+    """The request certainly did not reach Register."""
+    THROTTLED = "throttled"
+    """429: not looked at."""
+    NOT_FOUND = "not_found"
+    """404 about this trainee."""
+    STATE_REFUSED = "state_refused"
+    """422 about the trainee's state."""
+    REFUSED = "refused"
+    """Another 4xx about this row."""
+    FORBIDDEN = "forbidden"
+    """403."""
+    UNAUTHORISED = "unauthorised"
+    """401."""
+    REDIRECTED = "redirected"
+    """3xx."""
+    WRONG_PATH = "wrong_path"
+    """404 or 405 that is not about a trainee."""
+    VERSION_NOT_SERVED = "version_not_served"
+    """/info says that this version is not there."""
+    FOUND = "found"
+    """A read that shows the trainee."""
+    UNCLEAR = "unclear"
+    """A read that shows nothing of use."""
+    LISTED = "listed"
+    """A page of the list of trainees."""
+    NOBODY = "nobody"
+    """A list with nobody in it, or a page past its end."""
+    SERVES = "serves"
+    """/info answers as Register does."""
+    NOT_REGISTER = "not_register"
+    """A 200 to /info that Register would not give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an answer means, with the little of it that may be kept.
+
+    `words` completes the sentence "Register …" or tells why nothing came back;
+    `state`, `defer_date` are the trainee's, `latest_version` is what /info names;
+    `retry_after_seconds` is a 429's, None where it gave none; `page` is a list's.
+    """
+
+    kind: Kind
+    words: str = ""
+    status: int | None = None
+    state: str | None = None
+    defer_date: str | None = None
+    latest_version: str | None = None
+    retry_after_seconds: float | None = None
+    request_id: str | None = None
+    server_time: float | None = None
+    page: ListPage | None = None
+
+    @property
+    def is_service_failure(self) -> bool:
+        """Whether Register, rather than the row, seems to be in trouble."""
+        return self.kind in {Kind.LOST, Kind.NEVER_LEFT}
 
 
 def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
@@ -59,13 +133,30 @@ def meaning_of_info(answer: Answer) -> Meaning:
             latest = body.latest_version_of(content)
             return _said(answer, Kind.SERVES, latest_version=latest)
         case 200:
-            return _said(answer, Kind.NOT_REGISTER, "gave a page that is not Register's")
+            return _said(answer, Kind.NOT_REGISTER, "answered with a page that is not Register's")
         case 400 if "version" in answer.body.decode("utf-8", "replace").lower():
             return _said(answer, Kind.VERSION_NOT_SERVED, "does not serve this version")
         case 404 if "Not found" in body.errors_of(content):
             return _said(answer, Kind.VERSION_NOT_SERVED, "does not serve this version")
         case 404 | 405:
             return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}")
+        case _:
+            return _meaning_of_any(answer)
+
+
+def meaning_of_list(answer: Answer) -> Meaning:
+    """Return what the answer to asking for a list shows; `page` holds the trainees of LISTED."""
+    if isinstance(answer, NoReply):
+        return _meaning_of_silence(answer)
+    match answer.status:
+        case 200 if page := body.page_of(answer):
+            return _said(answer, Kind.LISTED, page=page)
+        case 200:
+            return _said(answer, Kind.LOST, "answered 200 without a list of trainees")
+        case 404 if "No trainees found" in body.errors_of(body.json_of(answer)):
+            return _said(answer, Kind.NOBODY, "has no such trainees")
+        case 404 | 405:
+            return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}: it has no list")
         case _:
             return _meaning_of_any(answer)
 
@@ -84,7 +175,7 @@ def _meaning_of_any(answer: Reply) -> Meaning:
         case 429:
             return _said(answer, Kind.THROTTLED, retry_after_seconds=body.retry_after_of(answer))
         case 408:
-            return _said(answer, Kind.LOST, "waited in vain for the request (408)")
+            return _said(answer, Kind.LOST, "did not receive the request in time (408)")
         case _ if 300 <= status < 400:
             return _said(answer, Kind.REDIRECTED, f"redirects elsewhere ({status})")
         case _ if 400 <= status < 500:
@@ -113,9 +204,10 @@ def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
     errors = body.errors_of(body.json_of(answer))
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
-    said = body.on_one_line(" / ".join(errors))
-    quotable = said and not _repeats(said, body.on_one_line(deferral.defer_reason or ""))
-    words = f"refused it: {said[:_QUOTED_AT_MOST]}" if quotable else "refused it (422)"
+    quote = body.on_one_line(" / ".join(errors))[:_QUOTED_AT_MOST]
+    reason = body.on_one_line(deferral.defer_reason or "")
+    quotable = quote and answer.quotable and not _repeats(quote, reason)
+    words = f"refused it: {quote}" if quotable else "refused it (422)"
     return _said(answer, Kind.REFUSED, words)
 
 

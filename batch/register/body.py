@@ -1,6 +1,7 @@
 """What an answer holds: its body and headers, read with distrust.
 
 Pure. Whatever is missing, broken or of another shape is read as nothing; nothing here raises.
+Fields of a person that nobody needs are in no model.
 Source: register/API.md, "As documented", "As observed".
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from batch.register.api import Reply
 from batch.rows import Deferral, folded
@@ -20,6 +24,110 @@ _STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _VERSION = re.compile(r"v\d{4}\.\d{1,3}(-[a-z]+)?", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9a-f\-]{8,64}", re.ASCII | re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+
+
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]{5,20}(Z|[-+]\d{2}:\d{2})", re.ASCII)
+_LARGEST_COUNT = 10**9
+
+
+def _text(value: object) -> str | None:
+    """Return a text that can be written down, None where it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
+        return None
+    return value
+
+
+def _matching(pattern: re.Pattern[str]) -> BeforeValidator:
+    def matched(value: object) -> str | None:
+        return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+    return BeforeValidator(matched)
+
+
+def _date(value: object) -> str | None:
+    found = _DATE.match(value) if isinstance(value, str) else None
+    return found.group() if found else None
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _LARGEST_COUNT else None
+
+
+_Text = Annotated[str | None, BeforeValidator(_text)]
+_State = Annotated[str | None, _matching(_STATE)]
+_Moment = Annotated[str | None, _matching(_MOMENT)]
+_Date = Annotated[str | None, BeforeValidator(_date)]
+_Count = Annotated[int | None, BeforeValidator(_count)]
+_Personal = Annotated[_Text, Field(repr=False)]
+
+
+class ListedTrainee(BaseModel):
+    """A trainee as a list shows them: what is compared in memory, and never shown or kept.
+
+    Dates are `YYYY-MM-DD`, `updated_at` is Register's own text, good as `since`. Only the id
+    must be there; a value of another shape is None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    trainee_id: Annotated[str, Field(min_length=1, max_length=128)]
+    state: _State = None
+    defer_date: _Date = None
+    reinstate_date: _Date = None
+    itt_start_date: _Date = None
+    updated_at: _Moment = None
+    trn: _Personal = None
+    hesa_id: _Personal = None
+    provider_trainee_id: _Personal = None
+    last_name: _Personal = None
+    first_names: _Personal = None
+    date_of_birth: Annotated[_Date, Field(repr=False)] = None
+    defer_reason: _Personal = None
+
+
+class ListMeta(BaseModel):
+    """Where a page stands in its list; None where Register says nothing that can be true."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    current_page: _Count = None
+    total_pages: _Count = None
+    total_count: _Count = None
+    per_page: _Count = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list; `unreadable` is how many of its rows name no trainee."""
+
+    trainees: tuple[ListedTrainee, ...]
+    meta: ListMeta
+    unreadable: int = 0
+
+
+def page_of(reply: Reply) -> ListPage | None:
+    """Return the page that a list's 200 holds, None where it holds none."""
+    content = json_of(reply)
+    rows = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        return None
+    read = tuple(trainee for row in rows if (trainee := _listed(row)))
+    meta = content.get("meta")
+    given = ListMeta.model_validate(meta if isinstance(meta, dict) else {})
+    return ListPage(read, given, unreadable=len(rows) - len(read))
+
+
+def _listed(row: object) -> ListedTrainee | None:
+    try:
+        return ListedTrainee.model_validate(row) if isinstance(row, dict) else None
+    except ValidationError:
+        return None
 
 
 def json_of(reply: Reply) -> Any:
@@ -40,7 +148,7 @@ def errors_of(body: Any) -> tuple[str, ...]:
 
 
 def is_about_trainee(reply: Reply) -> bool:
-    """Return a 404 about a trainee from one about the path, the version or the whole API."""
+    """Whether a 404 is about a trainee, not about the path, the version or the whole API."""
     return any("trainee" in error.lower() for error in errors_of(json_of(reply)))
 
 
@@ -60,9 +168,7 @@ def state_of(trainee: dict[str, Any]) -> str | None:
 
 def date_of(trainee: dict[str, Any]) -> str | None:
     """Return the trainee's deferral date (`YYYY-MM-DD`), None where there is none."""
-    date = trainee.get("defer_date")
-    found = _DATE.match(date) if isinstance(date, str) else None
-    return found.group() if found else None
+    return _date(trainee.get("defer_date"))
 
 
 def latest_version_of(body: dict[str, Any]) -> str | None:

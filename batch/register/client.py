@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -20,13 +20,19 @@ CONNECT_SHARE = 0.75
 """How much of the time for an answer may pass before there is a connection: then nothing left."""
 MOST_BYTES = 2_000_000
 """A body longer than this is no answer of Register's: about 2 KB a trainee is usual."""
+MOST_LIST_BYTES = 8_000_000
+"""The same of a page of the list: 250 rows take about 650 KB."""
+
+_READ_HEADERS = ("x-request-id", "retry-after", "date")
+_QUOTED_STATUS = 422
+"""The one answer whose words are quoted to people."""
 
 _SHORTEST_SECRET = 8
 """A shorter token is one of a rehearsal, and stands within ordinary words of every answer."""
 
 
 class Client:
-    """One pool of connections for a run: `defer`, `trainee`, `info`.
+    """One pool of connections for a run: `defer`, `trainee`, `trainees`, `info`.
 
     TLS is verified against the operating system's trust store; proxies are honoured; redirects are
     not followed.
@@ -87,12 +93,23 @@ class Client:
         """Read one trainee."""
         return await self._ask("GET", f"/trainees/{quote(trainee_id, safe='')}")
 
+    async def trainees(self, query: Mapping[str, str | int]) -> Answer:
+        """Ask for one page of the list of trainees, by the parameters of API.md."""
+        path = f"/trainees?{urlencode(query)}"
+        return await self._ask("GET", path, most_bytes=MOST_LIST_BYTES)
+
     async def info(self, api_version: str | None = None) -> Answer:
         """Ask whether token and version are accepted; of another version, if one is given."""
         return await self._ask("GET", "/info", api_version=api_version)
 
     async def _ask(
-        self, method: str, path: str, *, content: object = None, api_version: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        content: object = None,
+        api_version: str | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> Answer:
         version = quote(api_version or self.api_version, safe=".")
         address = f"{self._base_url}/api/{version}{path}"
@@ -101,7 +118,7 @@ class Client:
                 request = httpx.Request(method, address, headers=self._headers, json=content)
                 response = await self._http.send(request, stream=True)
                 try:
-                    return self._without_token(await _reply(response))
+                    return await self._read(response, most_bytes)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -111,44 +128,38 @@ class Client:
         except httpx.InvalidURL:
             return NoReply(left=False, why="has an address that cannot be used", hopeless=True)
 
-    def _without_token(self, answer: Answer) -> Answer:
-        """Return an answer that cannot say the token back to us, whatever the server echoes."""
-        if isinstance(answer, NoReply) or len(self._token) < _SHORTEST_SECRET:
-            return answer
-        body = _unescaped(answer.body)
-        written = (self._token.encode(), json.dumps(self._token)[1:-1].encode())
-        if not any(word in body for word in written) and not self._is_in(answer.headers):
-            return answer
-        headers = {name: v for name, v in answer.headers.items() if self._token not in v}
-        for word in written:
-            body = body.replace(word, b"(the token)")
-        return Reply(answer.status, headers, body)
+    async def _read(self, response: httpx.Response, most_bytes: int) -> Answer:
+        # Nothing encoded was asked for, and a few bytes of it can stand for gigabytes.
+        if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+            return NoReply(left=True, why="answered in an encoding that was not asked for")
+        body = bytearray()
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > most_bytes:
+                return NoReply(left=True, why="sent far more than an answer")
+        named = ((name, response.headers.get(name)) for name in _READ_HEADERS)
+        headers = {name: value for name, value in named if value and not self._shows(value)}
+        text = bytes(body)
+        quotable = response.status_code != _QUOTED_STATUS or not self._shows(_unescaped(text))
+        return Reply(response.status_code, headers, text, quotable=quotable)
 
-    def _is_in(self, headers: Mapping[str, str]) -> bool:
-        return any(self._token in value for value in headers.values())
+    def _shows(self, text: str) -> bool:
+        """Whether a text says the token back to us, plain or as JSON writes it."""
+        if len(self._token) < _SHORTEST_SECRET:
+            return False
+        return self._token in text or json.dumps(self._token)[1:-1] in text
 
 
-def _unescaped(body: bytes) -> bytes:
+def _unescaped(body: bytes) -> str:
     """Return JSON with nothing escaped that need not be, so that words in it can be found."""
-    if b"\\" not in body:
-        return body
     try:
-        return json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+        return json.dumps(json.loads(body), ensure_ascii=False)  # as answers.py will read it
     except (ValueError, RecursionError):
-        return body
-
-
-async def _reply(response: httpx.Response) -> Answer:
-    body = bytearray()
-    async for part in response.aiter_bytes():
-        body += part
-        if len(body) > MOST_BYTES:
-            return NoReply(left=True, why="sent far more than an answer")
-    return Reply(response.status_code, response.headers, bytes(body))
+        return body.decode(errors="replace")
 
 
 def _no_reply(error: httpx.HTTPError) -> NoReply:
-    """Return a request that certainly never left from one that may have arrived."""
+    """Return what became of the request: certainly never left, or may have arrived."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         if _is_about_certificate(error):
             return NoReply(

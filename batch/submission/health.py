@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 
-from batch.register.api import Kind, Meaning
+from batch.register.answers import Kind, Meaning
 from batch.submission.stopping import Stopping
 
 FAILURES_BEFORE_PAUSE = 3

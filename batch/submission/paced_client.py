@@ -14,8 +14,14 @@ from functools import partial
 from typing import Protocol
 
 from batch.record.journal import Journal
-from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
-from batch.register.api import Answer, Kind, Meaning, NoReply
+from batch.register.answers import (
+    Kind,
+    Meaning,
+    meaning_of_defer,
+    meaning_of_info,
+    meaning_of_read,
+)
+from batch.register.api import Answer, NoReply
 from batch.rows import Deferral, RowUnderWay
 from batch.submission.health import Health
 from batch.submission.pacing import Pacer, Slot

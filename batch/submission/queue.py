@@ -7,7 +7,7 @@ import heapq
 from collections import deque
 
 from batch.record.journal import Journal
-from batch.register.api import Kind
+from batch.register.answers import Kind
 from batch.rows import RowUnderWay
 from batch.submission.stopping import Stopping
 

@@ -11,7 +11,7 @@ import structlog
 from batch import files
 from batch.codes import Outcome
 from batch.record.ledger import Ledger
-from batch.register.api import Meaning
+from batch.register.answers import Meaning
 from batch.rows import REHEARSAL, Settled
 
 

@@ -13,7 +13,8 @@ from typing import Self
 from batch.codes import Outcome, counts_of, exit_code_of
 from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
 from batch.record.journal import Journal
-from batch.register.api import VERSIONS, Kind, Meaning
+from batch.register.answers import Kind, Meaning
+from batch.register.api import VERSIONS
 from batch.register.client import Client
 from batch.rows import Settled
 from batch.run_settings import RunSettings

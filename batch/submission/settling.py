@@ -10,7 +10,8 @@ from enum import Enum, auto
 from typing import assert_never
 
 from batch.codes import Code
-from batch.register.api import DEFERRABLE, Kind, Meaning
+from batch.register.answers import Kind, Meaning
+from batch.register.api import DEFERRABLE
 from batch.rows import RowUnderWay, Settled
 
 MOST_SENDS = 3

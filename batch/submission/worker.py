@@ -7,7 +7,7 @@ from typing import Protocol
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
-from batch.register.api import Kind, Meaning
+from batch.register.answers import Kind, Meaning
 from batch.rows import RowUnderWay, Settled
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient

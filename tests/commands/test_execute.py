@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from batch.emulator import troubles
-from batch.emulator.faults import Fault
 from batch.emulator.server import Emulator
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
+from tests.support.troubles import Fault
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]

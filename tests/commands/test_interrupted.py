@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from batch.emulator import troubles
-from batch.emulator.faults import Fault, Never
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.troubles import Fault, Never, plan_of
 from tests.support.waiting import until
 
 pytestmark = posix_only
@@ -108,7 +108,7 @@ def test_a_resume_that_is_not_confirmed_leaves_a_report_that_verifies(
     failing = Fault("abc", given=troubles.gateway_page(503), arrival=Never(), last=None)
     emulator = register(abc="trn_received", faults=[failing])
     ended(begin(office, emulator, ONE, "--lost-answer-wait", "0.1"))
-    emulator.plan.add(Fault(None, Endpoint.INFO, last=None, delay_seconds=20))
+    plan_of(emulator).add(Fault(None, Endpoint.INFO, last=None, delay_seconds=20))
     asked = len(emulator.received(Endpoint.INFO))
     process = office.start("resume")
     until(lambda: len(emulator.received(Endpoint.INFO)) > asked)

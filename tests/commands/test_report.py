@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from batch.commands.report import write_again
-from batch.emulator.faults import Fault
 from batch.emulator.server import Emulator
 from batch.record import report
 from batch.record.database import open_for_writing
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only
+from tests.support.troubles import Fault
 
 Serving = Callable[..., Emulator]
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from batch.emulator import troubles
-from batch.emulator.faults import Fault
 from batch.emulator.model import Who
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only
+from tests.support.troubles import Fault
 from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]

@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 
 from batch import cli
-from batch.emulator import troubles
-from batch.emulator.faults import Altered, Fault
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import serve
 from batch.emulator.trainees import Trainee
 from batch.submission import staging
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.troubles import Altered, Fault
 from tests.support.waiting import until
 
 Submit = Callable[..., Ran]

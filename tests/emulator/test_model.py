@@ -314,37 +314,20 @@ def test_somebody_can_withdraw_a_trainee_and_an_unknown_one_is_told() -> None:
         service.reinstate("zzzz")
 
 
-def listed(service: Register, query: str = "") -> Reply:
-    return service.answer("GET", f"/api/v2025.0/trainees?{query}")
+def test_deferring_someone_who_began_on_time_sets_their_start() -> None:
+    service = register(Trainee("Ab1", started_on_time=True, itt_start_date="2026-09-10"))
+    defer(service)
+    assert getattr(service.trainee("Ab1"), "trainee_start_date", None) == "2026-09-10"
 
 
-def test_list_shows_newest_update_first_in_pages() -> None:
-    service = register(*(Trainee(f"T{n}", updated_at=float(n)) for n in range(5)))
-    second = json.loads(listed(service, "page=2&per_page=2").body)
-    assert [row["trainee_id"] for row in second["data"]] == ["T2", "T1"]
-    oldest = json.loads(listed(service, "sort_order=asc").body)
-    assert oldest["data"][0]["trainee_id"] == "T0"
+@pytest.mark.parametrize("odd", [{"started_on_time": True}, {"course_years": 9}])
+def test_some_trainees_cannot_be_deferred_and_nothing_is_saved(odd: dict[str, Any]) -> None:
+    service = register(Trainee("Ab1", **odd))
+    assert [defer(service).status, defer(service).status] == [500, 500]
+    assert service.trainee("Ab1") == Trainee("Ab1", **odd)
 
 
-def test_list_filters_by_status_cycle_and_since() -> None:
-    service = register(
-        Trainee("In", itt_start_date="2026-09-10"),
-        Trainee("Soon", itt_start_date="2026-10-10"),
-        Trainee("Old", itt_start_date="2024-09-10"),
-        Trainee("Off", state="deferred", updated_at=1_700_000_000.0),
-    )
-    rows = {
-        query: [row["trainee_id"] for row in json.loads(listed(service, query).body)["data"]]
-        for query in (
-            "status=in_training",
-            "status=course_not_yet_started",
-            "academic_cycle=2024",
-            "since=2023-01-01",
-        )
-    }
-    assert list(rows.values()) == [["In"], ["Soon"], ["Old"], ["Off"]]
-
-
-def test_list_without_a_match_is_a_404() -> None:
-    reply = listed(register(Trainee("Ab1")), "status=awarded&since=nonsense")
-    assert (reply.status, said(reply)) == (404, ["No trainees found"])
+def test_discarded_trainee_can_still_be_read_and_deferred() -> None:
+    service = register(Trainee("Ab1", is_discarded=True))
+    assert defer(service).status == 200
+    assert service.answer("GET", "/api/v2025.0/trainees/Ab1").status == 200

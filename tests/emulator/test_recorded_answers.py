@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from batch.emulator import troubles
 from batch.emulator.model import Register
 from batch.emulator.replies import Reply
 from batch.emulator.requests import route_of
 from batch.emulator.trainees import STATES, Trainee
+from tests.support import troubles
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "register" / "recorded-answers.jsonl"
 UNKNOWN = ("unknown", "other-provider", "id-", "show-unknown", "auth-missing-unknown")

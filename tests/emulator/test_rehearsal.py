@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from batch.codes import CHECK_CODES
+from batch.emulator.faults import FAULTS
 from batch.emulator.rehearsal import (
+    Named,
+    known_of_file,
     known_sample,
     load_trainees,
-    rehearsal_register,
+    rehearsing,
     sample_faults,
 )
 from batch.emulator.trainees import STATES, Trainee
@@ -67,12 +72,59 @@ def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
             load_trainees(path)
 
 
-def test_rehearsal_knows_who_it_is_given_and_whom_it_accepts() -> None:
-    register = rehearsal_register([Trainee("Ab1")], accepts_unknown=str.isalpha)
-    statuses = [
-        register.answer("GET", f"/api/v2025.0/trainees/{i}").status for i in ("ab1", "new", "n-1")
-    ]
-    assert statuses == [200, 200, 404]
+def test_every_column_of_a_trainee_is_read(tmp_path: Path) -> None:
+    content = (
+        "trainee_id,state,trn,hesa_id,provider_trainee_id,last_name,first_names,"
+        "date_of_birth,itt_start_date,defer_date,reinstate_date\n"
+        "Ab1,trn_received,0012345,,P 1,Doe,Jo,2000-02-29,2026-09-07,2026-09-28,2026-11-02\n"
+    )
+    (trainee,) = load_trainees(trainees_file(tmp_path, content))
+    assert (trainee.trn, trainee.hesa_id, trainee.last_name) == ("0012345", None, "Doe")
+    assert (trainee.itt_start_date, trainee.reinstate_date) == ("2026-09-07", "2026-11-02")
+
+
+def test_file_without_ids_is_known_by_what_its_rows_name() -> None:
+    named = (
+        Named(trn="0012345", last_name="Doe", date_of_birth="2000-01-01"),
+        Named(trn="0012345", last_name="Other"),
+        Named(provider_trainee_id="0012345", trainee_status="Withdrawn"),
+        Named(last_name="Nobody"),
+    )
+    by_trn, by_number = known_of_file(named)
+    assert (by_trn.trn, by_trn.last_name, by_trn.state) == ("0012345", "Doe", "trn_received")
+    assert (by_number.provider_trainee_id, by_number.state) == ("0012345", "withdrawn")
+
+
+def test_invented_ids_look_like_registers_and_stay_the_same() -> None:
+    first, second = known_of_file([Named(trn="1234567"), Named(hesa_id="1234567")])
+    assert first.trainee_id != second.trainee_id
+    assert re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{24}", first.trainee_id)
+    assert known_of_file([Named(trn="1234567")])[0].trainee_id == first.trainee_id
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        *((state, state) for state in STATES),
+        *((None, "trn_received"), ("", "trn_received"), ("In training", "trn_received")),
+        *(("TRN received", "trn_received"), ("Pending TRN", "submitted_for_trn")),
+        *(("QTS awarded", "awarded"), ("EYTS recommended", "recommended_for_award")),
+    ],
+)
+def test_status_of_the_file_decides_the_state(status: str | None, state: str) -> None:
+    (trainee,) = known_of_file([Named("Ab1", trainee_status=status)])
+    assert trainee.state == state
+
+
+def test_rehearsal_lists_the_trainees_of_a_file() -> None:
+    with rehearsing([Named(trn="1234567"), Named("Cd2")], {"cd2": "2026-10-01"}, None) as url:
+        listed = httpx.get(f"{url}/api/v2026.1/trainees?sort_order=asc", trust_env=False).json()
+    assert [row["state"] for row in listed["data"]] == ["trn_received", "deferred"]
+    assert len({row["updated_at"] for row in listed["data"]}) == 2
+
+
+def test_value_of_a_person_is_not_shown() -> None:
+    assert "Doe" not in repr(Named("Ab1", last_name="Doe"))
 
 
 def test_sample_meets_every_check_code_and_stays_within_one_window() -> None:
@@ -101,6 +153,6 @@ def test_sample_knows_trainees_of_every_state_and_not_every_trainee_of_the_file(
 
 
 def test_every_named_fault_of_the_sample_strikes_a_known_trainee() -> None:
-    known = {trainee.trainee_id for trainee in known_sample()}
-    assert {fault.trainee_id for fault in sample_faults()} <= known
-    assert len({fault.trainee_id for fault in sample_faults()}) == 5
+    known = {folded(trainee.trainee_id) for trainee in known_sample()}
+    assert sample_faults().trainee_ids <= known
+    assert len(sample_faults().trainee_ids) == len(FAULTS)

@@ -15,22 +15,24 @@ from typing import Any
 import httpx
 import pytest
 
-from batch.emulator import troubles
-from batch.emulator.faults import (
+from batch.emulator.model import Register
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator, serve
+from batch.emulator.trainees import Trainee
+from tests.support import troubles
+from tests.support.troubles import (
     Canned,
     Dropped,
     Fault,
+    FaultPlan,
     Given,
     Late,
     Never,
     Reinstating,
     SettingState,
     Truncated,
+    plan_of,
 )
-from batch.emulator.model import Register
-from batch.emulator.requests import Endpoint
-from batch.emulator.server import Emulator, serve
-from batch.emulator.trainees import Trainee
 from tests.support.waiting import until
 
 DATE = "2026-10-01"
@@ -44,7 +46,7 @@ def emulated(
     known = [Trainee("Ab1"), Trainee("Cd2")]
     register = Register(known, clock=time.time, token="secret", rate_limit=rate_limit)
     with (
-        serve(register, faults=faults, **settings) as emulator,
+        serve(register, plan=FaultPlan(faults), **settings) as emulator,
         httpx.Client(
             base_url=emulator.base_url, headers={"Authorization": "Bearer secret"}, trust_env=False
         ) as client,
@@ -225,7 +227,7 @@ def test_throttled_request_does_not_use_a_fault_up() -> None:
 def test_faults_can_be_planned_while_it_serves() -> None:
     with emulated() as (emulator, client):
         read(client)
-        emulator.plan.add(Fault("Ab1", Endpoint.READ, given=troubles.BLOCKED, arrival=Never()))
+        plan_of(emulator).add(Fault("Ab1", Endpoint.READ, given=troubles.BLOCKED, arrival=Never()))
         assert [read(client).status_code, read(client).status_code] == [403, 200]
 
 
@@ -316,18 +318,18 @@ def test_outage_lasts_for_a_span_of_requests() -> None:
 
 
 @pytest.mark.parametrize("given", [troubles.MAINTENANCE, troubles.gateway_page(502)])
-def test_service_is_broken_until_it_is_mended(given: Given) -> None:
+def test_service_fails_until_the_outage_ends(given: Given) -> None:
     with emulated() as (emulator, client):
-        emulator.break_service(given)
+        plan_of(emulator).outage = given
         assert defer(client).status_code >= 500
         assert client.get("/anything").status_code >= 500
-        emulator.mend_service()
+        plan_of(emulator).outage = None
         assert defer(client).status_code == 200
 
 
 def test_service_can_be_silent() -> None:
     with emulated() as (emulator, client):
-        emulator.break_service(Truncated())
+        plan_of(emulator).outage = Truncated()
         with pytest.raises(httpx.RemoteProtocolError):
             read(client)
 
@@ -373,7 +375,7 @@ def test_garbage_is_a_400_and_the_emulator_goes_on() -> None:
 
 def test_model_needs_neither_server_nor_http() -> None:
     code = (
-        "import sys, batch.emulator.model, batch.emulator.troubles\n"
+        "import sys, batch.emulator.model\n"
         "assert not {'starlette', 'uvicorn', 'httpx', 'asyncio'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

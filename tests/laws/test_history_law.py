@@ -11,7 +11,7 @@ import pytest
 
 from batch.record import journal
 from batch.record.journal import Journal
-from batch.register.api import Meaning
+from batch.register.answers import Meaning
 from batch.rows import RowUnderWay
 from batch.submission import settling
 from batch.submission.pacing import Pacer, Slot

@@ -14,7 +14,7 @@ from batch.codes import Code
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.ledger import IN_DOUBT
-from batch.register.api import Kind
+from batch.register.answers import Kind
 from batch.rows import Deferral, Row, Settled
 from tests.support.simulation import _run_record
 

@@ -7,8 +7,15 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from batch.register.answers import meaning_of_defer, meaning_of_info, meaning_of_read
-from batch.register.api import Answer, Kind, Meaning, NoReply, Reply
+from batch.register.answers import (
+    Kind,
+    Meaning,
+    meaning_of_defer,
+    meaning_of_info,
+    meaning_of_list,
+    meaning_of_read,
+)
+from batch.register.api import Answer, NoReply, Reply
 from batch.rows import Deferral
 
 OURS = Deferral("abcDEF", "2026-10-01", "Illness of a parent")
@@ -141,17 +148,17 @@ def test_the_newest_version_is_told() -> None:
 @pytest.mark.parametrize(
     "answer", [reply(503), NoReply(left=True, why="silent"), NoReply(left=False, why="not there")]
 )
-def test_a_failure_or_a_silence_speaks_of_the_service(answer: Answer) -> None:
+def test_a_failure_or_a_silence_is_about_the_service(answer: Answer) -> None:
     assert meaning_of_defer(answer, OURS).is_service_failure is True
 
 
 @pytest.mark.parametrize("status", [200, 403, 404, 422, 429])
-def test_other_answers_speak_of_the_row(status: int) -> None:
+def test_other_answers_are_about_the_row(status: int) -> None:
     meaning = meaning_of_defer(reply(status, {"data": trainee()}), OURS)
     assert meaning.is_service_failure is False
 
 
-def test_a_repeat_may_mend_a_silence_unless_it_is_said_to_be_hopeless() -> None:
+def test_silence_is_not_hopeless_unless_it_says_so() -> None:
     assert not NoReply(left=True, why="gave no answer in time").hopeless
 
 
@@ -274,3 +281,114 @@ def test_a_reason_is_not_quoted_with_its_line_breaks_taken_out() -> None:
     deferral = Deferral("abc", "2026-10-01", "Illness\nof a  parent")
     answer = reply(422, {"errors": ["no: Illness of a parent"]})
     assert "parent" not in meaning_of_defer(answer, deferral).words
+
+
+def test_refusal_that_holds_the_token_is_not_quoted() -> None:
+    answer = Reply(422, {}, json.dumps(errors("no")).encode(), quotable=False)
+    assert meaning_of_defer(answer, OURS).words == "refused it (422)"
+
+
+def page(*rows: object, **meta: object) -> dict[str, object]:
+    counts = {"current_page": 1, "total_pages": 1, "total_count": len(rows), "per_page": 50}
+    return {"data": list(rows), "meta": counts | meta}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, page(trainee())), Kind.LISTED),
+        (reply(200, page()), Kind.LISTED),
+        (reply(200, {"data": []}), Kind.LISTED),
+        (reply(200, trainee()), Kind.LOST),
+        (reply(200, b"<html>Sign in</html>"), Kind.LOST),
+        (reply(200, b"[" * 100_000), Kind.LOST),
+        (reply(404, errors("No trainees found")), Kind.NOBODY),
+        (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
+        (reply(404, b""), Kind.WRONG_PATH),
+        (reply(405), Kind.WRONG_PATH),
+        (reply(422, {"message": "no", "errors": {"since": ["bad"]}}), Kind.REFUSED),
+        (reply(401), Kind.UNAUTHORISED),
+        (reply(403), Kind.FORBIDDEN),
+        (reply(429, retry_after="7"), Kind.THROTTLED),
+        (reply(302), Kind.REDIRECTED),
+        (reply(503), Kind.LOST),
+        (NoReply(left=True, why="gave no answer in time"), Kind.LOST),
+        (NoReply(left=False, why="could not be reached"), Kind.NEVER_LEFT),
+    ],
+)
+def test_each_answer_to_a_list_has_one_meaning(answer: Answer, kind: Kind) -> None:
+    assert meaning_of_list(answer).kind is kind
+
+
+def test_page_holds_its_trainees_and_its_place() -> None:
+    row = trainee(trn="0012345", updated_at="2026-10-01T10:01:01.125Z", nationality="x")
+    found = meaning_of_list(reply(200, page(row, total_count=7))).page
+    assert found is not None
+    assert (found.trainees[0].trn, found.meta.total_count, found.unreadable) == ("0012345", 7, 0)
+    assert found.trainees[0].updated_at == "2026-10-01T10:01:01.125Z"
+    assert "nationality" not in type(found.trainees[0]).model_fields
+
+
+def test_nothing_personal_is_shown_of_a_listed_trainee() -> None:
+    personal = {
+        "trn": "0012345",
+        "hesa_id": "1910001112223",
+        "provider_trainee_id": "P-77",
+        "last_name": "Doe",
+        "first_names": "Jo",
+        "date_of_birth": "2000-02-29",
+        "defer_reason": "Illness",
+    }
+    shown = repr(meaning_of_list(reply(200, page(trainee(**personal)))))
+    assert not [value for value in personal.values() if value in shown]
+
+
+HOSTILE = (
+    *(b"null", b"NaN", b"1e999", b"true", b'"\\ud800"', b"[]", b"{}", b"-0.0"),
+    *(b"9" * 4000, b"9" * 100_000, b"[" * 500 + b"]" * 500, b"[" * 100_000),
+)
+SHAPES = (
+    b"%s",
+    b'{"data": %s}',
+    b'{"data": [%s]}',
+    b'{"data": [{"trainee_id": %s}]}',
+    b'{"data": [{"trainee_id": "a", "trn": %s, "state": %s}], "meta": %s}',
+    b'{"data": [], "meta": {"total_count": %s}}',
+    b'{"data": {"trainee_id": %s, "state": %s, "defer_date": %s}}',
+    b'{"errors": %s}',
+    b'{"errors": [%s]}',
+    b'{"errors": [{"message": %s}]}',
+    b'{"version": %s}',
+    b'{"version": {"latest": %s}}',
+)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 422])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_body_makes_a_table_raise(shape: bytes, status: int) -> None:
+    for value in HOSTILE:
+        answer = Reply(status, {}, shape.replace(b"%s", value))
+        for meaning in (
+            meaning_of_defer(answer, OURS),
+            meaning_of_read(answer, OURS),
+            meaning_of_info(answer),
+            meaning_of_list(answer),
+        ):
+            assert repr(meaning).isprintable()
+
+
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, "\ud800", "0" * 10])
+def test_value_of_another_shape_is_none_in_a_list(value: object) -> None:
+    odd = dict.fromkeys(("state", "defer_date", "itt_start_date", "updated_at"), value)
+    found = meaning_of_list(reply(200, page(trainee(**odd), total_count=-1))).page
+    assert found is not None
+    (row,) = found.trainees
+    assert (row.state, row.defer_date, row.itt_start_date, row.updated_at) == (None,) * 4
+    assert found.meta.total_count is None
+
+
+@pytest.mark.parametrize("row", [None, [], {}, {"trainee_id": None}, {"trainee_id": 7}, "x"])
+def test_row_that_names_nobody_is_counted(row: object) -> None:
+    found = meaning_of_list(reply(200, page(row, trainee()))).page
+    assert found is not None
+    assert (len(found.trainees), found.unreadable) == (1, 1)

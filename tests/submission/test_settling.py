@@ -7,7 +7,7 @@ from copy import copy
 import pytest
 
 from batch.codes import Code
-from batch.register.api import Kind, Meaning
+from batch.register.answers import Kind, Meaning
 from batch.rows import Deferral, RowUnderWay, Settled
 from batch.submission.settling import (
     Later,
