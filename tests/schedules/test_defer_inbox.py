@@ -130,7 +130,9 @@ def test_an_empty_inbox_is_quiet(inbox: Inbox) -> None:
 def test_the_hash_of_a_clean_run_is_kept_and_not_printed(inbox: Inbox) -> None:
     inbox.put("good.csv")
     ran = inbox.run("0")
-    printed = re.findall(r"exit 0, good\.csv, manifest sha256: ([0-9a-f]{64})$", inbox.kept(), re.M)
+    printed = re.findall(
+        r"exit 0, good\.csv, manifest sha256: ([0-9a-f]{64})$", inbox.kept(), re.MULTILINE
+    )
     assert (ran.code, ran.out) == (0, "")
     assert inbox.office.run("verify", ran.folder.name, "--manifest-sha256", *printed).code == 0
 
