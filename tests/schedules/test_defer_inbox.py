@@ -288,6 +288,15 @@ def test_where_nothing_could_be_put_away_nothing_is_run(inbox: Inbox) -> None:
     assert not list(ran.reports.glob("2*"))
 
 
+@pytest.mark.parametrize("folder", ["done", "attention"])
+def test_where_a_folder_cannot_be_used_nothing_is_run(inbox: Inbox, folder: str) -> None:
+    inbox.put("a.csv")
+    inbox.put(folder, "a file of that name")
+    ran = inbox.run("0")
+    assert (ran.code, "a.csv" in inbox.waiting()) == (2, True)
+    assert not list(ran.reports.glob("2*"))
+
+
 def test_a_list_that_cannot_be_moved_blocks_no_other(inbox: Inbox) -> None:
     inbox.put("a.csv")
     inbox.put("b.csv")

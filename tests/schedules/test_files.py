@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +45,7 @@ def test_every_file_is_named_in_the_readme() -> None:
 
 
 def test_every_command_of_the_readme_is_there(office: Office) -> None:
-    named = set(re.findall(r"defer-batch (?!emulator)([a-z]+)", README))
+    named = set(re.findall(r"`defer-batch ([a-z]+)", README))
     there = set(re.findall(r"^  (\w+) ", office.run("--help").out, re.MULTILINE))
     assert named
     assert named <= there
@@ -104,6 +106,22 @@ def test_a_backup_restores_a_journal_that_proves_its_runs(office: Office) -> Non
         left.unlink()
     shutil.copy(copy, office.reports / "journal.db")
     assert office.run("verify", run_id).code == 0
+
+
+def test_a_backup_is_whole_also_while_the_journal_is_written(office: Office) -> None:
+    office.write("list.csv", GOOD)
+    office.run("run", "list.csv", "--register", "emulator")
+    with contextlib.closing(sqlite3.connect(office.reports / "journal.db")) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE committed (n)")
+        writer.commit()
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("CREATE TABLE under_way (n)")
+        assert back_up(office).returncode == 0
+    (copy,) = (office.folder / "backups").glob("journal-*.db")
+    with contextlib.closing(sqlite3.connect(copy)) as backup:
+        tables = {name for (name,) in backup.execute("SELECT name FROM sqlite_master")}
+    assert ("committed" in tables, "under_way" in tables) == (True, False)
 
 
 @posix_only
