@@ -49,6 +49,11 @@ function Get-Unfinished {
     @(ConvertFrom-Json $listed | ForEach-Object { $_ } | Where-Object { $_.stage -eq 'started' })
 }
 
+function Test-Journal {
+    $code = Invoke-Tool run "$root\empty.csv"
+    if ($code -ne 0) { Exit-With $code }
+}
+
 function Move-Away($file, $folder) {
     $stamp = (Get-Date).ToUniversalTime().ToString("yyyyMMdd'T'HHmmss'Z'")
     Move-Item -LiteralPath $file.FullName -Destination "$root\$folder\$stamp-$($file.Name)" -ErrorAction SilentlyContinue -ErrorVariable failed
@@ -97,8 +102,10 @@ foreach ($needed in $tool, $inbox, "$root\done", "$root\attention") {
 
 # Settings that suit no list at all are noticed before a list is touched.
 & $tool template | Out-File -LiteralPath "$root\empty.csv" -Encoding ascii
+Remove-Item -LiteralPath "$root\empty-reports" -Recurse -ErrorAction SilentlyContinue
 $code = Invoke-Tool run "$root\empty.csv" --reports-dir "$root\empty-reports"
 if ($code -ne 0) { Exit-With $code }
+Test-Journal
 
 $unfinished = @(Get-Unfinished)
 foreach ($run in $unfinished) {
@@ -133,6 +140,7 @@ foreach ($file in Get-ChildItem -LiteralPath $inbox -File | Sort-Object Name) {
     if ($code -in 4, 75, 130, 143) { Exit-With $code }
     if ($code -eq 3) { Set-Worst 3; continue }
     if ($code -eq 2 -and (Get-Unfinished | Where-Object { $_.input -eq $file.Name })) { Set-Worst 3; continue }
+    if ($code -eq 2) { Test-Journal }
     Set-Worst 1
     Move-Away $file 'attention'
     if ($code -in 5, 70) { Exit-With $code }
