@@ -49,8 +49,9 @@ function Get-Unfinished {
     @(ConvertFrom-Json $listed | ForEach-Object { $_ } | Where-Object { $_.stage -eq 'started' })
 }
 
-function Test-Journal {
-    $code = Invoke-Tool run "$root\empty.csv"
+# An empty list sends nothing, and ends in 0 unless settings, journal or another run forbid any run.
+function Confirm-AListCouldRun($folder) {
+    $code = Invoke-Tool run "$root\empty.csv" --reports-dir $folder
     if ($code -ne 0) { Exit-With $code }
 }
 
@@ -101,11 +102,8 @@ foreach ($needed in $tool, $inbox, "$root\done", "$root\attention") {
 }
 
 # Settings that suit no list at all are noticed before a list is touched.
-& $tool template | Out-File -LiteralPath "$root\empty.csv" -Encoding ascii
-Remove-Item -LiteralPath "$root\empty-reports" -Recurse -ErrorAction SilentlyContinue
-$code = Invoke-Tool run "$root\empty.csv" --reports-dir "$root\empty-reports"
-if ($code -ne 0) { Exit-With $code }
-Test-Journal
+Set-Content -LiteralPath "$root\empty.csv" -Value 'trainee_id,defer_date' -Encoding ascii
+Confirm-AListCouldRun $reports
 
 $unfinished = @(Get-Unfinished)
 foreach ($run in $unfinished) {
@@ -140,7 +138,11 @@ foreach ($file in Get-ChildItem -LiteralPath $inbox -File | Sort-Object Name) {
     if ($code -in 4, 75, 130, 143) { Exit-With $code }
     if ($code -eq 3) { Set-Worst 3; continue }
     if ($code -eq 2 -and (Get-Unfinished | Where-Object { $_.input -eq $file.Name })) { Set-Worst 3; continue }
-    if ($code -eq 2) { Test-Journal }
+    if ($code -eq 2) {
+        Confirm-AListCouldRun $reports
+        Remove-Item -LiteralPath "$root\empty-reports" -Recurse -ErrorAction SilentlyContinue
+        Confirm-AListCouldRun "$root\empty-reports"  # a new journal asks for the token
+    }
     Set-Worst 1
     Move-Away $file 'attention'
     if ($code -in 5, 70) { Exit-With $code }
