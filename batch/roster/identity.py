@@ -134,14 +134,15 @@ def _hesa_ids_agree(ours: str, theirs: str) -> bool | None:
     return _agree(ours, theirs) if len(ours) == len(theirs) else None
 
 
-def _names_agree(ours: str, theirs: str | None) -> bool | None:
+def _names_agree(ours: str | None, theirs: str | None) -> bool | None:
     """Whether one name is the other, or a part of it: people marry, and forms are short."""
     row, record = plain_name(ours), plain_name(theirs)
     if not row or not record:
         return None
-    either, other = set(row.split()), set(record.split())
-    joined = {row.replace(" ", ""), record.replace(" ", "")}
-    return either <= other or other <= either or len(joined) == 1 or bool(joined & (either | other))
+    ours_joined, theirs_joined = row.replace(" ", ""), record.replace(" ", "")
+    ours_parts, theirs_parts = {*row.split(), ours_joined}, {*record.split(), theirs_joined}
+    is_part = ours_joined in theirs_parts or theirs_joined in ours_parts
+    return is_part or set(row.split()) <= theirs_parts or set(record.split()) <= ours_parts
 
 
 def _day(text: str | None) -> str:
