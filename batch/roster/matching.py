@@ -72,6 +72,13 @@ class Several:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class NotLookedUp:
+    """Nobody asked Register about this id (an earlier run dealt with it), or could not."""
+
+    trainee_id: str
+
+
 Match = Sighting | Nobody | Several
 
 
