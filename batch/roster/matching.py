@@ -27,6 +27,7 @@ _COMPARED_AS: Mapping[str, tuple[str, Callable[[str | None], str]]] = {
 """What rows are matched by, the first that a row has: in words, and as it is compared."""
 MATCHED_BY = tuple(_COMPARED_AS)
 
+_ID = "trainee_id"
 _QUOTED_AT_MOST = 30
 _MOST_NAMED = 10
 
@@ -83,18 +84,12 @@ Match = Sighting | Nobody | Several
 
 
 class _Candidate(NamedTuple):
-    """A sighting, with what tells whether another record is of the same person."""
+    """A sighting for one row, with what tells whether another record is of the same person."""
 
+    row_number: int
     sighting: Sighting
     trn: int | None
     name_and_birth: int | None
-
-
-class _Key(NamedTuple):
-    """What a row is looked up by: `trainee_id` or one of `MATCHED_BY`, and the value compared."""
-
-    column: str
-    value: str
 
 
 class Matching:
@@ -102,80 +97,83 @@ class Matching:
 
     `by` limits matching to one of `MATCHED_BY`; a row with a trainee id is never matched. The
     later sight of a trainee replaces the earlier one, also where it no longer has the number.
+    Per row and trainee it takes about 1 KB of memory, the rows' own values included.
     """
 
     def __init__(self, rows: Iterable[Sought], *, by: str | None = None) -> None:
         self._by = MATCHED_BY if by is None else (by,)
-        self._keys: dict[int, _Key | None] = {}
-        self._rows: dict[_Key, list[Sought]] = {}
+        self._rows: dict[str, dict[str, tuple[Sought, ...]]]
+        self._rows = {column: {} for column in (_ID, *self._by)}
         for row in rows:
-            key = self._key_of(row)
-            self._keys[row.row_number] = key
-            if key is not None:
-                self._rows.setdefault(key, []).append(row)
-        self._found: dict[str, dict[int, _Candidate]] = {}
-        self._candidates: dict[int, dict[str, _Candidate]] | None = None
+            if key := self._key_of(row):
+                same = self._rows[key[0]]
+                same[key[1]] = (*same.get(key[1], ()), row)
+        self._found: dict[str, tuple[_Candidate, ...]] = {}
+        self._by_row: dict[int, tuple[_Candidate, ...]] | None = None
 
     @property
     def ids(self) -> list[str]:
         """The trainee ids that rows name, each once."""
-        return [
-            rows[0].trainee_id for key, rows in self._rows.items() if key.column == "trainee_id"
-        ]
+        return [rows[0].trainee_id for rows in self._rows[_ID].values()]
 
     @property
     def is_matching(self) -> bool:
         """Whether some row has no id, so that its trainee must be matched."""
-        return any(key.column != "trainee_id" for key in self._rows)
+        return any(self._rows[column] for column in self._by)
 
     def see(self, trainee: Trainee, cycle: int | None) -> None:
         """Compare a trainee with the rows that may mean it, and drop the rest; `listing.Keep`."""
         if not trainee.trainee_id:
             return
-        found = {
-            row.row_number: _candidate(row, trainee, is_listed=cycle is not None)
-            for key in _keys_of(trainee)
-            for row in self._rows.get(key, ())
-        }
-        self._candidates = None
-        if found:
-            self._found[folded(trainee.trainee_id)] = found
+        self._by_row = None
+        trainee_id = folded(trainee.trainee_id)
+        if rows := tuple(self._rows_of(trainee)):
+            listed = cycle is not None
+            self._found[trainee_id] = tuple(_candidate(r, trainee, is_listed=listed) for r in rows)
         else:
-            self._found.pop(folded(trainee.trainee_id), None)
+            self._found.pop(trainee_id, None)
 
     def match(self, row: Sought) -> Match:
         """Return the trainee that a row means, or why there is none to take."""
-        if self._candidates is None:
-            self._candidates = self._by_row()
-        candidates = list(self._candidates.get(row.row_number, {}).values())
+        if self._by_row is None:
+            self._by_row = _by_row(self._found)
+        candidates = self._by_row.get(row.row_number, ())
         looked_for = self._looked_for(row)
         if not candidates:
             return Nobody(looked_for)
         return _chosen(row, candidates) or Several(looked_for, len(candidates))
 
-    def _by_row(self) -> dict[int, dict[str, _Candidate]]:
-        by_row: dict[int, dict[str, _Candidate]] = {}
-        for trainee_id in sorted(self._found):
-            for number, candidate in self._found[trainee_id].items():
-                by_row.setdefault(number, {})[trainee_id] = candidate
-        return by_row
-
-    def _key_of(self, row: Sought) -> _Key | None:
-        if row.trainee_id:
-            return _Key("trainee_id", folded(row.trainee_id))
+    def _rows_of(self, trainee: Trainee) -> Iterator[Sought]:
+        yield from self._rows[_ID].get(folded(trainee.trainee_id or ""), ())
         for column in self._by:
-            _, compared = _COMPARED_AS[column]
-            if value := compared(getattr(row.person, column)):
-                return _Key(column, value)
+            value = _COMPARED_AS[column][1](getattr(trainee, column))
+            yield from self._rows[column].get(value, ())
+
+    def _key_of(self, row: Sought) -> tuple[str, str] | None:
+        """Return what a row is looked up by, column and value; None where it has nothing."""
+        if row.trainee_id:
+            return _ID, folded(row.trainee_id)
+        for column in self._by:
+            if value := _COMPARED_AS[column][1](getattr(row.person, column)):
+                return column, value
         return None
 
     def _looked_for(self, row: Sought) -> str:
-        key = self._keys.get(row.row_number)
-        if key is None:
-            return "no number"
-        words = "id" if key.column == "trainee_id" else _COMPARED_AS[key.column][0]
-        value = row.trainee_id if key.column == "trainee_id" else key.value
-        return f"the {words} {value[:_QUOTED_AT_MOST]}"
+        if row.trainee_id:
+            return f"the id {row.trainee_id[:_QUOTED_AT_MOST]}"
+        if key := self._key_of(row):
+            return f"the {_COMPARED_AS[key[0]][0]} {key[1][:_QUOTED_AT_MOST]}"
+        return "no number"
+
+
+def _by_row(found: Mapping[str, tuple[_Candidate, ...]]) -> dict[int, tuple[_Candidate, ...]]:
+    """Return the candidates of each row, in an order that does not depend on the list's."""
+    by_row: dict[int, tuple[_Candidate, ...]] = {}
+    for trainee_id in sorted(found):
+        for candidate in found[trainee_id]:
+            number = candidate.row_number
+            by_row[number] = (*by_row.get(number, ()), candidate)
+    return by_row
 
 
 def problem_of_several(several: Several) -> Problem:
@@ -221,13 +219,6 @@ def _conflict(row: Asked, same: list[Asked]) -> Problem:
     return Problem(Code.CONFLICTING_ROWS, "", message)
 
 
-def _keys_of(trainee: Trainee) -> Iterator[_Key]:
-    yield _Key("trainee_id", folded(trainee.trainee_id or ""))
-    for column, (_, compared) in _COMPARED_AS.items():
-        if value := compared(getattr(trainee, column)):
-            yield _Key(column, value)
-
-
 def _candidate(row: Sought, trainee: Trainee, *, is_listed: bool) -> _Candidate:
     name, birth = identity.plain_name(trainee.last_name), trainee.date_of_birth
     trn = identity.digits(trainee.trn)
@@ -240,13 +231,14 @@ def _candidate(row: Sought, trainee: Trainee, *, is_listed: bool) -> _Candidate:
         differing=identity.differing(row.person, trainee),
     )
     return _Candidate(
+        row.row_number,
         sighting,
         trn=hash(trn) if trn else None,
         name_and_birth=hash((name, birth)) if name and birth else None,
     )
 
 
-def _chosen(row: Sought, candidates: list[_Candidate]) -> Sighting | None:
+def _chosen(row: Sought, candidates: tuple[_Candidate, ...]) -> Sighting | None:
     """Return the record to take; None where it would be a guess."""
     sightings = [candidate.sighting for candidate in candidates]
     if len(sightings) == 1:
@@ -258,7 +250,7 @@ def _chosen(row: Sought, candidates: list[_Candidate]) -> Sighting | None:
     return deferrable[0] if len(deferrable) == 1 and _is_one_person(candidates) else None
 
 
-def _is_one_person(candidates: list[_Candidate]) -> bool:
+def _is_one_person(candidates: tuple[_Candidate, ...]) -> bool:
     """Whether all share the TRN, or last name and date of birth; nothing shared is no sign."""
     return any(
         None not in shared and len(shared) == 1

@@ -78,3 +78,27 @@ def test_a_list_at_rest_is_read_whole_at_once(ticks: list[int]) -> None:
     assert walk.trouble is None
     assert len(seen) == len(ticks)
     assert there.asked <= 2 + len(ticks) // (PER_PAGE - 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 4), st.integers(0, 6), st.integers(0, 4), st.integers(8, 24))
+def test_a_gap_shows_although_newcomers_make_up_the_count(
+    touched: int, added: int, after: int, there_at_first: int
+) -> None:
+    there = Register({2026: [trainee(number, tick=5) for number in range(there_at_first)]})
+    walk, seen = Walk(2026, per_page=PER_PAGE), set[str]()
+    throughout = {t.trainee_id for t in there.everyone()}
+    while not walk.is_over:
+        answer = there.answer(ask := walk.ask())
+        if isinstance(answer, Page):
+            seen |= {t.trainee_id for t in answer.trainees if t.trainee_id}
+            walk.take(ask, answer)
+        else:
+            walk.nobody()
+        if there.asked == 2 + after:
+            for place in range(touched * 2):
+                there.touch(2026, place)
+            for number in range(added):
+                change(there, Change("add", 0), number)
+    assert walk.trouble is None
+    assert not throughout - seen
