@@ -34,6 +34,8 @@ PER_PAGE_WHEN_SLOW = 100
 """The size of a page once a larger one was not answered in time."""
 MOST_READ_UNASKED = 20
 """Up to so many trainees are read by id without asking how long a list is."""
+IN_A_HUNDRED_ROWS = 2
+"""How many requests a look may take besides, where the list has half of the provider's trainees."""
 MOST_PASSES = 3
 """How often one cycle is walked until its distinct ids reach `total_count`."""
 MOST_TOO_SLOW = 3
@@ -252,6 +254,7 @@ class Look:
     lists to those who changed from then on (the final check); whom they do not show is read by id.
     `is_matching` reads every cycle to its end, since other rows are matched by what `keep` is
     shown; where that cannot be done, `has_stopped`. `unread` are those who could not be read.
+    `saw_every_list`: who was not shown with a cycle is in no list of Register's.
     """
 
     def __init__(
@@ -278,6 +281,8 @@ class Look:
         self._is_asking = False
         self._walk: Walk | None = None
         self._walked = 0
+        self._asked = 0
+        self._most = MOST_READ_UNASKED + len(self._missing) * IN_A_HUNDRED_ROWS // 100
         self._reads: list[str] = []
         self._open_reads = 0
         if is_matching or len(self._missing) > MOST_READ_UNASKED:
@@ -296,6 +301,7 @@ class Look:
             if self._is_asking:
                 return None
             self._is_asking = True
+            self._asked += 1
             return self._walk.ask()
         if not self._reads:
             return None
@@ -364,7 +370,15 @@ class Look:
             self._walk_next_cycle()
 
     def _reading_is_shorter(self, pages: int) -> bool:
-        return not self._is_matching and len(self._missing) <= pages
+        """Whether to read the missing by id rather than that many pages more.
+
+        As long as lists stay within what a look may take they are read on, since only who is in
+        none of them can be told to be deleted; the final check has no need to know.
+        """
+        if self._is_matching or len(self._missing) > pages:
+            return False
+        is_costly = self._asked + pages + len(self._missing) > self._most
+        return is_costly or not self._missing or self._since is not None
 
     def _walk_next_cycle(self) -> None:
         if not self._cycles:

@@ -114,6 +114,18 @@ def test_whom_no_list_shows_is_read_by_id() -> None:
     assert not look.unread
 
 
+def test_a_small_providers_lists_are_all_read_to_know_who_is_in_none() -> None:
+    look, _, asked = looked(register(300, 300, unlisted=3), ids(0, 250) + ids(600, 603))
+    assert look.saw_every_list
+    assert (len(asked), reads(asked)) == (4 + 5 + 3, 3)
+
+
+def test_a_large_providers_older_lists_are_not_read_for_a_few() -> None:
+    look, _, asked = looked(register(5000, 5000, unlisted=3), ids(0, 1000) + ids(10_000, 10_003))
+    assert not look.saw_every_list
+    assert len(asked) <= 21 + 3
+
+
 def test_whom_nobody_knows_is_kept_by_nobody() -> None:
     look, kept, _ = looked(register(30), ["unknown"])
     assert not kept
