@@ -66,13 +66,13 @@ def would_become(
     earlier: Settled | None = None,
     superseded_by: str | None = None,
     again: bool = False,
-    is_missing_from_lists: bool = False,
+    saw_every_list: bool = False,
 ) -> Would:
     """Return what a row that passed the file's checks would become, by the first of these to speak.
 
     The match; a row about the same trainee (`repeats`, decided after matching); the memory of
     earlier runs (`earlier`); a later run, by its id; identity; the trainee's state. `headers` are
-    the file's own names of columns. `is_missing_from_lists`: every list was read to its end.
+    the file's own names of columns. `saw_every_list`: who was read by id is in no list.
     """
     match match:
         case Nobody():
@@ -85,7 +85,7 @@ def would_become(
                 settled = _settled(identity.problem_of(match.differing, headers))
             if settled is not None:
                 return WillNotBeSent(settled, match.trainee_id, match.state)
-            unlisted = is_missing_from_lists and not match.is_listed
+            unlisted = saw_every_list and not match.is_listed
             return by_state(row, match, again=again, is_unlisted=unlisted)
         case NotLookedUp():
             settled = _before_the_look(repeats, earlier, superseded_by)

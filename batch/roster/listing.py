@@ -166,27 +166,33 @@ class Walk:
     def take(self, ask: AskPage, page: Page) -> None:
         """Take the answer to `ask`, and move on."""
         offset, rows = (ask.page - 1) * ask.per_page, page.trainees
-        total = _credible(page.total_count, at_least=offset + len(rows))
-        if not self._asked:
-            self._total = total
-        before = len(self._seen)
-        self._seen.update(_ids(rows))
-        self._is_nameless |= any(not row.trainee_id for row in rows)
-        self._asked += 1
-        self._longest = max(self._longest, len(rows))
-        if total is not None:
-            self.pages_left = _pages(total - offset - len(rows), self._per_page)
+        before, left = len(self._seen), self._count(rows, page.total_count, offset)
         unchanged = _ids(row for row in rows if row.updated_at == self._since)
         if not rows:
             self.nobody()
         elif offset and self._last_ids.isdisjoint(unchanged):
             self._read_stretch_again()
-        elif total is not None and offset + len(rows) >= total:
+        elif left == 0:
             self._end_pass()
         else:
             self._last_ids = unchanged
             is_last = len(rows) < ask.per_page and len(self._seen) == before
             self._move_on(rows, offset, is_last=is_last)
+
+    def _count(self, rows: Sequence[Trainee], total_count: int | None, offset: int) -> int | None:
+        """Count a page's rows; return how many are left behind it, where the list says so."""
+        total = _credible(total_count, at_least=offset + len(rows))
+        if not self._asked:
+            self._total = total
+        self._asked += 1
+        self._seen.update(_ids(rows))
+        self._is_nameless |= any(not row.trainee_id for row in rows)
+        self._longest = max(self._longest, len(rows))
+        if total is None:
+            return None
+        left = total - offset - len(rows)
+        self.pages_left = _pages(left, self._per_page)
+        return left
 
     def nobody(self) -> None:
         """Take 404 `No trainees found`: nobody is in this cycle, or nobody more."""

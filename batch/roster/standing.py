@@ -71,7 +71,10 @@ def _held(reported: Deferral, now: Trainee) -> tuple[Held, str]:
         case "deferred":
             return Held.STANDS, f"Register has the trainee as deferred on {now.defer_date}."
         case state if state in DEFERRABLE:
-            return Held.BACK_IN_TRAINING, f"The trainee is back in training: {state}{since}."
+            return (
+                Held.BACK_IN_TRAINING,
+                f"The trainee is back in training: {in_words(state or '')}{since}.",
+            )
         case "withdrawn":
             return Held.WITHDRAWN, f"The trainee is withdrawn{since}."
         case "awarded":

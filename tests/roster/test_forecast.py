@@ -91,14 +91,14 @@ def test_a_date_before_the_course_is_sent_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_listed", "is_missing_from_lists", "notices"),
+    ("is_listed", "saw_every_list", "notices"),
     [(False, True, 1), (False, False, 0), (True, True, 0)],
 )
 def test_who_is_in_no_list_is_sent_with_a_notice(
-    *, is_listed: bool, is_missing_from_lists: bool, notices: int
+    *, is_listed: bool, saw_every_list: bool, notices: int
 ) -> None:
     match = Sighting("abc", "trn_received", None, False, is_listed)
-    would = would_become(ROW, match, headers={}, is_missing_from_lists=is_missing_from_lists)
+    would = would_become(ROW, match, headers={}, saw_every_list=saw_every_list)
     assert isinstance(would, WillBeSent)
     assert len(would.notices) == notices
 

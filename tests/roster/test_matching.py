@@ -29,7 +29,12 @@ BY_TRN = Sought(2, DAY, person=Person(trn="1234567"))
 BY_HESA = Sought(2, DAY, person=Person(hesa_id="1910001112230"))
 BY_NUMBER = Sought(2, DAY, person=Person(provider_trainee_id="00417"))
 TRAINEE = Trainee(
-    "abc", "1234567", "1910001112230", "00417", "trn_received", itt_start_date="2026-09-07"
+    trainee_id="abc",
+    trn="1234567",
+    hesa_id="1910001112230",
+    provider_trainee_id="00417",
+    state="trn_received",
+    itt_start_date="2026-09-07",
 )
 SELF = replace(TRAINEE, last_name="Hill", date_of_birth="1999-04-02")
 OTHER = replace(SELF, trainee_id="xyz", trn="7654321", last_name="Reed")
@@ -69,8 +74,8 @@ def shown(match: Match) -> str:
         (Person(provider_trainee_id="1234567"), TRAINEE, "nobody"),
         (Person("1234567", provider_trainee_id="x"), TRAINEE, "abc"),
         (Person("9999999", provider_trainee_id="00417"), TRAINEE, "nobody"),
-        (Person("1234567"), Trainee("abc"), "nobody"),
-        (Person("1234567"), Trainee(None, "1234567"), "nobody"),
+        (Person("1234567"), Trainee(trainee_id="abc"), "nobody"),
+        (Person("1234567"), Trainee(trn="1234567"), "nobody"),
         (Person(), TRAINEE, "nobody"),
     ],
 )

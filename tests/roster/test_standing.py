@@ -15,7 +15,7 @@ WITHOUT_REASON = Deferral("abc", DAY, None)
 
 
 def now(state: str | None, date: str | None = DAY, reason: str | None = REASON) -> Trainee:
-    return Trainee("abc", state=state, defer_date=date, defer_reason=reason)
+    return Trainee(trainee_id="abc", state=state, defer_date=date, defer_reason=reason)
 
 
 @pytest.mark.parametrize(
