@@ -42,10 +42,15 @@ class Code(StrEnum):
     REASON_TOO_LONG = "reason_too_long"
     CONFLICTING_ROWS = "conflicting_rows"
     DUPLICATE_ROW = "duplicate_row"
+    SEVERAL_TRAINEES_MATCH = "several_trainees_match"
+    IDENTITY_DIFFERS = "identity_differs"
+    SUPERSEDED_BY_LATER_RUN = "superseded_by_later_run"
     REFUSED_BY_REGISTER = "refused_by_register"
     ALREADY_DEFERRED = "already_deferred"
     STATE_NOT_DEFERRABLE = "state_not_deferrable"
     REINSTATED_SINCE = "reinstated_since"
+    REGISTER_CANNOT = "register_cannot"
+    DEFERRAL_NOT_HELD = "deferral_not_held"
     NOT_SENT = "not_sent"
     ANSWER_LOST = "answer_lost"
     REGISTER_KEEPS_FAILING = "register_keeps_failing"
@@ -163,6 +168,26 @@ TABLE: Mapping[Code, Entry] = {
         Attention.TO_KNOW,
         failed_check=True,
     ),
+    Code.SEVERAL_TRAINEES_MATCH: Entry(
+        Outcome.UNPROCESSABLE,
+        "Several trainees in Register have the row's number, and nothing shows which one is right. "
+        "Nothing was sent.",
+        "Find the trainee in Register, and put its id into the column trainee_id.",
+        urgency=5,
+    ),
+    Code.IDENTITY_DIFFERS: Entry(
+        Outcome.UNPROCESSABLE,
+        "The row's TRN, HESA id, date of birth or last name is not that of the trainee it names. "
+        "Nothing was sent.",
+        "Compare the row with the trainee in Register, and correct whichever is wrong.",
+        urgency=5,
+    ),
+    Code.SUPERSEDED_BY_LATER_RUN: Entry(
+        Outcome.UNPROCESSABLE,
+        "A run that began later dealt with this trainee, so this older row was not sent.",
+        "Nothing, unless this row's deferral is still wanted: then run it in a new file.",
+        Attention.TO_KNOW,
+    ),
     Code.REFUSED_BY_REGISTER: Entry(
         Outcome.UNPROCESSABLE,
         "Register refused the deferral; the message says why.",
@@ -188,6 +213,19 @@ TABLE: Mapping[Code, Entry] = {
         "Nothing, unless the trainee should be deferred again: then give the new date.",
         Attention.TO_KNOW,
         later_runs=Code.REINSTATED_SINCE,
+    ),
+    Code.REGISTER_CANNOT: Entry(
+        Outcome.UNPROCESSABLE,
+        "Register failed every time that this trainee was sent, while it dealt with others; "
+        "reading shows no deferral.",
+        "Open the trainee in Register and look for a fault in the record; defer them there.",
+        urgency=6,
+    ),
+    Code.DEFERRAL_NOT_HELD: Entry(
+        Outcome.UNPROCESSABLE,
+        "Register accepted the deferral, but the final check found that it no longer holds it so.",
+        "Look the trainee up in Register before anything else.",
+        urgency=1,
     ),
     Code.NOT_SENT: Entry(
         Outcome.UNRESOLVED,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.emulator import troubles
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only
 
