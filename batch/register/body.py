@@ -28,6 +28,7 @@ _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]{5,20}(Z|[-+]\d{2}:\d{2})", re.ASCII)
 _LARGEST_COUNT = 10**9
+_LONGEST_ID = 128
 
 
 def _text(value: object) -> str | None:
@@ -39,6 +40,11 @@ def _text(value: object) -> str | None:
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
         return None
     return value
+
+
+def _id(value: object) -> str | None:
+    text = _text(value)
+    return text if text is not None and 0 < len(text) <= _LONGEST_ID else None
 
 
 def _matching(pattern: re.Pattern[str]) -> BeforeValidator:
@@ -70,13 +76,13 @@ _Personal = Annotated[_Text, Field(repr=False)]
 class ListedTrainee(BaseModel):
     """A trainee as a list shows them: what is compared in memory, and never shown or kept.
 
-    Dates are `YYYY-MM-DD`, `updated_at` is Register's own text, good as `since`. Only the id
-    must be there; a value of another shape is None.
+    Dates are `YYYY-MM-DD`, `updated_at` is Register's own text, good as `since`. A value of
+    another shape is None; of a row without an id nothing is read.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    trainee_id: Annotated[str, Field(min_length=1, max_length=128)]
+    trainee_id: Annotated[str | None, BeforeValidator(_id)] = None
     state: _State = None
     defer_date: _Date = None
     reinstate_date: _Date = None
@@ -125,9 +131,10 @@ def page_of(reply: Reply) -> ListPage | None:
 
 def _listed(row: object) -> ListedTrainee | None:
     try:
-        return ListedTrainee.model_validate(row) if isinstance(row, dict) else None
+        trainee = ListedTrainee.model_validate(row if isinstance(row, dict) else {})
     except ValidationError:
         return None
+    return trainee if trainee.trainee_id else None
 
 
 def json_of(reply: Reply) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from batch.codes import Code
 from batch.columns import SPACES
-from batch.roster.trainee import Trainee
+from batch.register.body import ListedTrainee
 from batch.rows import Problem
 
 TRN = "trn"
@@ -59,7 +59,7 @@ class Person:
         return "Person(…)"
 
 
-def differing(row: Person, record: Trainee) -> tuple[str, ...]:
+def differing(row: Person, record: ListedTrainee) -> tuple[str, ...]:
     """Return the columns in which the row is about another person than the record."""
     compared = {
         TRN: _agree(digits(row.trn), digits(record.trn)),

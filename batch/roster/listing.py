@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from batch.roster.trainee import Trainee
+from batch.register.body import ListedTrainee
 from batch.rows import folded
 
 CYCLES = 7
@@ -45,7 +45,7 @@ _SIZES_TRIED = 20
 MOST_TRAINEES = 500_000
 """No provider has as many in one cycle: a `total_count` above this is no count."""
 
-Keep = Callable[[Trainee, int | None], None]
+Keep = Callable[[ListedTrainee, int | None], None]
 """Takes a trainee and the start year of the cycle it is listed in, None where it was read by id."""
 
 
@@ -73,7 +73,7 @@ Ask = AskPage | AskTrainee
 class Page:
     """A 200: the rows in Register's order, and `meta.total_count` where there is one."""
 
-    trainees: Sequence[Trainee]
+    trainees: Sequence[ListedTrainee]
     total_count: int | None
 
 
@@ -81,7 +81,7 @@ class Page:
 class Found:
     """A read that shows the trainee."""
 
-    trainee: Trainee
+    trainee: ListedTrainee
 
 
 class Said(Enum):
@@ -179,7 +179,9 @@ class Walk:
             is_last = len(rows) < ask.per_page and len(self._seen) == before
             self._move_on(rows, offset, is_last=is_last)
 
-    def _count(self, rows: Sequence[Trainee], total_count: int | None, offset: int) -> int | None:
+    def _count(
+        self, rows: Sequence[ListedTrainee], total_count: int | None, offset: int
+    ) -> int | None:
         """Count a page's rows; return how many are left behind it, where the list says so."""
         total = _credible(total_count, at_least=offset + len(rows))
         if not self._asked:
@@ -213,7 +215,7 @@ class Walk:
         self._covered = 0
         self._stay_bounded()
 
-    def _move_on(self, rows: Sequence[Trainee], offset: int, *, is_last: bool) -> None:
+    def _move_on(self, rows: Sequence[ListedTrainee], offset: int, *, is_last: bool) -> None:
         """Choose the next page, after one that does not reach the list's `total_count`.
 
         `is_last` says that the page was short and showed nobody new.
@@ -407,7 +409,7 @@ class Look:
             case _:
                 self.unread.append(ask.trainee_id)
 
-    def _show(self, trainee: Trainee, cycle: int | None) -> None:
+    def _show(self, trainee: ListedTrainee, cycle: int | None) -> None:
         if not trainee.trainee_id:
             return
         self._missing.pop(folded(trainee.trainee_id), None)
@@ -446,7 +448,7 @@ def _is_ascending(times: Sequence[dt.datetime | None]) -> bool:
     )
 
 
-def _ids(rows: Iterable[Trainee]) -> frozenset[str]:
+def _ids(rows: Iterable[ListedTrainee]) -> frozenset[str]:
     return frozenset(folded(row.trainee_id) for row in rows if row.trainee_id)
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE
+from batch.register.body import ListedTrainee
 from batch.roster import identity
 from batch.roster.identity import HESA_ID, PROVIDER_TRAINEE_ID, TRN, Person
-from batch.roster.trainee import Trainee
 from batch.rows import Problem, folded
 
 _COMPARED_AS: Mapping[str, tuple[str, Callable[[str | None], str]]] = {
@@ -121,7 +121,7 @@ class Matching:
         """Whether some row has no id, so that its trainee must be matched."""
         return any(self._rows[column] for column in self._by)
 
-    def see(self, trainee: Trainee, cycle: int | None) -> None:
+    def see(self, trainee: ListedTrainee, cycle: int | None) -> None:
         """Compare a trainee with the rows that may mean it, and drop the rest; `listing.Keep`."""
         if not trainee.trainee_id:
             return
@@ -143,7 +143,7 @@ class Matching:
             return Nobody(looked_for)
         return _chosen(row, candidates) or Several(looked_for, len(candidates))
 
-    def _rows_of(self, trainee: Trainee) -> Iterator[Sought]:
+    def _rows_of(self, trainee: ListedTrainee) -> Iterator[Sought]:
         yield from self._rows[_ID].get(folded(trainee.trainee_id or ""), ())
         for column in self._by:
             value = _COMPARED_AS[column][1](getattr(trainee, column))
@@ -219,7 +219,7 @@ def _conflict(row: Asked, same: list[Asked]) -> Problem:
     return Problem(Code.CONFLICTING_ROWS, "", message)
 
 
-def _candidate(row: Sought, trainee: Trainee, *, is_listed: bool) -> _Candidate:
+def _candidate(row: Sought, trainee: ListedTrainee, *, is_listed: bool) -> _Candidate:
     name, birth = identity.plain_name(trainee.last_name), trainee.date_of_birth
     trn = identity.digits(trainee.trn)
     sighting = Sighting(

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE
+from batch.register.body import ListedTrainee
 from batch.roster.forecast import in_words
-from batch.roster.trainee import Trainee
 from batch.rows import Deferral, Settled
 
 
@@ -51,7 +51,7 @@ class Standing:
         return Settled(Code.DEFERRAL_NOT_HELD, self.message, self.defer_date)
 
 
-def standing(reported: Deferral, now: Trainee | None) -> Standing:
+def standing(reported: Deferral, now: ListedTrainee | None) -> Standing:
     """Return what became of a reported deferral; `now` is the trainee as read, None for gone."""
     if now is None:
         return Standing(Held.GONE, "Register no longer knows this trainee for this provider.")
@@ -59,7 +59,7 @@ def standing(reported: Deferral, now: Trainee | None) -> Standing:
     return Standing(held, words, now.state, now.defer_date)
 
 
-def _held(reported: Deferral, now: Trainee) -> tuple[Held, str]:
+def _held(reported: Deferral, now: ListedTrainee) -> tuple[Held, str]:
     since = f" (deferral date {now.defer_date})" if now.defer_date else ""
     match now.state:
         case "deferred" if now.defer_date != reported.defer_date:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch.register.body import ListedTrainee
 from batch.roster.listing import Answer, Ask, AskPage, Found, Look, Page, Said, cycles_from
-from batch.roster.trainee import Trainee
 from tests.support.lists import Register, played, reads, trainee
 
 CYCLES = cycles_from(2026)
@@ -51,7 +51,7 @@ def test_everyone_who_is_there_is_found_within_the_promise(
 
 INSTANTS = st.sampled_from([None, "", "soon", "2026-10-01T10:00:00.000Z", "2026-10-02T10:00:00Z"])
 ROWS = st.builds(
-    Trainee, trainee_id=st.sampled_from([None, "", "a", "A", "b", "c"]), updated_at=INSTANTS
+    ListedTrainee, trainee_id=st.sampled_from([None, "", "a", "A", "b", "c"]), updated_at=INSTANTS
 )
 PAGES = st.builds(
     Page,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch.codes import Code
+from batch.register.body import ListedTrainee
 from batch.roster.identity import (
     Person,
     differing,
@@ -12,7 +13,6 @@ from batch.roster.identity import (
     suspected,
     suspicion_of,
 )
-from batch.roster.trainee import Trainee
 
 BORN, OTHER_BIRTH = "1999-04-02", "2000-01-01"
 
@@ -20,38 +20,38 @@ BORN, OTHER_BIRTH = "1999-04-02", "2000-01-01"
 @pytest.mark.parametrize(
     ("row", "record", "columns"),
     [
-        (Person(), Trainee(), ()),
-        (Person(trn="1234567"), Trainee(trn="1234567"), ()),
-        (Person(trn=" '1234567 "), Trainee(trn="1234567"), ()),
-        (Person(trn="1234567"), Trainee(trn="1234568"), ("trn",)),
-        (Person(trn="0012345"), Trainee(trn="12345"), ("trn",)),
-        (Person(trn="1234567"), Trainee(), ()),
-        (Person(), Trainee(trn="1234567"), ()),
-        (Person(hesa_id="1910001112230"), Trainee(hesa_id="'1910001112230"), ()),
-        (Person(hesa_id="1910001112230"), Trainee(hesa_id="1910001112231"), ("hesa_id",)),
-        (Person(hesa_id="1910001112230"), Trainee(hesa_id="20100011122233344"), ()),
-        (Person(date_of_birth=BORN), Trainee(date_of_birth=BORN), ()),
-        (Person(date_of_birth=BORN), Trainee(date_of_birth=OTHER_BIRTH), ("date_of_birth",)),
-        (Person(date_of_birth="02/04/1999"), Trainee(date_of_birth=OTHER_BIRTH), ()),
-        (Person(provider_trainee_id="A1"), Trainee(provider_trainee_id="B2"), ()),
+        (Person(), ListedTrainee(), ()),
+        (Person(trn="1234567"), ListedTrainee(trn="1234567"), ()),
+        (Person(trn=" '1234567 "), ListedTrainee(trn="1234567"), ()),
+        (Person(trn="1234567"), ListedTrainee(trn="1234568"), ("trn",)),
+        (Person(trn="0012345"), ListedTrainee(trn="12345"), ("trn",)),
+        (Person(trn="1234567"), ListedTrainee(), ()),
+        (Person(), ListedTrainee(trn="1234567"), ()),
+        (Person(hesa_id="1910001112230"), ListedTrainee(hesa_id="'1910001112230"), ()),
+        (Person(hesa_id="1910001112230"), ListedTrainee(hesa_id="1910001112231"), ("hesa_id",)),
+        (Person(hesa_id="1910001112230"), ListedTrainee(hesa_id="20100011122233344"), ()),
+        (Person(date_of_birth=BORN), ListedTrainee(date_of_birth=BORN), ()),
+        (Person(date_of_birth=BORN), ListedTrainee(date_of_birth=OTHER_BIRTH), ("date_of_birth",)),
+        (Person(date_of_birth="02/04/1999"), ListedTrainee(date_of_birth=OTHER_BIRTH), ()),
+        (Person(provider_trainee_id="A1"), ListedTrainee(provider_trainee_id="B2"), ()),
         (
             Person(trn="1234567", date_of_birth=BORN),
-            Trainee(trn="7654321", date_of_birth=OTHER_BIRTH),
+            ListedTrainee(trn="7654321", date_of_birth=OTHER_BIRTH),
             ("trn", "date_of_birth"),
         ),
         # the last name, only where none of those is there to agree
-        (Person(last_name="Hill"), Trainee(last_name="Reed"), ("last_name",)),
-        (Person("1234567", last_name="Hill"), Trainee(trn="1234567", last_name="Reed"), ()),
-        (Person("1234567", last_name="Hill"), Trainee(last_name="Reed"), ("last_name",)),
+        (Person(last_name="Hill"), ListedTrainee(last_name="Reed"), ("last_name",)),
+        (Person("1234567", last_name="Hill"), ListedTrainee(trn="1234567", last_name="Reed"), ()),
+        (Person("1234567", last_name="Hill"), ListedTrainee(last_name="Reed"), ("last_name",)),
         (
             Person(hesa_id="1910001112230", last_name="Hill"),
-            Trainee(hesa_id="20100011122233344", last_name="Reed"),
+            ListedTrainee(hesa_id="20100011122233344", last_name="Reed"),
             ("last_name",),
         ),
-        (Person(last_name="Hill"), Trainee(), ()),
+        (Person(last_name="Hill"), ListedTrainee(), ()),
     ],
 )
-def test_what_differs(row: Person, record: Trainee, columns: tuple[str, ...]) -> None:
+def test_what_differs(row: Person, record: ListedTrainee, columns: tuple[str, ...]) -> None:
     assert differing(row, record) == columns
 
 
@@ -78,8 +78,8 @@ def test_what_differs(row: Person, record: Trainee, columns: tuple[str, ...]) ->
     ],
 )
 def test_last_names_are_compared_by_their_letters(ours: str, theirs: str, *, is_same: bool) -> None:
-    assert (differing(Person(last_name=ours), Trainee(last_name=theirs)) == ()) is is_same
-    assert (differing(Person(last_name=theirs), Trainee(last_name=ours)) == ()) is is_same
+    assert (differing(Person(last_name=ours), ListedTrainee(last_name=theirs)) == ()) is is_same
+    assert (differing(Person(last_name=theirs), ListedTrainee(last_name=ours)) == ()) is is_same
 
 
 def test_the_message_names_the_files_own_column_and_nothing_of_the_person() -> None:

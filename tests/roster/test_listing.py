@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 
 import pytest
 
+from batch.register.body import ListedTrainee
 from batch.roster.listing import (
     MOST_PASSES,
     MOST_TOO_SLOW,
@@ -22,8 +22,7 @@ from batch.roster.listing import (
     current_cycle,
     cycles_from,
 )
-from batch.roster.trainee import Trainee
-from tests.support.lists import Register, played, reads, time, trainee
+from tests.support.lists import Register, changed, played, reads, time, trainee
 
 CYCLES = cycles_from(2026)
 
@@ -34,7 +33,7 @@ def ids(first: int, last: int) -> list[str]:
 
 def register(*sizes: int, unlisted: int = 0) -> Register:
     """Return a Register with so many trainees in each cycle, the newest first, then nobody."""
-    cycles: dict[int, list[Trainee]] = {}
+    cycles: dict[int, list[ListedTrainee]] = {}
     number = 0
     for year in CYCLES:
         size = sizes[2026 - year] if 2026 - year < len(sizes) else 0
@@ -47,16 +46,16 @@ class Shelf:
     """Keeps what a look shows."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, tuple[Trainee, int | None]] = {}
+        self.kept: dict[str, tuple[ListedTrainee, int | None]] = {}
 
-    def __call__(self, seen: Trainee, cycle: int | None) -> None:
+    def __call__(self, seen: ListedTrainee, cycle: int | None) -> None:
         assert seen.trainee_id
         self.kept[seen.trainee_id] = seen, cycle
 
 
 def looked(
     there: Register, sought: list[str], *, is_matching: bool = False, since: str | None = None
-) -> tuple[Look, dict[str, tuple[Trainee, int | None]], list[Ask]]:
+) -> tuple[Look, dict[str, tuple[ListedTrainee, int | None]], list[Ask]]:
     shelf = Shelf()
     look = Look(sought, shelf, cycles=CYCLES, is_matching=is_matching, since=since)
     return look, shelf.kept, played(look, there.answer)
@@ -263,9 +262,9 @@ ROWS = [trainee(number) for number in range(250)]
         (Page(ROWS, 3), Trouble.OUT_OF_ORDER),
         (Page([trainee(number, tick=1) for number in range(250)], 9000), Trouble.OUT_OF_ORDER),
         (Page(ROWS[::-1], 1000), Trouble.OUT_OF_ORDER),
-        (Page([replace(row, updated_at=None) for row in ROWS], 1000), Trouble.OUT_OF_ORDER),
-        (Page([replace(row, updated_at="soon") for row in ROWS], 1000), Trouble.OUT_OF_ORDER),
-        (Page([Trainee()] * 250, 250), Trouble.NAMELESS),
+        (Page([changed(row, updated_at=None) for row in ROWS], 1000), Trouble.OUT_OF_ORDER),
+        (Page([changed(row, updated_at="soon") for row in ROWS], 1000), Trouble.OUT_OF_ORDER),
+        (Page([ListedTrainee()] * 250, 250), Trouble.NAMELESS),
         (Page([], 10), Trouble.TOO_FEW),
         (Page([], None), Trouble.NO_COUNT),
         (Page([trainee(1)], 10), Trouble.TOO_FEW),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE
+from batch.register.body import ListedTrainee
 from batch.roster.identity import Person
 from batch.roster.matching import (
     Asked,
@@ -22,13 +23,13 @@ from batch.roster.matching import (
     problem_of_several,
     repeated,
 )
-from batch.roster.trainee import Trainee
+from tests.support.lists import changed
 
 DAY = "2026-10-01"
 BY_TRN = Sought(2, DAY, person=Person(trn="1234567"))
 BY_HESA = Sought(2, DAY, person=Person(hesa_id="1910001112230"))
 BY_NUMBER = Sought(2, DAY, person=Person(provider_trainee_id="00417"))
-TRAINEE = Trainee(
+TRAINEE = ListedTrainee(
     trainee_id="abc",
     trn="1234567",
     hesa_id="1910001112230",
@@ -36,11 +37,11 @@ TRAINEE = Trainee(
     state="trn_received",
     itt_start_date="2026-09-07",
 )
-SELF = replace(TRAINEE, last_name="Hill", date_of_birth="1999-04-02")
-OTHER = replace(SELF, trainee_id="xyz", trn="7654321", last_name="Reed")
+SELF = changed(TRAINEE, last_name="Hill", date_of_birth="1999-04-02")
+OTHER = changed(SELF, trainee_id="xyz", trn="7654321", last_name="Reed")
 
 
-def matched(row: Sought, *trainees: Trainee, by: str | None = None) -> Match:
+def matched(row: Sought, *trainees: ListedTrainee, by: str | None = None) -> Match:
     matching = Matching([row], by=by)
     for trainee in trainees:
         matching.see(trainee, 2026)
@@ -61,25 +62,27 @@ def shown(match: Match) -> str:
     ("person", "trainee", "then"),
     [
         (Person(trn=" '1234567"), TRAINEE, "abc"),
-        (Person(trn="234567"), replace(TRAINEE, trn="0234567"), "nobody"),
-        (Person(hesa_id="1910001112230"), replace(TRAINEE, hesa_id="'1910001112230"), "abc"),
-        (Person(hesa_id="1910001112230"), replace(TRAINEE, hesa_id="19100011122301234"), "nobody"),
+        (Person(trn="234567"), changed(TRAINEE, trn="0234567"), "nobody"),
+        (Person(hesa_id="1910001112230"), changed(TRAINEE, hesa_id="'1910001112230"), "abc"),
+        (Person(hesa_id="1910001112230"), changed(TRAINEE, hesa_id="19100011122301234"), "nobody"),
         (
             Person(provider_trainee_id="00417"),
-            replace(TRAINEE, provider_trainee_id=" 00417 "),
+            changed(TRAINEE, provider_trainee_id=" 00417 "),
             "abc",
         ),
         (Person(provider_trainee_id="417"), TRAINEE, "nobody"),
-        (Person(provider_trainee_id="a1"), replace(TRAINEE, provider_trainee_id="A1"), "nobody"),
+        (Person(provider_trainee_id="a1"), changed(TRAINEE, provider_trainee_id="A1"), "nobody"),
         (Person(provider_trainee_id="1234567"), TRAINEE, "nobody"),
         (Person("1234567", provider_trainee_id="x"), TRAINEE, "abc"),
         (Person("9999999", provider_trainee_id="00417"), TRAINEE, "nobody"),
-        (Person("1234567"), Trainee(trainee_id="abc"), "nobody"),
-        (Person("1234567"), Trainee(trn="1234567"), "nobody"),
+        (Person("1234567"), ListedTrainee(trainee_id="abc"), "nobody"),
+        (Person("1234567"), ListedTrainee(trn="1234567"), "nobody"),
         (Person(), TRAINEE, "nobody"),
     ],
 )
-def test_a_row_is_matched_by_its_first_number(person: Person, trainee: Trainee, then: str) -> None:
+def test_a_row_is_matched_by_its_first_number(
+    person: Person, trainee: ListedTrainee, then: str
+) -> None:
     assert shown(matched(Sought(2, DAY, person=person), trainee)) == then
 
 
@@ -104,49 +107,51 @@ DEFERRED = {"state": "deferred", "defer_date": DAY}
     ("row", "trainees", "then"),
     [
         # one person, several records
-        (BY_TRN, [replace(SELF, state="withdrawn"), replace(SELF, trainee_id="new")], "new"),
-        (BY_TRN, [SELF, replace(SELF, trainee_id="new")], "2 match"),
-        (BY_NUMBER, [replace(SELF, trn=None, state="awarded"), replace(SELF, trainee_id="n")], "n"),
+        (BY_TRN, [changed(SELF, state="withdrawn"), changed(SELF, trainee_id="new")], "new"),
+        (BY_TRN, [SELF, changed(SELF, trainee_id="new")], "2 match"),
+        (BY_NUMBER, [changed(SELF, trn=None, state="awarded"), changed(SELF, trainee_id="n")], "n"),
         (
             BY_NUMBER,
-            [replace(SELF, state="awarded"), replace(SELF, trainee_id="n", state="draft")],
+            [changed(SELF, state="awarded"), changed(SELF, trainee_id="n", state="draft")],
             "2 match",
         ),
         # one number on two people
-        (BY_NUMBER, [replace(SELF, state="withdrawn"), OTHER], "2 match"),
+        (BY_NUMBER, [changed(SELF, state="withdrawn"), OTHER], "2 match"),
         (BY_HESA, [SELF, OTHER], "2 match"),
         # nothing shared is no sign of one person
         (
             BY_NUMBER,
             [
-                replace(TRAINEE, trn=None, state="awarded"),
-                replace(TRAINEE, trn=None, trainee_id="n"),
+                changed(TRAINEE, trn=None, state="awarded"),
+                changed(TRAINEE, trn=None, trainee_id="n"),
             ],
             "2 match",
         ),
         # one of them is deferred on this date
-        (BY_TRN, [SELF, replace(SELF, trainee_id="done", **DEFERRED)], "done"),
-        (BY_NUMBER, [SELF, replace(OTHER, **DEFERRED)], "xyz"),
+        (BY_TRN, [SELF, changed(SELF, trainee_id="done", **DEFERRED)], "done"),
+        (BY_NUMBER, [SELF, changed(OTHER, **DEFERRED)], "xyz"),
         (
             BY_TRN,
-            [SELF, replace(SELF, trainee_id="then", state="deferred", defer_date="2025-01-01")],
+            [SELF, changed(SELF, trainee_id="then", state="deferred", defer_date="2025-01-01")],
             "abc",
         ),
     ],
 )
-def test_several_records_with_one_number(row: Sought, trainees: list[Trainee], then: str) -> None:
+def test_several_records_with_one_number(
+    row: Sought, trainees: list[ListedTrainee], then: str
+) -> None:
     assert shown(matched(row, *trainees)) == then
     assert shown(matched(row, *reversed(trainees))) == then
 
 
 def test_a_trainee_seen_twice_counts_once_and_the_later_sight_wins() -> None:
-    match = matched(BY_TRN, SELF, replace(SELF, trainee_id="ABC", state="withdrawn"))
+    match = matched(BY_TRN, SELF, changed(SELF, trainee_id="ABC", state="withdrawn"))
     assert isinstance(match, Sighting)
     assert match.state == "withdrawn"
 
 
 def test_a_trainee_whose_number_was_corrected_meanwhile_is_no_longer_meant() -> None:
-    assert shown(matched(BY_TRN, SELF, replace(SELF, trn="7654321"))) == "nobody"
+    assert shown(matched(BY_TRN, SELF, changed(SELF, trn="7654321"))) == "nobody"
 
 
 def test_what_was_looked_for_is_named() -> None:
@@ -198,7 +203,7 @@ def test_rows_that_match_one_trainee(rows: list[Asked], codes: dict[int, Code]) 
 
 NUMBERS = st.sampled_from([None, "0000001", "0000002"])
 TRAINEES = st.builds(
-    Trainee,
+    ListedTrainee,
     trainee_id=st.sampled_from(["a", "b", "c", "d"]),
     trn=NUMBERS,
     hesa_id=NUMBERS,
@@ -212,7 +217,7 @@ PEOPLE = st.builds(Person, *[NUMBERS.map(lambda n: n or "")] * 3)
 
 
 @given(PEOPLE, st.lists(TRAINEES, max_size=6))
-def test_a_match_is_never_a_guess(person: Person, trainees: list[Trainee]) -> None:
+def test_a_match_is_never_a_guess(person: Person, trainees: list[ListedTrainee]) -> None:
     match = matched(Sought(2, DAY, person=person), *trainees)
     now = {trainee.trainee_id: trainee for trainee in trainees}.values()
     column = next(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch.codes import Code
+from batch.register.body import ListedTrainee
 from batch.roster.standing import Held, standing
-from batch.roster.trainee import Trainee
 from batch.rows import Deferral
 
 DAY, OTHER_DAY, REASON = "2026-10-01", "2026-01-01", "Broken leg"
@@ -14,8 +14,8 @@ OURS = Deferral("abc", DAY, REASON)
 WITHOUT_REASON = Deferral("abc", DAY, None)
 
 
-def now(state: str | None, date: str | None = DAY, reason: str | None = REASON) -> Trainee:
-    return Trainee(trainee_id="abc", state=state, defer_date=date, defer_reason=reason)
+def now(state: str | None, date: str | None = DAY, reason: str | None = REASON) -> ListedTrainee:
+    return ListedTrainee(trainee_id="abc", state=state, defer_date=date, defer_reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,9 @@ def now(state: str | None, date: str | None = DAY, reason: str | None = REASON) 
         (OURS, None, Held.GONE),
     ],
 )
-def test_what_register_holds_now(reported: Deferral, trainee: Trainee | None, held: Held) -> None:
+def test_what_register_holds_now(
+    reported: Deferral, trainee: ListedTrainee | None, held: Held
+) -> None:
     found = standing(reported, trainee)
     assert found.held is held
     assert (found.settled is None) is found.stands is (held is Held.STANDS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from batch.register.body import ListedTrainee
 from batch.roster.listing import (
     Answer,
     Ask,
@@ -15,7 +16,6 @@ from batch.roster.listing import (
     Page,
     Said,
 )
-from batch.roster.trainee import Trainee
 
 
 def time(tick: int) -> str:
@@ -23,23 +23,28 @@ def time(tick: int) -> str:
     return f"2026-10-{1 + tick // 86_400:02}T{tick // 3600 % 24:02}:{tick // 60 % 60:02}:{tick % 60:02}.000Z"
 
 
-def trainee(number: int, tick: int | None = None, **fields: str | None) -> Trainee:
+def changed(trainee: ListedTrainee, **changes: str | None) -> ListedTrainee:
+    """Return the trainee with some values changed."""
+    return trainee.model_copy(update=changes)
+
+
+def trainee(number: int, tick: int | None = None, **fields: str | None) -> ListedTrainee:
     """Return an invented trainee, last changed at that tick."""
     given = {"state": "trn_received", "trn": f"{number:07}"} | fields
     at = time(number if tick is None else tick)
-    return Trainee(trainee_id=f"trainee-{number:06}", updated_at=at, **given)
+    return ListedTrainee(trainee_id=f"trainee-{number:06}", updated_at=at, **given)
 
 
 @dataclass
 class Register:
     """Cycles of trainees, each a list that is sorted when it is asked for."""
 
-    cycles: dict[int, list[Trainee]]
-    unlisted: tuple[Trainee, ...] = ()
+    cycles: dict[int, list[ListedTrainee]]
+    unlisted: tuple[ListedTrainee, ...] = ()
     now: int = 80_000
     asked: int = 0
 
-    def everyone(self) -> Iterator[Trainee]:
+    def everyone(self) -> Iterator[ListedTrainee]:
         """Yield all trainees, those in no list too."""
         for trainees in self.cycles.values():
             yield from trainees
@@ -71,7 +76,7 @@ class Register:
         """Change one trainee: it moves to the end of its list."""
         self.now += 1
         listed = self.cycles[cycle]
-        listed[place % len(listed)] = replace(
+        listed[place % len(listed)] = changed(
             listed[place % len(listed)], updated_at=time(self.now)
         )
 
