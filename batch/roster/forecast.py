@@ -139,8 +139,10 @@ def _settled(problem: Problem) -> Settled:
 
 
 def _not_found(nobody: Nobody) -> Settled:
-    words = f"No trainee of this provider has {nobody.looked_for}. {_NOT_SENT}"
-    return Settled(Code.TRAINEE_NOT_FOUND, words)
+    words = f"No trainee of this provider has {nobody.looked_for}."
+    if not nobody.looked_for:
+        words = "The row has no number to find its trainee by."
+    return Settled(Code.TRAINEE_NOT_FOUND, f"{words} {_NOT_SENT}")
 
 
 def _already(row: Sought, date: str | None) -> Settled:

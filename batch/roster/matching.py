@@ -60,7 +60,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Nobody:
-    """No trainee of this provider; `looked_for` says by what, such as `the TRN 1234567`."""
+    """No trainee of this provider; `looked_for` says by what, such as `the TRN 1234567`.
+
+    It is "" where the row has nothing to look for.
+    """
 
     looked_for: str
 
@@ -163,7 +166,7 @@ class Matching:
             return f"the id {row.trainee_id[:_QUOTED_AT_MOST]}"
         if key := self._key_of(row):
             return f"the {_COMPARED_AS[key[0]][0]} {key[1][:_QUOTED_AT_MOST]}"
-        return "no number"
+        return ""
 
 
 def _by_row(found: Mapping[str, tuple[_Candidate, ...]]) -> dict[int, tuple[_Candidate, ...]]:

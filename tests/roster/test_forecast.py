@@ -109,6 +109,13 @@ def test_what_was_looked_for_is_in_the_message() -> None:
     assert "the TRN 1234567" in would.settled.message
 
 
+def test_a_row_without_a_number_is_told_so() -> None:
+    would = would_become(ROW, Nobody(""), headers={})
+    assert isinstance(would, WillNotBeSent)
+    assert would.settled.code is Code.TRAINEE_NOT_FOUND
+    assert "no number" in would.settled.message
+
+
 def counted(*rows: tuple[int, Would]) -> Forecast:
     """Return a forecast of so many rows of each kind, numbered from 2."""
     forecast, number = Forecast(), 2
