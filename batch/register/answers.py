@@ -7,13 +7,13 @@ alone, of a 422 its words; a list's page holds what the roster compares in memor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from batch.register import body
 from batch.register.api import Answer, NoReply, Reply
-from batch.register.body import ListPage
+from batch.register.body import ListedTrainee, ListPage
 from batch.rows import Deferral
 
 _QUOTED_AT_MOST = 200
@@ -71,7 +71,8 @@ class Meaning:
 
     `words` completes the sentence "Register …" or tells why nothing came back;
     `state`, `defer_date` are the trainee's, `latest_version` is what /info names;
-    `retry_after_seconds` is a 429's, None where it gave none; `page` is a list's.
+    `retry_after_seconds` is a 429's, None where it gave none. `page` and `trainee` are what a look
+    shows: they are compared in memory, and kept nowhere.
     """
 
     kind: Kind
@@ -84,6 +85,7 @@ class Meaning:
     request_id: str | None = None
     server_time: float | None = None
     page: ListPage | None = None
+    trainee: ListedTrainee | None = None
 
     @property
     def is_service_failure(self) -> bool:
@@ -159,6 +161,14 @@ def meaning_of_list(answer: Answer) -> Meaning:
             return _said(answer, Kind.WRONG_PATH, f"answered {answer.status}: it has no list")
         case _:
             return _meaning_of_any(answer)
+
+
+def meaning_of_look(answer: Answer, trainee_id: str) -> Meaning:
+    """Return what the answer to reading a trainee shows of the person; `trainee` of FOUND."""
+    meaning = meaning_of_read(answer, Deferral(trainee_id, "", None))
+    if meaning.kind is not Kind.FOUND or isinstance(answer, NoReply):
+        return meaning
+    return replace(meaning, trainee=body.trainee_of(answer))
 
 
 def _meaning_of_silence(answer: NoReply) -> Meaning:

@@ -129,6 +129,15 @@ def page_of(reply: Reply) -> ListPage | None:
     return ListPage(read, given, unreadable=len(rows) - len(read))
 
 
+def trainee_of(reply: Reply) -> ListedTrainee | None:
+    """Return the trainee that a read's 200 shows, None where it shows none.
+
+    The trainee stands bare; a `data` around it is taken too, as after a deferral (API.md).
+    """
+    content = json_of(reply)
+    return _listed(content.get("data", content)) if isinstance(content, dict) else None
+
+
 def _listed(row: object) -> ListedTrainee | None:
     try:
         trainee = ListedTrainee.model_validate(row if isinstance(row, dict) else {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,9 +19,13 @@ from batch.register.answers import (
     Meaning,
     meaning_of_defer,
     meaning_of_info,
+    meaning_of_list,
+    meaning_of_look,
     meaning_of_read,
 )
 from batch.register.api import Answer, NoReply
+from batch.roster import listing
+from batch.roster.listing import AskPage
 from batch.rows import Deferral, RowUnderWay
 from batch.submission.health import Health
 from batch.submission.pacing import Pacer, Slot
@@ -41,6 +45,9 @@ class Asks(Protocol):
 
     async def trainee(self, trainee_id: str) -> Answer:
         """Read one trainee."""
+
+    async def trainees(self, query: Mapping[str, str | int]) -> Answer:
+        """Ask for one page of the list of trainees."""
 
     async def info(self, api_version: str | None = None) -> Answer:
         """Ask for token and version."""
@@ -110,6 +117,20 @@ class PacedClient:
         understand = partial(meaning_of_read, deferral=row.deferral)
         return await self._until_it_arrived(_Question("read", row.row_number, ask, understand))
 
+    async def look(self, ask: listing.Ask, kind: str) -> Meaning:
+        """Ask for a page of a list, or for one trainee, as often as it did not arrive.
+
+        `kind` is what the journal counts it as: `preview` or `final_check`.
+        """
+        if isinstance(ask, AskPage):
+            ask_page = partial(self._asks.trainees, _query(ask))
+            question = _Question(kind, None, ask_page, meaning_of_list)
+        else:
+            read = partial(self._asks.trainee, ask.trainee_id)
+            understand = partial(meaning_of_look, trainee_id=ask.trainee_id)
+            question = _Question(kind, None, read, understand)
+        return await self._until_it_arrived(question)
+
     async def info(self, api_version: str | None = None) -> Meaning:
         """Ask for token and version, once: an answer in trouble is returned as it is."""
         ask = partial(self._asks.info, api_version)
@@ -167,6 +188,18 @@ class PacedClient:
                 self._journal.answer(intent, meaning=Kind.NEVER_LEFT)
             raise
         return slot, intent
+
+
+def _query(ask: AskPage) -> dict[str, str | int]:
+    """Return the parameters of a page (API.md, "List trainees")."""
+    since = {} if ask.since is None else {"since": ask.since}
+    return {
+        "academic_cycle": ask.cycle,
+        "sort_order": "asc",
+        "page": ask.page,
+        "per_page": ask.per_page,
+        **since,
+    }
 
 
 class Turns:

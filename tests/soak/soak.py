@@ -13,11 +13,12 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from itertools import islice
 from pathlib import Path
+from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -117,6 +118,9 @@ class Network:
 
     async def trainee(self, trainee_id: str) -> Answer:
         return await self._asked("GET", f"/api/v2025.0/trainees/{trainee_id}")
+
+    async def trainees(self, query: Mapping[str, str | int]) -> Answer:
+        return await self._asked("GET", f"/api/v2025.0/trainees?{urlencode(query)}")
 
     async def info(self, api_version: str | None = None) -> Answer:  # noqa: ARG002
         return await self._asked("GET", "/api/v2025.0/info")

@@ -12,10 +12,11 @@ import random
 import selectors
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from batch.codes import Code, Outcome
 from batch.emulator.model import Begun, Deed, Register, Request, Who
@@ -157,6 +158,10 @@ class Network:
         answer = await self._asked(request, self._fault(("502", "lost before", "slow", "429")))
         self._world.tell(f"read {trainee_id} -> {_shown(answer)}")
         return answer
+
+    async def trainees(self, query: Mapping[str, str | int]) -> Answer:
+        request = Request("GET", f"/api/v2025.0/trainees?{urlencode(query)}")
+        return await self._asked(request, self._fault(("502", "lost before", "slow", "429")))
 
     async def info(self, api_version: str | None = None) -> Answer:  # noqa: ARG002
         return await self._asked(Request("GET", "/api/v2025.0/info"), self._fault(("502",)))
