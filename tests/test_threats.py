@@ -110,7 +110,9 @@ def test_an_endless_answer_is_given_up(
         async with Client(emulator.base_url, token=TOKEN, **settings) as client:  # type: ignore[arg-type]
             return await client.info()
 
-    assert asyncio.run(ask()) == NoReply(True, "sent far more than an answer")
+    answer = asyncio.run(ask())
+    assert isinstance(answer, NoReply)
+    assert answer.left
 
 
 @pytest.mark.parametrize("apostrophes", ["", "'", "''"])

@@ -1,4 +1,4 @@
-"""The emulator on its own, for as long as somebody wants it."""
+"""The command `emulator`: the emulator on its own, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve_until_interrupted(
 ) -> None:
     """Serve on this machine until Ctrl-C: the trainees of the file, or the sample's.
 
-    Says on standard output where, and how to use it. Raises UnusableFile where the file of
+    Prints where it listens, and how to use it. Raises UnusableFile where the file of
     trainees cannot be used, UsageProblem where the port cannot.
     """
     known = load_trainees(trainees) if trainees else known_sample()
@@ -39,7 +39,7 @@ def serve_until_interrupted(
             whose = trainees.name if trainees else "the sample"
             _say(f"Register's emulator: {emulator.base_url}, {len(known)} trainees of {whose}")
             _say(f"  DEFER_BATCH_REGISTER={emulator.base_url}  DEFER_BATCH_API_TOKEN=any")
-            _say("Ctrl-C stops it; what it was told is then forgotten.")
+            _say("Press Ctrl-C to stop it; nothing that was sent to it is kept.")
             with contextlib.suppress(KeyboardInterrupt):
                 while True:
                     time.sleep(3600)

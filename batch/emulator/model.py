@@ -159,7 +159,7 @@ class Register:
         return tuple(self._trainees.values())
 
     def add(self, trainee: Trainee) -> None:
-        """Put a trainee in, in place of one with the same id; the history does not tell."""
+        """Put a trainee in, in place of one with the same id; the history does not show it."""
         self._trainees[folded(trainee.trainee_id)] = trainee
 
     def defer(self, trainee_id: str, defer_date: str, defer_reason: str | None = None) -> None:
@@ -230,7 +230,7 @@ class Register:
         return Begun(trainee.trainee_id, deferral)
 
     def _retry_after(self, address: str) -> int:
-        """Count the request; give the seconds to the next window where it is one too many."""
+        """Count the request; return the seconds to the next window where it is one too many."""
         if self.rate_limit is None:
             return 0
         allowed, period = self.rate_limit

@@ -1,4 +1,4 @@
-"""What Register accepts as the content of a defer request.
+"""Where a request leads, and what Register accepts as the content of a defer request.
 
 Pure. Source: register/API.md, "As observed", and the recorded answers.
 """
@@ -183,5 +183,5 @@ def _checked(data: dict[str, Any]) -> Wanted | Reply:
 
 
 def _text(value: Any) -> str | None:
-    """Return a plain value as text; Register lets lists and objects fall."""
+    """Return a plain value as text; Register ignores lists and objects."""
     return None if value is None or isinstance(value, (list, dict)) else str(value)

@@ -230,7 +230,7 @@ def _listening(port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, started and stopped from another thread, at once and without a word."""
+    """uvicorn, started and stopped from another thread, at once and without a log."""
 
     def __init__(self, emulator: Emulator) -> None:
         super().__init__(

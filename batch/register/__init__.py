@@ -1,1 +1,1 @@
-"""The other side: what Register is asked, what its answers mean, and a model of it."""
+"""The client of Register: what it is asked, and what its answers mean."""

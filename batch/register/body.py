@@ -170,9 +170,20 @@ def is_about_trainee(reply: Reply) -> bool:
 
 def is_same_trainee(trainee: dict[str, Any], deferral: Deferral) -> bool:
     """Whether the answer is about the trainee who was asked for, or names nobody."""
+    return not _names_another(trainee, deferral.trainee_id)
+
+
+def is_about_another(reply: Reply, trainee_id: str) -> bool:
+    """Whether the body names a trainee, and not the one who was asked for."""
+    content = json_of(reply)
+    inner = content.get("data", content) if isinstance(content, dict) else None
+    return isinstance(inner, dict) and _names_another(inner, trainee_id)
+
+
+def _names_another(trainee: dict[str, Any], trainee_id: str) -> bool:
     named = trainee.get("trainee_id")
-    return named is None or (
-        isinstance(named, str) and folded(named) == folded(deferral.trainee_id)
+    return named is not None and not (
+        isinstance(named, str) and folded(named) == folded(trainee_id)
     )
 
 

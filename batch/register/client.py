@@ -14,6 +14,7 @@ import httpx
 
 from batch import __version__
 from batch.register.api import Answer, NoReply, Reply
+from batch.register.body import is_about_another
 from batch.rows import Deferral
 
 CONNECT_SHARE = 0.75
@@ -87,11 +88,12 @@ class Client:
         if deferral.defer_reason is not None:
             data["defer_reason"] = deferral.defer_reason
         path = f"/trainees/{quote(deferral.trainee_id, safe='')}/defer"
-        return await self._ask("POST", path, content={"data": data})
+        return await self._ask("POST", path, content={"data": data}, about=deferral.trainee_id)
 
     async def trainee(self, trainee_id: str) -> Answer:
         """Read one trainee."""
-        return await self._ask("GET", f"/trainees/{quote(trainee_id, safe='')}")
+        path = f"/trainees/{quote(trainee_id, safe='')}"
+        return await self._ask("GET", path, about=trainee_id)
 
     async def trainees(self, query: Mapping[str, str | int]) -> Answer:
         """Ask for one page of the list of trainees, by the parameters of API.md."""
@@ -108,6 +110,7 @@ class Client:
         path: str,
         *,
         content: object = None,
+        about: str | None = None,
         api_version: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> Answer:
@@ -118,7 +121,11 @@ class Client:
                 request = httpx.Request(method, address, headers=self._headers, json=content)
                 response = await self._http.send(request, stream=True)
                 try:
-                    return await self._read(response, most_bytes)
+                    answer = await self._read(response, most_bytes)
+                    if about and isinstance(answer, Reply) and is_about_another(answer, about):
+                        # An answer too many would shift every later one on this connection.
+                        await response.extensions["network_stream"].aclose()
+                    return answer
                 finally:
                     await response.aclose()
         except TimeoutError:

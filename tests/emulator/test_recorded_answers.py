@@ -88,7 +88,7 @@ def known(name: str, trainee_id: str) -> list[Trainee]:
 
 
 def content(body: str) -> Any:
-    """Give what the body says, without what depends on the trainee or was cut from recordings."""
+    """Return what the body says, without what depends on the trainee or was cut from recordings."""
     try:
         said = json.loads(body)
     except ValueError:

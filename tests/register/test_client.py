@@ -11,9 +11,10 @@ import tracemalloc
 
 import pytest
 
-from batch.register.answers import Kind, meaning_of_info
+from batch.register.answers import Kind, meaning_of_defer, meaning_of_info
 from batch.register.api import Answer, NoReply, Reply
 from batch.register.client import MOST_BYTES, MOST_LIST_BYTES, Client
+from batch.rows import Deferral
 
 TOKEN = "sandbox_0123456789abcdef"
 GOOD = b'{"status": "ok", "version": {"latest": "v2026.1"}}'
@@ -124,3 +125,42 @@ def test_other_refusals_are_quotable() -> None:
     answer, _ = answer_to(b'{"errors": ["no"]}', status=422)
     assert isinstance(answer, Reply)
     assert answer.quotable
+
+
+def test_answer_too_many_on_a_connection_shifts_no_later_one() -> None:
+    rows = [Deferral(f"row{number}", "2026-10-01", None) for number in range(6)]
+    connections: list[asyncio.Task[None] | None] = []
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        held = b""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
+                about = head.split(b"/")[4].decode()
+                data = {"trainee_id": about, "state": "deferred", "defer_date": "2026-10-01"}
+                body = json.dumps({"data": data}).encode()
+                answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+                if about == "row2":  # answered late: only closing keeps row3 from its answer
+                    held = answer
+                else:
+                    writer.write(held + answer * (2 if about == "row1" else 1))
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def ask() -> list[Kind]:
+        server = await asyncio.start_server(served, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, client_of(port, 30) as client:
+            kinds = [meaning_of_defer(await client.defer(row), row).kind for row in rows]
+        await asyncio.wait([task for task in connections if task])
+        return kinds
+
+    kinds = asyncio.run(ask())
+    expected = [Kind.DEFERRED] * len(rows)
+    expected[2] = Kind.DIFFERS
+    assert kinds == expected
+    assert len(connections) == 2
