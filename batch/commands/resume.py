@@ -9,6 +9,7 @@ from pathlib import Path
 
 from batch.commands.execute import Desk, carry_out, finished, open_journal, write_and_check
 from batch.commands.plan import plan_of_resume
+from batch.commands.report import refuse_altered
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.database import JOURNAL
@@ -87,6 +88,7 @@ def _again(desk: Desk, journal: Journal, run: RunRecord, stage: str) -> Finished
             hint="`defer-batch runs` lists the others",
         )
     folder = desk.reports_dir / run.run_id
+    refuse_altered(journal, run.run_id, folder)
     if not tells_the_end(folder, run):
         desk.watcher.warn(f"{run.run_id} is finished, only its report was not: written now.")
         return write_and_check(

@@ -118,6 +118,12 @@ MIGRATIONS = (
         details TEXT NOT NULL           -- JSON: who, with what, on which terms
     );
     """,
+    """
+    ALTER TABLE reports ADD COLUMN digest_format INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE reports ADD COLUMN previous_manifest_sha256 TEXT;
+    ALTER TABLE reports ADD COLUMN resumptions INTEGER;
+    ALTER TABLE forgotten RENAME TO remembered_deferrals;
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -201,19 +201,22 @@ class Journal:
         self._connection.execute("COMMIT")
 
     def note_report(self, run_id: str, written: ReportRecord) -> None:
-        """Write down what a report holds, in place of what stood in the same place before."""
+        """Write down what a report holds, in place of what was noted of the one before."""
         self._connection.execute(
             "INSERT OR REPLACE INTO reports (run_no, place, tool_version, journal_digest,"
-            " manifest_sha256, files, log_size, predecessors) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " digest_format, manifest_sha256, files, log_size, predecessors,"
+            " previous_manifest_sha256, resumptions) VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self.ledger.run_number(run_id),
-                written.place,
                 written.tool_version,
                 written.journal_digest,
+                written.digest_format,
                 written.manifest_sha256,
                 json.dumps(dict(written.files)),
                 written.log_size,
                 json.dumps(written.predecessors),
+                written.previous_manifest_sha256,
+                written.resumptions,
             ),
         )
 

@@ -35,6 +35,30 @@ _RUN = (
 )
 
 
+DIGEST_FORMAT = 2
+"""The format of the digest that is noted with a report now."""
+
+_DIGESTED_ROWS = (
+    "SELECT row_number, own_values, trainee_id, folded_id, defer_date, defer_reason, outcome, code,"
+    " message, register_date, settled_at FROM rows WHERE run_no=? ORDER BY row_number",
+    "SELECT run_no, row_number, kind, intended_at, answered_at, meaning, http_status, request_id,"
+    " state, register_date FROM attempts WHERE run_no=? ORDER BY attempt_id",
+)
+_DIGESTED_RUN = (
+    "SELECT run_id, origin, rehearsal, input_sha256, input_rows, started_at, finished_at,"
+    " stopped_because, exit_code, details FROM runs WHERE run_no=?",
+    "SELECT resumed_at, details FROM resumptions WHERE run_no=? ORDER BY rowid",
+)
+_REPORT = (
+    "SELECT tool_version, journal_digest, digest_format, manifest_sha256, files, log_size,"
+    " predecessors, previous_manifest_sha256, resumptions FROM reports WHERE run_no=? AND place=''"
+)
+_REPORT_OF_VERSION_3 = (
+    "SELECT tool_version, journal_digest, 1, manifest_sha256, files, log_size,"
+    " predecessors, NULL, NULL FROM reports WHERE run_no=? AND place=''"
+)
+
+
 class Ledger:
     """The journal as its readers see it."""
 
@@ -209,32 +233,42 @@ class Ledger:
         )
         return [intended for (intended,) in found]
 
-    def digest(self, run_id: str) -> str:
-        """Return the SHA-256 over a run's rows and attempts, as the journal holds them."""
-        number = self.run_number(run_id)
-        digest = hashlib.sha256()
-        for table, key in (("rows", "row_number"), ("attempts", "attempt_id")):
-            found = self._connection.cursor().execute(
-                f"SELECT * FROM {table} WHERE run_no=? ORDER BY {key}", (number,)
-            )
-            for row in found:
-                digest.update(json.dumps(row[1:]).encode() + b"\n")
+    def digest(self, run_id: str, digest_format: int = DIGEST_FORMAT) -> str:
+        """Return the SHA-256 over a run as the journal holds it.
+
+        Format 1 (0.1.0) has the rows and the attempts, in the columns that these had then. Format
+        2 has the run itself and its resumptions before them. A format never changes: reports that
+        were noted with it must verify for ever, whatever columns are added.
+        """
+        number, digest = self.run_number(run_id), hashlib.sha256()
+        parts = (*_DIGESTED_RUN, *_DIGESTED_ROWS) if digest_format > 1 else _DIGESTED_ROWS
+        for sql in parts:
+            for row in self.select(sql, (number,)):
+                digest.update(json.dumps(row).encode() + b"\n")
         return digest.hexdigest()
 
-    def reported(self, run_id: str, place: str) -> ReportRecord | None:
-        """Return the report that was last written in a place of a run, None where none is known."""
+    def reported(self, run_id: str) -> ReportRecord | None:
+        """Return what was noted of a run's report when it was last written, None if nothing was."""
         if not self._keeps_notes():
             return None
-        for version, digest, manifest, files, log_size, predecessors in self.select(
-            "SELECT tool_version, journal_digest, manifest_sha256, files, log_size, predecessors"
-            " FROM reports WHERE run_no=? AND place=?",
-            (self.run_number(run_id), place),
+        sql = _REPORT if self._version() > 3 else _REPORT_OF_VERSION_3
+        for version, digest, form, manifest, files, size, before, previous, resumed in self.select(
+            sql, (self.run_number(run_id),)
         ):
-            before = tuple(json.loads(predecessors))
+            listed, replaced = json.loads(files), tuple(json.loads(before))
             return ReportRecord(
-                place, version, digest, manifest, json.loads(files), log_size, before
+                version, digest, form, manifest, listed, size, replaced, previous, resumed
             )
         return None
+
+    def manifest_before(self, run_id: str) -> str | None:
+        """Return the SHA-256 of the manifest of the last reported run before this one."""
+        found = self.select(
+            "SELECT manifest_sha256 FROM reports WHERE run_no<? AND place=''"
+            " ORDER BY run_no DESC LIMIT 1",
+            (self.run_number(run_id),),
+        )
+        return next((str(sha256) for (sha256,) in found), None)
 
     def resumptions(self, run_id: str) -> list[Resumption]:
         """Return who took a run up again, in that order."""
@@ -248,7 +282,10 @@ class Ledger:
 
     def _keeps_notes(self) -> bool:
         """Whether the journal is of version 3 at least: a reader does not migrate it."""
-        return bool(next(self.select("PRAGMA user_version"))[0] >= 3)
+        return self._version() >= 3
+
+    def _version(self) -> int:
+        return int(next(self.select("PRAGMA user_version"))[0])
 
     def _first_of(self, run_no: int, code: str, most: int) -> tuple[tuple[int, ...], str]:
         found = list(

@@ -45,7 +45,7 @@ def deferrals_known(ledger: Ledger, origin: str) -> int:
         "SELECT (SELECT count(*) FROM rows JOIN runs USING (run_no) WHERE origin=?"
         " AND NOT rehearsal AND outcome='succeeded'"
         " AND code NOT IN ('answer_differs', 'deferred_earlier'))"
-        " + (SELECT count(*) FROM forgotten JOIN runs USING (run_id) WHERE origin=?"
+        " + (SELECT count(*) FROM remembered_deferrals JOIN runs USING (run_id) WHERE origin=?"
         " AND code='deferred_earlier')",
         (origin, origin),
     )
@@ -94,7 +94,7 @@ def _known(code: Code, run_id: str, date: str) -> Settled:
 
 
 def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iterator[Remembered]:
-    if not next(ledger.select("SELECT EXISTS (SELECT 1 FROM forgotten)"))[0]:
+    if not next(ledger.select("SELECT EXISTS (SELECT 1 FROM remembered_deferrals)"))[0]:
         return
     rows = ledger.select(
         "SELECT row_number, folded_id, defer_date FROM rows r WHERE run_no=?"
@@ -103,7 +103,9 @@ def _forgotten(ledger: Ledger, run_no: int, origin: str, done: set[int]) -> Iter
     )
     for number, folded_id, date in rows:
         digest = digest_of(origin, folded_id, date)
-        kept = ledger.select("SELECT code, run_id FROM forgotten WHERE digest=?", (digest,))
+        kept = ledger.select(
+            "SELECT code, run_id FROM remembered_deferrals WHERE digest=?", (digest,)
+        )
         for code, run_id in kept:
             if number not in done:
                 done.add(number)

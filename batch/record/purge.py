@@ -58,7 +58,8 @@ class Purge(Ledger):
     def forget(self, digests: Iterable[tuple[str, str, str]]) -> None:
         """Keep hashes of deferrals, each with its run and code, beyond the rows themselves."""
         self._connection.executemany(
-            "INSERT OR IGNORE INTO forgotten (digest, run_id, code) VALUES (?, ?, ?)", digests
+            "INSERT OR IGNORE INTO remembered_deferrals (digest, run_id, code) VALUES (?, ?, ?)",
+            digests,
         )
 
     def purge(self, run_id: str) -> None:
