@@ -1,4 +1,4 @@
-"""`purge`: old runs go, and what must outlive them stays."""
+"""`purge`: delete old runs, and keep what must outlive them."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def purge_runs(
 
     Unfinished runs that sent something stay: their rows may still have to be settled. A run whose
     folder cannot be deleted stays whole in the journal, so that the next purge tries again.
-    Raises UsageProblem where the age is no age, others can write to the folder, or the question
-    was declined; AlreadyRunning, JournalProblem.
+    Raises UsageProblem where the age cannot be read, others can write to the folder, or the
+    question was declined; AlreadyRunning, JournalProblem.
     """
     age = _seconds(older_than)
     path = reports_dir / JOURNAL
@@ -67,8 +67,8 @@ def purge_runs(
         return Purged(0)
     now = time.time()
     with purging(path, since=iso(now)) as journal:
-        ended = journal.half_purged()
-        old = journal.purgeable(iso(now - age))
+        ended = journal.ledger.half_purged()
+        old = journal.ledger.purgeable(iso(now - age))
         if old and not confirm(_question(old)):
             raise UsageProblem("declined: nothing was deleted")
         left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
@@ -86,7 +86,7 @@ _STILL_READ = (
 
 
 def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
-    """Delete one run, the folder first; give what could not be deleted, in words."""
+    """Delete one run, the folder first; return what could not be deleted, in words."""
     folder = reports_dir / run_id
     try:
         shutil.rmtree(folder)
@@ -114,6 +114,6 @@ def _seconds(age: str) -> float:
     found = re.fullmatch(r"(\d{1,5})([dw])", age, re.ASCII)
     if not found:
         raise UsageProblem(
-            f"cannot use --older-than {age[:20]}: it is no age", hint="say 90d, or 26w"
+            f"cannot use --older-than {age[:20]}", hint="give days or weeks, such as 90d or 26w"
         )
     return int(found[1]) * _SECONDS[found[2]]

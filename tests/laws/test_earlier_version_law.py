@@ -16,6 +16,7 @@ from batch.commands.run_names import named
 from batch.commands.runs import listed_runs
 from batch.commands.verify import verify_run
 from batch.record import page, report, workbook
+from batch.record.manifest import sha256_of
 from batch.record.verify import Verdict
 
 FIXTURES = Path(__file__).parent.parent / "record" / "fixtures"
@@ -69,7 +70,7 @@ def test_it_is_proved_by_a_version_that_writes_more(old: Path, newer: None) -> N
 
 def test_it_is_proved_by_its_manifest_alone(old: Path) -> None:
     manifest = json.loads((old / "manifest.json").read_text())
-    sha256 = report.manifest.sha256_of(old / "manifest.json")
+    sha256 = sha256_of(old / "manifest.json")
     (old.parent / "journal.db").unlink()
     assert manifest["report_tool_version"] == "0.1.0"
     assert (verdict(old), verdict(old, sha256=sha256)) == (Verdict.NOT_PROVED, Verdict.PROVED)
@@ -100,7 +101,7 @@ def test_its_journal_is_read_as_it_is(old: Path) -> None:
 
 
 def test_written_anew_it_is_proved_and_names_what_it_replaces(old: Path, newer: None) -> None:
-    before = report.manifest.sha256_of(old / "manifest.json")
+    before = sha256_of(old / "manifest.json")
     finished = write_again(old.parent, old.name, tool_version=NEWER)
     assert any(before in words for words in finished.warnings)
     told = json.loads((old / "manifest.json").read_text())
