@@ -97,7 +97,7 @@ def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[s
     lines = wide if is_fitting else _rendered(_narrow(listed), room)
     commands = [f"  {run['carry_on']}" for run in listed if run["carry_on"]]
     if commands:
-        lines += ["", "To carry on with what is unfinished:", *commands]
+        lines += ["", "To continue what is unfinished:", *commands]
     return lines
 
 

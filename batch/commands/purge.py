@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batch.errors import UsageProblem
+from batch.hints import report_command
 from batch.record.database import JOURNAL
+from batch.record.manifest import read_manifest
 from batch.record.memory import remember_for_good
 from batch.record.purge import Purge, purging
 from batch.record.records import iso
@@ -88,6 +90,9 @@ _STILL_READ = (
 def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     """Delete one run, the folder first; return what could not be deleted, in words."""
     folder = reports_dir / run_id
+    if _is_unreported(journal, run_id, folder):
+        write = report_command(run_id, reports_dir)
+        return [f"{run_id} is kept, its report was never written; run `{write}`, then purge again"]
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -98,6 +103,13 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     remember_for_good(journal, run_id)
     journal.purge(run_id)
     return []
+
+
+def _is_unreported(journal: Purge, run_id: str, folder: Path) -> bool:
+    """Whether a run finished and nobody ever saw a report of it: it was cut off just before."""
+    ledger = journal.ledger
+    is_reported = ledger.reported(run_id) is not None or read_manifest(folder) is not None
+    return ledger.stage_of(run_id) == "finished" and not is_reported
 
 
 def _question(old: list[str]) -> str:

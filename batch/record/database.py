@@ -14,24 +14,24 @@ from batch.codes import TABLE
 from batch.errors import DeferBatchError, ForeignJournal, JournalLost, JournalProblem, StoppedEarly
 
 _MAKE_ROOM = "make room on the disk"
-_CARRIES_ON = "then `defer-batch resume` carries on; nothing is lost"
+_CONTINUE = "then run `defer-batch resume` to continue; nothing is lost"
 
 
 def journal_lost(error: sqlite3.Error) -> JournalLost:
     """Return what ends a run whose journal can no longer be written."""
     return JournalLost(
         f"the journal can no longer be written: {error}",
-        hint=f"{_remedy(error)}, {_CARRIES_ON}",
+        hint=f"{_remedy(error)}, {_CONTINUE}",
     )
 
 
 def disk_failed(error: sqlite3.Error | OSError, *, has_begun: bool) -> DeferBatchError:
-    """Return what ends a command whose disk fails: `has_begun` tells that a run may have sent."""
+    """Return what ends a command whose disk fails; `has_begun` where a run may have sent."""
     if not has_begun:
         return JournalProblem(f"{_what(error)}: nothing was sent", hint=f"{_remedy(error)}")
     if isinstance(error, sqlite3.Error):
         return journal_lost(error)
-    return StoppedEarly(_what(error), hint=f"{_remedy(error)}, {_CARRIES_ON}")
+    return StoppedEarly(_what(error), hint=f"{_remedy(error)}, {_CONTINUE}")
 
 
 def _what(error: sqlite3.Error | OSError) -> str:
@@ -101,7 +101,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Give a connection what `views.sql` has; a journal that is only read is not migrated."""
+    """Add what `views.sql` has to a connection; a journal that is only read is not migrated."""
     if connection.execute("SELECT 1 FROM sqlite_temp_master WHERE name='codes'").fetchone():
         return
     views = statements("views")

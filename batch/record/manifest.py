@@ -53,6 +53,9 @@ def write_manifest(
     predecessor. A `run.log` that someone altered is listed as the run left it.
     """
     known, digest = journal.ledger.reported(run_id), journal.ledger.digest(run_id)
+    if is_a_file(folder / LOG):
+        # the manifest is durable: after a power cut a shorter log would read as an altered one
+        files.sync(folder / LOG)
     listed, log_size = files_of(folder), _size(folder / LOG)
     if known is not None and log_was_altered(journal.ledger, run_id, known, folder):
         listed[LOG], log_size = known.files[LOG], known.log_size

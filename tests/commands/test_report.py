@@ -115,11 +115,11 @@ def test_the_log_is_json_lines_with_the_run_on_each(ran: Ran) -> None:
 
 def test_report_writes_the_same_bytes_again(ran: Ran, office: Office) -> None:
     before = {path.name: path.read_bytes() for path in ran.folder.iterdir()}
-    assert office.run("report", ran.folder.name).code == 1
+    assert office.run("report", ran.folder.name).code == 0
     assert {path.name: path.read_bytes() for path in ran.folder.iterdir()} == before
 
 
-def test_report_mends_what_was_altered_and_removed(ran: Ran, office: Office) -> None:
+def test_report_restores_what_was_altered_and_removed(ran: Ran, office: Office) -> None:
     printed = ran.out.splitlines()[-1].split()[-1]
     (ran.folder / "succeeded.csv").write_text("forged")
     (ran.folder / "manifest.json").unlink()
@@ -177,7 +177,7 @@ def killed_while_asking(office: Office, emulator: Emulator) -> Ran:
 def test_the_report_of_a_killed_run_says_what_it_is(register: Serving, office: Office) -> None:
     emulator = register(abc="trn_received", faults=[Fault("abc", delay_seconds=2)])
     told = killed_while_asking(office, emulator)
-    assert (told.code, told.summary["exit_code"]) == (3, 3)
+    assert (told.code, told.summary["exit_code"]) == (0, 3)
     assert told.summary["stopped_because"].startswith("The run was cut off")
     assert (
         told.summary["started_at"]
@@ -196,7 +196,7 @@ def test_a_killed_run_whose_rows_are_all_settled_is_finished(folder: Path) -> No
         "UPDATE runs SET stage='started', finished_at=NULL, exit_code=NULL",
     )
     told = write_again(folder.parent, RUN.run_id, tool_version="1")
-    assert (told.exit_code, told.run.exit_code, told.run.stopped_because) == (1, 1, None)
+    assert (told.exit_code, told.run.exit_code, told.run.stopped_because) == (0, 1, None)
 
 
 @posix_only
