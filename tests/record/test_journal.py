@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.codes import Code
 from batch.errors import JournalLost, JournalProblem
 from batch.record import database
 from batch.record.journal import Journal
@@ -147,3 +148,23 @@ def test_a_truncated_journal_is_refused_and_left_as_it_was(path: Path, cut: int)
     with pytest.raises(JournalProblem, match="cannot use"):
         database.open_for_writing(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["views", "ledger", "journal", "purge"])
+def test_no_statement_names_a_code_or_a_doubt(name: str) -> None:
+    words = {*Code, *database.IN_DOUBT}
+    sql = "".join(database.statements(name).values())
+    assert not [word for word in words if f"'{word}'" in sql]
+
+
+def test_a_reader_sees_todays_notes_in_a_journal_of_the_first_version(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"{database.MIGRATIONS[0]} PRAGMA user_version=1;"
+        f" PRAGMA application_id={database.APPLICATION_ID};"
+        " INSERT INTO runs VALUES (1, 'run', 'finished', 'o', 0, 's', 0, 't', 't', NULL, 0, '{}');"
+    )
+    connection.close()
+    ledger = Ledger.read(path)
+    assert (ledger.reported("run"), ledger.resumptions("run")) == (None, [])
+    ledger.close()
