@@ -256,11 +256,11 @@ def verify(
     from batch.settings import Settings  # noqa: PLC0415
 
     settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
-    verdict = verify_run(
+    found = verify_run(
         named(run_name), settings.reports_dir, manifest_sha256, tool_version=__version__
     )
-    terminal.show_either(verdict.as_json(), verdict.lines(), as_json=as_json)
-    raise typer.Exit(0 if verdict.holds else 1)
+    terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
+    raise typer.Exit(found.verdict.exit_code)
 
 
 @app.command()

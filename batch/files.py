@@ -20,6 +20,7 @@ def make_private_folder(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
             place.chmod(0o700)
+            systems.sync_folder(place.parent)
 
 
 def make_own_folder(folder: Path) -> None:
@@ -63,6 +64,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+
+
+def sync(path: Path) -> None:
+    """Have on disk, once this returns, what others wrote into a file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def as_text(name: str) -> str:

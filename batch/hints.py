@@ -14,6 +14,11 @@ def resume_command(run_id: str, reports_dir: Path) -> str:
     return _command("resume", run_id, reports_dir)
 
 
+def report_command(run_id: str, reports_dir: Path) -> str:
+    """Return the command that writes a run's report again."""
+    return _command("report", run_id, reports_dir)
+
+
 def verify_command(run_id: str, reports_dir: Path) -> str:
     """Return the command that proves a run's files."""
     return _command("verify", run_id, reports_dir)

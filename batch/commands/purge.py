@@ -1,4 +1,4 @@
-"""`purge`: old runs go, and what must outlive them stays."""
+"""`purge`: delete old runs, and keep what must outlive them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batch.errors import UsageProblem
+from batch.hints import report_command
 from batch.record.database import JOURNAL
+from batch.record.manifest import read_manifest
 from batch.record.memory import remember_for_good
 from batch.record.purge import Purge, purging
 from batch.record.records import iso
@@ -58,8 +60,8 @@ def purge_runs(
 
     Unfinished runs that sent something stay: their rows may still have to be settled. A run whose
     folder cannot be deleted stays whole in the journal, so that the next purge tries again.
-    Raises UsageProblem where the age is no age, others can write to the folder, or the question
-    was declined; AlreadyRunning, JournalProblem.
+    Raises UsageProblem where the age cannot be read, others can write to the folder, or the
+    question was declined; AlreadyRunning, JournalProblem.
     """
     age = _seconds(older_than)
     path = reports_dir / JOURNAL
@@ -67,8 +69,8 @@ def purge_runs(
         return Purged(0)
     now = time.time()
     with purging(path, since=iso(now)) as journal:
-        ended = journal.half_purged()
-        old = journal.purgeable(iso(now - age))
+        ended = journal.ledger.half_purged()
+        old = journal.ledger.purgeable(iso(now - age))
         if old and not confirm(_question(old)):
             raise UsageProblem("declined: nothing was deleted")
         left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
@@ -86,8 +88,11 @@ _STILL_READ = (
 
 
 def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
-    """Delete one run, the folder first; give what could not be deleted, in words."""
+    """Delete one run, the folder first; return what could not be deleted, in words."""
     folder = reports_dir / run_id
+    if _is_unreported(journal, run_id, folder):
+        write = report_command(run_id, reports_dir)
+        return [f"{run_id} is kept, its report was never written; run `{write}`, then purge again"]
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -98,6 +103,13 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     remember_for_good(journal, run_id)
     journal.purge(run_id)
     return []
+
+
+def _is_unreported(journal: Purge, run_id: str, folder: Path) -> bool:
+    """Whether a run finished and nobody ever saw a report of it: it was cut off just before."""
+    ledger = journal.ledger
+    is_reported = ledger.reported(run_id) is not None or read_manifest(folder) is not None
+    return ledger.stage_of(run_id) == "finished" and not is_reported
 
 
 def _question(old: list[str]) -> str:
@@ -114,6 +126,6 @@ def _seconds(age: str) -> float:
     found = re.fullmatch(r"(\d{1,5})([dw])", age, re.ASCII)
     if not found:
         raise UsageProblem(
-            f"cannot use --older-than {age[:20]}: it is no age", hint="say 90d, or 26w"
+            f"cannot use --older-than {age[:20]}", hint="give days or weeks, such as 90d or 26w"
         )
     return int(found[1]) * _SECONDS[found[2]]

@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from batch.codes import exit_code_of
 from batch.commands.execute import Finished, write_and_check
-from batch.errors import JournalProblem, UnknownRun
+from batch.errors import JournalProblem, SelfCheckFailed, UnknownRun
+from batch.hints import verify_command
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
+from batch.record.manifest import was_altered_since
 from batch.record.records import iso
 
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."
 
 
 def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finished:
-    """Write a run's report again from the journal."""
+    """Write a run's report again from the journal; the exit code is 0, whatever the run's was.
+
+    Raises JournalProblem, UnknownRun, SelfCheckFailed.
+    """
     path = reports_dir / JOURNAL
     if not path.exists():
         raise JournalProblem(
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
+    folder = reports_dir / run_id
     with writing(path, run_id=run_id, since=iso(time.time()), wall=time.time) as journal:
         if journal.ledger.run(run_id).is_purged:
             raise UnknownRun(
                 f"no report of {run_id}: it was purged, its rows are gone",
                 hint="`defer-batch runs` lists what is still known of it",
             )
+        refuse_altered(journal, run_id, folder)
         _end_if_cut_off(journal, run_id)
-        return write_and_check(
-            journal,
-            run_id,
-            reports_dir / run_id,
-            tool_version=tool_version,
+        known = journal.ledger.reported(run_id)
+        finished = write_and_check(journal, run_id, folder, tool_version=tool_version)
+    finished = replace(finished, exit_code=0)
+    if known is None or known.tool_version == tool_version:
+        return finished
+    replaced = (
+        f"this report replaces the one that version {known.tool_version} wrote; its manifest's"
+        f" SHA-256 was {known.manifest_sha256}, and the new manifest says so"
+    )
+    return replace(finished, warnings=(*finished.warnings, replaced))
+
+
+def refuse_altered(journal: Journal, run_id: str, folder: Path) -> None:
+    """Raise SelfCheckFailed where a finished run was altered in the journal since its report.
+
+    A report written now would present the altered rows as the run's own.
+    """
+    if was_altered_since(journal.ledger, run_id, folder):
+        raise SelfCheckFailed(
+            f"the journal's record of {run_id} was altered after the run had finished: no report"
+            " was written",
+            hint="keep the folder and journal.db as they are; restore journal.db from a backup, "
+            f"then run `{verify_command(run_id, folder.parent)}`",
         )
 
 
 def _end_if_cut_off(journal: Journal, run_id: str) -> None:
-    """Say of a run that was killed how it ended; its rows without an outcome are unresolved."""
+    """Write down how a run ended that was killed; its rows without an outcome are unresolved."""
     journal.settle_the_rest(journal.ledger.run_number(run_id))
     if journal.ledger.run(run_id).finished_at is None:
         code = exit_code_of(journal.ledger.counts(run_id))

@@ -11,6 +11,7 @@ from typing import Any
 
 from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
 from batch.commands.plan import Plan, plan_of_resume
+from batch.commands.report import refuse_altered
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.database import JOURNAL
@@ -106,6 +107,7 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
             hint="`defer-batch runs` lists the others",
         )
     folder = context.reports_dir / run.run_id
+    refuse_altered(journal, run.run_id, folder)
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return finished(journal, run.run_id, folder)

@@ -6,22 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch.record.verify import IS_BESIDE
-
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A run as it was named: `folder` is its folder where a path was given, else None.
-
-    `place` is the name of a folder within the run's, where the path leads to the report that
-    another version of the tool wrote there.
-    """
+    """A run as it was named: `folder` is its folder where a path was given, else None."""
 
     name: str
     folder: Path | None = None
-    place: str = ""
 
     @property
     def run_id(self) -> str:
@@ -45,6 +38,4 @@ def named(run_name: str) -> Named:
         path = path.resolve()
     elif path.parent == Path() and not path.is_dir():
         return Named(run_name)
-    if IS_BESIDE.fullmatch(path.name) and RUN_ID.fullmatch(path.absolute().parent.name):
-        return Named(run_name, path.absolute().parent, path.name)
     return Named(run_name, path)

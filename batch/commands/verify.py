@@ -12,13 +12,13 @@ from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.record import verify
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
-from batch.record.verify import Verdict
+from batch.record.verify import Verification
 
 
 def verify_run(
     name: Named, reports_dir: Path, manifest_sha256: str | None, *, tool_version: str
-) -> Verdict:
-    """Hold a run's folder against its manifest and, where there is one, the journal.
+) -> Verification:
+    """Return what holding a run's folder against the journal, or its manifest, has found.
 
     Raises UnknownRun where there is no such run, JournalProblem where one that was named by its id
     has a journal that cannot be used.
@@ -35,43 +35,38 @@ def verify_run(
                 f"{folder} holds no manifest that can be read, and no summary",
                 hint="`defer-batch runs` lists the runs",
             )
-        verdict = verify.verify_run(
-            folder / name.place,
-            ledger,
-            manifest_sha256,
-            run_id=run_id,
-            tool_version=tool_version,
-            place=name.place,
+        found = verify.verify_folder(
+            folder, ledger, manifest_sha256, run_id=run_id, tool_version=tool_version
         )
     return replace(
-        verdict,
-        differences=(*differences, *verdict.differences),
-        unchecked=(*unchecked, *verdict.unchecked),
+        found,
+        differences=(*differences, *found.differences),
+        unchecked=(*unchecked, *found.unchecked),
     )
 
 
-def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> Verdict:
+def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> Verification:
     if ledger is None:
         raise UnknownRun(
             f"no run {run_id[:80]}: there is no folder {folder}",
-            hint="name the folder in which it stands with --reports-dir",
+            hint="name the folder that holds it with --reports-dir",
         )
     if ledger.run(run_id).is_purged:
         raise UnknownRun(
             f"{run_id} cannot be verified: it was purged, its rows are gone",
             hint="`verify` takes a path to a copy of its folder, if there is one",
         )
-    return Verdict(run_id, (f"its folder {folder} is missing",), (), "")
+    return Verification(run_id, (f"its folder {folder} is missing",))
 
 
 @contextlib.contextmanager
 def _journal_for(
     name: Named, folder: Path, reports_dir: Path
 ) -> Iterator[tuple[Ledger | None, list[str], list[str]]]:
-    """Return the journal to verify against, and what differs or goes unchecked as it is unusable.
+    """Yield the journal to verify against, and what differs or goes unchecked as it is unusable.
 
-    For a path that is the one beside the folder, or else one that knows the run: a copy may be
-    far off.
+    For a path, that is the journal beside the folder, or else the one in `reports_dir` if it knows
+    the run: a copy may be anywhere.
     """
     differences: list[str] = []
     unchecked: list[str] = []

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import sqlite3
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 
 from batch import files
+from batch.codes import TABLE
 from batch.errors import DeferBatchError, ForeignJournal, JournalLost, JournalProblem, StoppedEarly
 
 _MAKE_ROOM = "make room on the disk"
-_CARRIES_ON = "then `defer-batch resume` carries on; nothing is lost"
+_CONTINUE = "then run `defer-batch resume` to continue; nothing is lost"
 
 
 def journal_lost(error: sqlite3.Error) -> JournalLost:
     """Return what ends a run whose journal can no longer be written."""
     return JournalLost(
         f"the journal can no longer be written: {error}",
-        hint=f"{_remedy(error)}, {_CARRIES_ON}",
+        hint=f"{_remedy(error)}, {_CONTINUE}",
     )
 
 
 def disk_failed(error: sqlite3.Error | OSError, *, has_begun: bool) -> DeferBatchError:
-    """Return what ends a command whose disk fails: `has_begun` tells that a run may have sent."""
+    """Return what ends a command whose disk fails; `has_begun` where a run may have sent."""
     if not has_begun:
         return JournalProblem(f"{_what(error)}: nothing was sent", hint=f"{_remedy(error)}")
     if isinstance(error, sqlite3.Error):
         return journal_lost(error)
-    return StoppedEarly(_what(error), hint=f"{_remedy(error)}, {_CARRIES_ON}")
+    return StoppedEarly(_what(error), hint=f"{_remedy(error)}, {_CONTINUE}")
 
 
 def _what(error: sqlite3.Error | OSError) -> str:
@@ -43,82 +48,22 @@ def _remedy(error: sqlite3.Error | OSError) -> str:
     return _MAKE_ROOM
 
 
+@functools.cache
+def statements(name: str) -> Mapping[str, str]:
+    """Return the SQL of a `.sql` file beside this module, by the name that stands above it."""
+    text = resources.files("batch.record").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+
+
 JOURNAL = "journal.db"
 """The journal's name within a reports folder (interface.md)."""
 
+IN_DOUBT = ("lost", "differs", "no_date", "deferred")
+"""Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
+
 APPLICATION_ID = 0x44464A31  # "DFJ1", so that a foreign database is told from ours
-MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-        run_no INTEGER PRIMARY KEY,
-        run_id TEXT NOT NULL UNIQUE,
-        stage TEXT NOT NULL,            -- staged, started, finished, ended, purging, purged
-        origin TEXT NOT NULL,           -- the Register, normalised
-        rehearsal INTEGER NOT NULL,
-        input_sha256 TEXT NOT NULL,
-        input_rows INTEGER NOT NULL,
-        started_at TEXT NOT NULL,
-        finished_at TEXT,
-        stopped_because TEXT,
-        exit_code INTEGER,
-        details TEXT NOT NULL           -- JSON: what only the reports ask for
-    );
-    CREATE TABLE rows (
-        run_no INTEGER NOT NULL,
-        row_number INTEGER NOT NULL,
-        own_values TEXT NOT NULL,       -- JSON: the input's own columns
-        trainee_id TEXT NOT NULL,
-        folded_id TEXT NOT NULL,
-        defer_date TEXT,                -- NULL: failed a check, never to be sent
-        defer_reason TEXT,
-        outcome TEXT,                   -- NULL: not settled
-        code TEXT,
-        message TEXT,
-        register_date TEXT,
-        settled_at TEXT,
-        PRIMARY KEY (run_no, row_number)
-    ) WITHOUT ROWID;
-    CREATE INDEX rows_by_trainee ON rows (folded_id) WHERE defer_date IS NOT NULL;
-    CREATE TABLE attempts (
-        attempt_id INTEGER PRIMARY KEY,
-        run_no INTEGER NOT NULL,
-        row_number INTEGER,             -- NULL: asked for the run as a whole
-        kind TEXT NOT NULL,             -- defer, read, info
-        intended_at REAL NOT NULL,      -- Unix seconds
-        answered_at REAL,
-        meaning TEXT,                   -- NULL: no answer was written down
-        http_status INTEGER,
-        request_id TEXT,
-        state TEXT,
-        register_date TEXT
-    );
-    CREATE INDEX attempts_by_row ON attempts (run_no, row_number);
-    CREATE TABLE forgotten (
-        digest TEXT PRIMARY KEY,        -- of Register, trainee and date
-        run_id TEXT NOT NULL
-    ) WITHOUT ROWID;
-    """,
-    # what was known of the trainee: deferred_earlier, already_deferred, reinstated_since
-    "ALTER TABLE forgotten ADD COLUMN code TEXT NOT NULL DEFAULT 'deferred_earlier';",
-    """
-    CREATE TABLE reports (              -- the last one written in each place
-        run_no INTEGER NOT NULL,
-        place TEXT NOT NULL,            -- '': the run's folder; else a folder within it
-        tool_version TEXT NOT NULL,
-        journal_digest TEXT NOT NULL,   -- of rows and attempts, as they were then
-        manifest_sha256 TEXT NOT NULL,
-        files TEXT NOT NULL,            -- JSON: SHA-256 by name
-        log_size INTEGER NOT NULL,      -- bytes of run.log, which only grows
-        predecessors TEXT NOT NULL,     -- JSON: SHA-256 of the manifests before it, oldest first
-        PRIMARY KEY (run_no, place)
-    ) WITHOUT ROWID;
-    CREATE TABLE resumptions (
-        run_no INTEGER NOT NULL,
-        resumed_at TEXT NOT NULL,
-        details TEXT NOT NULL           -- JSON: who, with what, on which terms
-    );
-    """,
-)
+MIGRATIONS = tuple(statements("schema").values())
 VERSION = len(MIGRATIONS)
 
 
@@ -153,6 +98,23 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
     return _read_only(path)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Add what `views.sql` has to a connection; a journal that is only read is not migrated."""
+    if connection.execute("SELECT 1 FROM sqlite_temp_master WHERE name='codes'").fetchone():
+        return
+    views = statements("views")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    past = ["until_version_2"] if version <= 2 else [f"version_{version}"]
+    for name in ("tables", *past, "views"):
+        for statement in views.get(name, "").split(";\n"):
+            connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO codes VALUES (?, ?, ?, ?)",
+        [(code, e.outcome, e.attention, e.later_runs) for code, e in TABLE.items()],
+    )
+    connection.executemany("INSERT INTO doubts VALUES (?)", [(word,) for word in IN_DOUBT])
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -45,7 +45,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Headline:
     """How the run ended: in one sentence, and what else is to be said of its numbers."""
 
     sentence: str
@@ -67,7 +67,7 @@ def findings(ledger: Ledger, run_id: str) -> Findings:
     )
 
 
-def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
+def headline(run: RunRecord, codes: Mapping[str, int]) -> Headline:
     """Return how many rows are deferred, how many need someone, and what else there is to know."""
     rows, deferred = sum(codes.values()), counts_of(codes)[Outcome.SUCCEEDED]
     to_do = attention_counts(codes)[Attention.TO_DO]
@@ -77,7 +77,7 @@ def verdict(run: RunRecord, codes: Mapping[str, int]) -> Verdict:
     if to_do:
         told += f"; {to_do:,} {'needs' if to_do == 1 else 'need'} your attention"
     sentence = f"In this rehearsal, {told}." if run.rehearsal else f"{told[0].upper()}{told[1:]}."
-    return Verdict(sentence, " ".join(_more(codes)))
+    return Headline(sentence, " ".join(_more(codes)))
 
 
 def _more(codes: Mapping[str, int]) -> Iterator[str]:

@@ -46,20 +46,12 @@ from batch import files
 from batch.codes import Code
 from batch.record import database, locks
 from batch.record.commits import Commit, GroupCommit
-from batch.record.database import disk_failed
-from batch.record.ledger import IS_IN_DOUBT, Ledger
+from batch.record.database import disk_failed, statements
+from batch.record.ledger import Ledger
 from batch.record.records import ReportRecord, Resumption, RunRecord, iso
 from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joined_messages
 
-_OPEN_REQUESTS = (
-    "SELECT 1 FROM rows e JOIN runs x ON x.run_no=e.run_no JOIN runs m ON m.run_no=r.run_no"
-    " JOIN attempts a ON a.run_no=e.run_no AND a.row_number=e.row_number AND a.kind='defer'"
-    " WHERE e.folded_id=r.folded_id AND e.defer_date IS NOT NULL AND x.origin=m.origin"
-    " AND (x.run_no=m.run_no OR NOT (x.rehearsal OR m.rehearsal))"
-    f" AND {IS_IN_DOUBT}"
-    " AND (e.outcome IS NULL OR e.outcome='unresolved' OR e.code='answer_differs')"
-)
-
+_SQL = statements("journal")
 _LOST = "A request was sent and its answer was lost: Register may hold the deferral or not."
 _ENDED_THE_RUN = "Not deferred: Register's answer to it was about the whole run, which stopped."
 _NOT_SENT = "Not sent: the run stopped before this row."
@@ -84,7 +76,7 @@ class Journal:
         self.ledger = Ledger(connection)
         self.has_begun = False
         self._commits = GroupCommit(connection, commit)
-        last = connection.execute("SELECT coalesce(max(attempt_id), 0) FROM attempts").fetchone()
+        last = connection.execute(_SQL["last_attempt_id"]).fetchone()
         self._last_attempt_id: int = last[0]
 
     @classmethod
@@ -95,13 +87,12 @@ class Journal:
         return journal
 
     def stage(self, run: RunRecord, *, origin: str) -> int:
-        """Write down a run that is not yet confirmed, and give its number."""
+        """Write down a run that is not yet confirmed, and return its number."""
         details = asdict(run)
         for name in ("run_id", "rehearsal", "input_sha256", "input_rows", "started_at"):
             del details[name]
         cursor = self._connection.execute(
-            "INSERT INTO runs (run_id, stage, origin, rehearsal, input_sha256, input_rows,"
-            " started_at, details) VALUES (?, 'staged', ?, ?, ?, ?, ?, ?)",
+            _SQL["stage"],
             (
                 run.run_id,
                 origin,
@@ -118,7 +109,7 @@ class Journal:
         """Write down rows of a staged run; those that failed a check are settled at once."""
         with self._one_commit() as now:
             self._connection.executemany(
-                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+                _SQL["add_row"],
                 (_row_values(run_no, row, now) for row in rows),
             )
 
@@ -126,9 +117,7 @@ class Journal:
         """Settle rows of a staged run by what was found over the whole file."""
         with self._one_commit() as now:
             self._connection.executemany(
-                "UPDATE rows SET outcome='unprocessable', code=coalesce(code, ?),"
-                " message=trim(coalesce(message, '') || ' ' || ?), settled_at=?, defer_date=NULL"
-                " WHERE run_no=? AND row_number=?",
+                _SQL["add_problem"],
                 ((problem.code, problem.message, now, run_no, number) for number, problem in found),
             )
 
@@ -136,8 +125,7 @@ class Journal:
         """Settle rows before the run begins, all in one commit."""
         with self._one_commit() as now:
             self._connection.executemany(
-                "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
-                " WHERE run_no=? AND row_number=?",
+                _SQL["settle"],
                 (
                     (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
                     for number, row in settled.items()
@@ -147,8 +135,7 @@ class Journal:
     def describe(self, run_no: int, *, input_rows: int, input_sha256: str, **more: object) -> None:
         """Complete a staged run by what is known only after the file was read."""
         self._connection.execute(
-            "UPDATE runs SET input_rows=?, input_sha256=?, details=json_patch(details, ?)"
-            " WHERE run_no=?",
+            _SQL["describe"],
             (input_rows, input_sha256, json.dumps(more), run_no),
         )
 
@@ -160,36 +147,33 @@ class Journal:
         )
 
     def discard(self, run_no: int) -> None:
-        """Forget a staged run: it was declined, or its file turned out to be unusable."""
-        for table in ("rows", "attempts", "runs"):
-            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
+        """Delete a staged run: it was declined, or its file turned out to be unusable."""
+        for name in ("discard_rows", "discard_attempts", "discard_run"):
+            self._connection.execute(_SQL[name], (run_no,))
 
     def discard_if_staged(self, run_no: int) -> None:
-        """Forget a run, unless it has been confirmed; on a full disk, the next writer does."""
+        """Delete a run, unless it has been confirmed; on a full disk, the next writer does."""
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            stage = self._connection.execute("SELECT stage FROM runs WHERE run_no=?", (run_no,))
-            if stage.fetchone() == ("staged",):
+            if (run_no,) in self._connection.execute(_SQL["staged"]).fetchall():
                 self.discard(run_no)
 
     def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
         """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
         self.has_begun = True
         with self._one_commit():
-            self._connection.execute("UPDATE runs SET stage='started' WHERE run_no=?", (run_no,))
-            self._connection.executemany(
-                "UPDATE runs SET stage='ended' WHERE run_no=?", ((number,) for number in ending)
-            )
+            self._connection.execute(_SQL["start"], (run_no,))
+            self._connection.executemany(_SQL["end"], ((number,) for number in ending))
 
     def _remove_staged(self) -> None:
-        staged = self._connection.execute("SELECT run_no FROM runs WHERE stage='staged'")
+        staged = self._connection.execute(_SQL["staged"])
         for (run_no,) in staged.fetchall():
             self.discard(run_no)
 
     @contextmanager
     def _one_commit(self) -> Iterator[str]:
-        """Write all of it or nothing; gives the time."""
+        """Write all of it or nothing; yield the time."""
         self._connection.execute("BEGIN")
         try:
             yield iso(self._wall())
@@ -199,26 +183,27 @@ class Journal:
         self._connection.execute("COMMIT")
 
     def note_report(self, run_id: str, written: ReportRecord) -> None:
-        """Write down what a report holds, in place of what stood in the same place before."""
+        """Write down what a report holds, in place of what was noted of the one before."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO reports (run_no, place, tool_version, journal_digest,"
-            " manifest_sha256, files, log_size, predecessors) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _SQL["note_report"],
             (
                 self.ledger.run_number(run_id),
-                written.place,
                 written.tool_version,
                 written.journal_digest,
+                written.digest_format,
                 written.manifest_sha256,
                 json.dumps(dict(written.files)),
                 written.log_size,
                 json.dumps(written.predecessors),
+                written.previous_manifest_sha256,
+                written.resumptions,
             ),
         )
 
     def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
         """Write down who takes a run up again, when, from where and on which terms."""
         self._connection.execute(
-            "INSERT INTO resumptions (run_no, resumed_at, details) VALUES (?, ?, ?)",
+            _SQL["note_resumption"],
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
         )
 
@@ -226,8 +211,7 @@ class Journal:
         """Write down how a run ended that had no time to: at the last moment that it wrote down."""
         run_no = self.ledger.run_number(run_id)
         self._connection.execute(
-            "UPDATE runs SET exit_code=?, stopped_because=?, finished_at=?,"
-            " stage=iif(stage='started' AND ? IS NULL, 'finished', stage) WHERE run_no=?",
+            _SQL["note_cut_off"],
             (exit_code, stopped_because, self._last_moment(run_id), stopped_because, run_no),
         )
 
@@ -242,13 +226,12 @@ class Journal:
     async def intend_all(
         self, run_no: int, row_numbers: Sequence[int | None], kind: str
     ) -> list[int]:
-        """Write down that requests will be sent, all in one commit; gives an attempt for each."""
+        """Write down that requests will be sent, all in one commit; return an attempt for each."""
         first, now = self._last_attempt_id + 1, self._wall()
         self._last_attempt_id += len(row_numbers)
         for attempt_id, row_number in enumerate(row_numbers, first):
             self._commits.queue(
-                "INSERT INTO attempts (attempt_id, run_no, row_number, kind, intended_at)"
-                " VALUES (?, ?, ?, ?, ?)",
+                _SQL["intend"],
                 (attempt_id, run_no, row_number, kind, now),
             )
         await self.flush()
@@ -266,8 +249,7 @@ class Journal:
     ) -> None:
         """Write down what came back; on disk with the next commit."""
         self._commits.queue(
-            "UPDATE attempts SET answered_at=?, meaning=?, http_status=?, request_id=?, state=?,"
-            " register_date=? WHERE attempt_id=?",
+            _SQL["answer"],
             (self._wall(), meaning, http_status, request_id, state, register_date, attempt_id),
         )
 
@@ -276,8 +258,7 @@ class Journal:
     ) -> None:
         """Write down what became of a row; `then` is called once that is on disk."""
         self._commits.queue(
-            "UPDATE rows SET outcome=?, code=?, message=?, register_date=?, settled_at=?"
-            " WHERE run_no=? AND row_number=?",
+            _SQL["settle"],
             (
                 settled.outcome,
                 settled.code,
@@ -298,18 +279,15 @@ class Journal:
         """Return the next rows to settle behind a row number, in the order of the file."""
         async with self._commits.between:
             found = self._connection.execute(
-                "SELECT row_number, trainee_id, defer_date, defer_reason,"
-                f" EXISTS ({_OPEN_REQUESTS}) FROM rows r WHERE run_no=? AND row_number>?"
-                " AND outcome IS NULL ORDER BY row_number LIMIT ?",
+                _SQL["pending"],
                 (run_no, after, most),
             ).fetchall()
         return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
 
     def open_rows(self, run_no: int) -> int:
-        """Count the unsettled rows whose trainee has a request without a final answer."""
+        """Return how many unsettled rows have a trainee with a request without a final answer."""
         found = self._connection.execute(
-            "SELECT count(*) FROM rows r WHERE run_no=? AND (outcome IS NULL OR"
-            f" outcome='unresolved') AND EXISTS ({_OPEN_REQUESTS})",
+            _SQL["open_rows"],
             (run_no,),
         )
         return int(found.fetchone()[0])
@@ -319,43 +297,30 @@ class Journal:
         self._connection.execute("BEGIN")
         self.settle_the_rest(run_no)
         self._connection.execute(
-            "UPDATE runs SET finished_at=?, exit_code=?, stopped_because=?, stage=iif(EXISTS("
-            " SELECT 1 FROM rows WHERE run_no=?1 AND outcome='unresolved'), 'started', 'finished')"
-            " WHERE run_no=?1".replace("?1", str(int(run_no))),
-            (iso(self._wall()), exit_code, stopped_because),
+            _SQL["finish"], (iso(self._wall()), exit_code, stopped_because, run_no)
         )
         self._connection.execute("COMMIT")
 
     def settle_the_rest(self, run_no: int) -> None:
-        """Return every row without an outcome `not_sent` or `answer_lost`, by its attempts."""
+        """Settle every row without an outcome as `not_sent` or `answer_lost`, by its attempts."""
+        codes = (Code.ANSWER_LOST, Code.NOT_SENT)
+        messages = (_LOST, _ENDED_THE_RUN, _NOT_SENT)
         self._connection.execute(
-            "UPDATE rows AS r SET outcome='unresolved', settled_at=?, (code, message) = ("
-            f" SELECT iif(max{IS_IN_DOUBT}, ?, ?), CASE WHEN max{IS_IN_DOUBT} THEN ?"
-            " WHEN max(a.meaning NOT IN ('throttled', 'never_left')) THEN ? ELSE ? END"
-            " FROM attempts a WHERE a.run_no=r.run_no AND a.row_number=r.row_number"
-            " AND a.kind='defer') WHERE run_no=? AND outcome IS NULL",
-            (
-                iso(self._wall()),
-                Code.ANSWER_LOST,
-                Code.NOT_SENT,
-                *(_LOST, _ENDED_THE_RUN, _NOT_SENT),
-                run_no,
-            ),
+            _SQL["settle_the_rest"], (iso(self._wall()), *codes, *messages, run_no)
         )
 
     def reopen(self, run_no: int) -> None:
-        """Take the outcome from unresolved rows, so that `pending` gives them again.
+        """Take the outcome from unresolved rows, so that `pending` returns them again.
 
         The run has no end until the next one is written down.
         """
         self.has_begun = True
         self._connection.execute(
-            "UPDATE rows SET outcome=NULL, code=NULL, message=NULL, settled_at=NULL"
-            " WHERE run_no=? AND outcome='unresolved'",
+            _SQL["reopen_rows"],
             (run_no,),
         )
         self._connection.execute(
-            "UPDATE runs SET finished_at=NULL, exit_code=NULL, stopped_because=NULL WHERE run_no=?",
+            _SQL["reopen_run"],
             (run_no,),
         )
 
@@ -375,7 +340,7 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
 
 @contextmanager
 def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -> Iterator[Journal]:
-    """Hold the only writer's place and give the journal, made or migrated where needed.
+    """Hold the writer's lock, and yield the journal, made or migrated where needed.
 
     `run_id` and `since` tell others who holds it. Raises AlreadyRunning, UsageProblem,
     JournalProblem; what the disk refuses within the block comes out as JournalProblem, or, once a

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from batch.codes import Outcome
+from batch.codes import Code, Outcome
 from batch.errors import UnknownRun
-from batch.record import database
+from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
 from batch.record.records import (
     AttemptRecord,
     ReportRecord,
@@ -22,248 +23,217 @@ from batch.record.records import (
     iso,
 )
 
-IN_DOUBT = ("lost", "differs", "no_date", "deferred")
-"""Meanings of a defer request after which its row, if unsettled, is read before it is sent."""
+__all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
-IS_IN_DOUBT = f"(a.meaning IS NULL OR a.meaning IN {IN_DOUBT})"
+DIGEST_FORMAT = 2
+"""The format of the digest that is noted with a report now."""
 
-_ARRIVED = "a.kind='defer' AND (a.meaning IS NULL OR a.meaning NOT IN ('throttled', 'never_left'))"
-_SENT = "(a.meaning IS NULL OR a.meaning <> 'never_left')"
-_RUN = (
-    "SELECT run_id, rehearsal, input_sha256, input_rows, started_at, finished_at,"
-    " stopped_because, exit_code, stage, details FROM runs"
-)
+_SQL = statements("ledger")
+_DIGESTED = {
+    1: ("digested_rows", "digested_attempts"),
+    2: ("digested_run", "digested_resumptions", "digested_rows", "digested_attempts"),
+}
 
 
 class Ledger:
-    """The journal as its readers see it."""
+    """The journal as its readers see it: the only class that reads runs, rows and attempts."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        prepare(connection)
         self._connection = connection
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Open read-only. Raises JournalProblem where the file is missing or not usable."""
-        return cls(database.open_for_reading(path))
+        return cls(open_for_reading(path))
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def select(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield what a SELECT finds, for the rooms of this wing."""
-        yield from self._connection.cursor().execute(sql, values)
+    def _found(self, name: str, *values: object) -> sqlite3.Cursor:
+        return self._connection.execute(_SQL[name], values)
+
+    def _of_run(self, name: str, run_id: str, *values: object) -> sqlite3.Cursor:
+        return self._found(name, self.run_number(run_id), *values)
+
+    def _number(self, name: str, *values: object) -> int:
+        return int(self._found(name, *values).fetchone()[0])
 
     def run_number(self, run_id: str) -> int:
         """Return the number of a run. Raises UnknownRun, naming the nearest."""
-        found = self._connection.execute("SELECT run_no FROM runs WHERE run_id=?", (run_id,))
-        row = found.fetchone()
+        row = self._found("run_number", run_id).fetchone()
         if row is None:
             raise UnknownRun(f"no run {run_id[:80]} in this journal", hint=self._nearest(run_id))
         return int(row[0])
 
     def run(self, run_id: str) -> RunRecord:
         """Return one run. Raises UnknownRun."""
-        number = self.run_number(run_id)
-        return _run(self._connection.execute(f"{_RUN} WHERE run_no=?", (number,)).fetchone())
+        return _run(self._of_run("run", run_id).fetchone())
 
     def stage_of(self, run_id: str) -> str:
         """Return how far a run has come: started, finished, ended, purging or purged."""
-        number = self.run_number(run_id)
-        return str(next(self.select("SELECT stage FROM runs WHERE run_no=?", (number,)))[0])
+        return str(self._of_run("stage_of", run_id).fetchone()[0])
 
     def runs(self) -> list[tuple[str, RunRecord]]:
         """Return every run with its stage (`started`, `finished`, …), newest first."""
-        found = self._connection.execute(
-            f"{_RUN} WHERE stage<>'staged' ORDER BY started_at DESC, run_no DESC"
-        )
-        return [(row[8], _run(row)) for row in found]
+        return [(row[8], _run(row)) for row in self._found("runs").fetchall()]
 
     def unfinished_with_sends(self, origin: str, input_sha256: str) -> list[tuple[int, str]]:
         """Return number and id of unfinished runs of this content that have sent something."""
-        found = self.select(
-            "SELECT run_no, run_id FROM runs WHERE stage='started' AND origin=?"
-            " AND input_sha256=? AND NOT rehearsal AND EXISTS (SELECT 1 FROM attempts a"
-            f" WHERE a.run_no=runs.run_no AND {_ARRIVED}) ORDER BY run_no DESC",
-            (origin, input_sha256),
-        )
-        return [(number, run_id) for number, run_id in found]
+        return self._found("unfinished_with_sends", origin, input_sha256).fetchall()
 
     def has_sent(self, run_id: str) -> bool:
         """Whether a deferral of the run may have reached Register."""
-        found = self.select(
-            f"SELECT EXISTS (SELECT 1 FROM attempts a WHERE a.run_no=? AND {_ARRIVED})",
-            (self.run_number(run_id),),
-        )
-        return bool(next(found)[0])
+        return bool(self._of_run("has_sent", run_id).fetchone()[0])
 
     def unsettled(self, run_id: str) -> int:
-        """Count the rows that `resume` would carry on with."""
-        found = self.select(
-            "SELECT count(*) FROM rows WHERE run_no=? AND coalesce(outcome, 'unresolved')"
-            "='unresolved'",
-            (self.run_number(run_id),),
-        )
-        return int(next(found)[0])
+        """Return how many rows `resume` would still settle."""
+        return int(self._of_run("unsettled", run_id).fetchone()[0])
 
     def held_back(self, run_id: str) -> dict[str, int]:
-        """Count the settled rows by code: those that will not be sent."""
-        found = self.select(
-            "SELECT code, count(*) FROM rows WHERE run_no=? AND outcome IS NOT NULL"
-            " AND outcome<>'unresolved' GROUP BY 1 ORDER BY 1",
-            (self.run_number(run_id),),
-        )
-        return dict(found)
+        """Return how many rows are settled and will not be sent, by code."""
+        return dict(self._of_run("held_back", run_id).fetchall())
 
     def outcomes(self, run_id: str) -> Iterator[tuple[Any, ...]]:
         """Yield row number, outcome, code and time of the rows that have an outcome."""
-        yield from self.select(
-            "SELECT row_number, outcome, code, settled_at FROM rows WHERE run_no=?"
-            " AND outcome IS NOT NULL ORDER BY row_number",
-            (self.run_number(run_id),),
-        )
+        yield from self._of_run("outcomes", run_id)
 
     def trainee_ids(self, run_id: str) -> Iterator[str]:
         """Yield the folded ids of a run's rows that passed every check."""
-        for (folded_id,) in self.select(
-            "SELECT folded_id FROM rows WHERE run_no=? AND defer_date IS NOT NULL",
-            (self.run_number(run_id),),
-        ):
+        for (folded_id,) in self._of_run("trainee_ids", run_id):
             yield folded_id
 
     def problems(self, run_id: str, most: int) -> list[tuple[str, tuple[int, ...], str, int]]:
-        """Give, for each code that needs attention, the first rows, a message, how many."""
+        """Return, for each code that needs attention, the first rows, a message, how many."""
         number = self.run_number(run_id)
-        grouped = self.select(
-            "SELECT code, count(*) FROM rows WHERE run_no=? AND (outcome<>'succeeded'"
-            " OR code='answer_differs') GROUP BY code ORDER BY min(row_number)",
-            (number,),
-        )
+        grouped = self._found("problems", number).fetchall()
         return [(code, *self._first_of(number, code, most), count) for code, count in grouped]
 
     def rows(self, run_id: str, outcome: Outcome | None = None) -> Iterator[RowRecord]:
         """Yield a run's rows, or those of one outcome; rows without one count as unresolved."""
-        which = "" if outcome is None else " AND coalesce(r.outcome, 'unresolved')=?"
-        found = self._connection.cursor().execute(
-            "SELECT row_number, own_values, trainee_id, defer_date,"
-            " coalesce(outcome, 'unresolved'), coalesce(code, 'not_sent'), coalesce(message, ''),"
-            " (SELECT a.http_status FROM attempts a WHERE a.run_no=r.run_no"
-            f" AND a.row_number=r.row_number AND {_ARRIVED} ORDER BY a.attempt_id DESC LIMIT 1),"
-            " (SELECT count(*) FROM attempts a WHERE a.run_no=r.run_no"
-            f" AND a.row_number=r.row_number AND {_ARRIVED}), register_date, settled_at"
-            f" FROM rows r WHERE run_no=?{which} ORDER BY row_number",
-            (self.run_number(run_id), *([] if outcome is None else [outcome])),
-        )
+        if outcome is None:
+            found = self._of_run("rows", run_id)
+        else:
+            found = self._of_run("rows_of", run_id, outcome)
         for n, own, trainee_id, date, out, code, message, status, sent, register, at in found:
             values = tuple(json.loads(own))
             sent_date = date if sent else None
             yield RowRecord(
-                n, values, trainee_id, date, out, code, message, status, sent, sent_date,
-                register, at,
+                n, values, trainee_id, date, out, code or Code.NOT_SENT.value, message, status,
+                sent, sent_date, register, at,
             )  # fmt: skip
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
-        for (moment,) in self.select(
-            "SELECT settled_at FROM rows r WHERE run_no=? AND settled_at IS NOT NULL AND EXISTS"
-            " (SELECT 1 FROM attempts a WHERE a.run_no=r.run_no AND a.row_number=r.row_number)",
-            (self.run_number(run_id),),
-        ):
+        for (moment,) in self._of_run("settled_by_asking", run_id):
             yield moment
 
     def attempts(self, run_id: str) -> Iterator[AttemptRecord]:
         """Yield a run's requests, in the order in which they were intended."""
-        found = self._connection.cursor().execute(
-            "SELECT attempt_id, row_number, kind, intended_at, answered_at, meaning, http_status,"
-            " request_id, state, register_date FROM attempts WHERE run_no=? ORDER BY attempt_id",
-            (self.run_number(run_id),),
-        )
+        found = self._of_run("attempts", run_id)
         for attempt_id, number, kind, intended, answered, *rest in found:
             until = None if answered is None else iso(answered)
             yield AttemptRecord(attempt_id, number, kind, iso(intended), until, *rest)
 
     def counts(self, run_id: str) -> dict[str, int]:
-        """Count a run's rows by code."""
-        found = self._connection.execute(
-            "SELECT coalesce(code, 'not_sent'), count(*) FROM rows WHERE run_no=?"
-            " GROUP BY 1 ORDER BY 1",
-            (self.run_number(run_id),),
-        )
-        return dict(found.fetchall())
+        """Return how many of a run's rows have each code, those without one as not sent."""
+        counts: Counter[str] = Counter()
+        for code, count in self._of_run("counts", run_id):
+            counts[code or Code.NOT_SENT.value] += count
+        return dict(sorted(counts.items()))
 
     def requests(self, run_id: str) -> Requests:
-        """Count a run's requests, of every kind."""
-        found = self._connection.execute(
-            f"SELECT count(*) FILTER (WHERE {_SENT}), count(*) FILTER (WHERE meaning='throttled'),"
-            f" count(*) FILTER (WHERE kind='read' AND {_SENT}) FROM attempts a WHERE run_no=?",
-            (self.run_number(run_id),),
-        )
-        return Requests(*found.fetchone())
+        """Return how many requests a run made, of every kind."""
+        return Requests(*self._of_run("requests", run_id).fetchone())
 
     def sent_since(self, origin: str, unix_seconds: float) -> list[float]:
         """Return when requests to a Register were intended, since then, in Unix seconds."""
-        found = self._connection.execute(
-            "SELECT intended_at FROM attempts a JOIN runs USING (run_no)"
-            f" WHERE origin=? AND intended_at>=? AND {_SENT} ORDER BY intended_at",
-            (origin, unix_seconds),
-        )
-        return [intended for (intended,) in found]
+        return [intended for (intended,) in self._found("sent_since", origin, unix_seconds)]
 
-    def digest(self, run_id: str) -> str:
-        """Return the SHA-256 over a run's rows and attempts, as the journal holds them."""
-        number = self.run_number(run_id)
-        digest = hashlib.sha256()
-        for table, key in (("rows", "row_number"), ("attempts", "attempt_id")):
-            found = self._connection.cursor().execute(
-                f"SELECT * FROM {table} WHERE run_no=? ORDER BY {key}", (number,)
-            )
-            for row in found:
-                digest.update(json.dumps(row[1:]).encode() + b"\n")
+    def digest(self, run_id: str, digest_format: int = DIGEST_FORMAT) -> str:
+        """Return the SHA-256 over a run as the journal holds it.
+
+        Format 1 (0.1.0) has the rows and the attempts, in the columns that these had then. Format
+        2 has the run itself and its resumptions before them. A format never changes: reports that
+        were noted with it must verify for ever, whatever columns are added.
+        """
+        number, digest = self.run_number(run_id), hashlib.sha256()
+        for name in _DIGESTED[digest_format]:
+            for row in self._found(name, number):
+                digest.update(json.dumps(row).encode() + b"\n")
         return digest.hexdigest()
 
-    def reported(self, run_id: str, place: str) -> ReportRecord | None:
-        """Return the report that was last written in a place of a run, None where none is known."""
-        if not self._keeps_notes():
+    def reported(self, run_id: str) -> ReportRecord | None:
+        """Return what was noted of a run's report when it was last written, None if nothing was."""
+        row = self._of_run("reported", run_id).fetchone()
+        if row is None:
             return None
-        for version, digest, manifest, files, log_size, predecessors in self.select(
-            "SELECT tool_version, journal_digest, manifest_sha256, files, log_size, predecessors"
-            " FROM reports WHERE run_no=? AND place=?",
-            (self.run_number(run_id), place),
-        ):
-            before = tuple(json.loads(predecessors))
-            return ReportRecord(
-                place, version, digest, manifest, json.loads(files), log_size, before
-            )
-        return None
+        version, digest, form, manifest, files, size, before, previous, resumed = row
+        listed, replaced = json.loads(files), tuple(json.loads(before))
+        return ReportRecord(
+            version, digest, form, manifest, listed, size, replaced, previous, resumed
+        )
+
+    def manifest_before(self, run_id: str) -> str | None:
+        """Return the SHA-256 of the manifest of the last reported run before this one."""
+        row = self._of_run("manifest_before", run_id).fetchone()
+        return None if row is None else str(row[0])
 
     def resumptions(self, run_id: str) -> list[Resumption]:
         """Return who took a run up again, in that order."""
-        if not self._keeps_notes():
-            return []
-        found = self.select(
-            "SELECT resumed_at, details FROM resumptions WHERE run_no=? ORDER BY rowid",
-            (self.run_number(run_id),),
-        )
+        found = self._of_run("resumptions", run_id)
         return [Resumption(resumed_at=at, **json.loads(details)) for at, details in found]
 
-    def _keeps_notes(self) -> bool:
-        """Whether the journal is of version 3 at least: a reader does not migrate it."""
-        return bool(next(self.select("PRAGMA user_version"))[0] >= 3)
+    def deferrals_known(self, origin: str) -> int:
+        """Return how many deferrals earlier runs made at a Register, purged runs included."""
+        return self._number("deferrals_known", origin)
+
+    def settled_earlier(self, run_no: int) -> Iterator[tuple[Any, ...]]:
+        """Yield what earlier runs, not purged, know of a run's unsettled rows, best first.
+
+        Each is row number, the code it would get, that run's id, Register's date then, the date
+        asked for then, the date asked for now.
+        """
+        yield from self._found("settled_earlier", run_no)
+
+    def remembers_any(self) -> bool:
+        """Whether anything is remembered of purged runs."""
+        return bool(self._number("remembers_any"))
+
+    def unsettled_deferrals(self, run_no: int) -> Iterator[tuple[int, str, str]]:
+        """Yield row number, folded id and date of a run's unsettled rows that passed the checks."""
+        yield from self._found("unsettled_deferrals", run_no)
+
+    def remembered(self, digest: str) -> tuple[str, str] | None:
+        """Return code and run id of a deferral that a purged run knew, None if none did."""
+        row = self._found("remembered", digest).fetchone()
+        return None if row is None else (str(row[0]), str(row[1]))
+
+    def to_remember(self, run_id: str) -> Iterator[tuple[Any, ...]]:
+        """Yield folded id, date, Register's date and code of what later runs need not ask."""
+        yield from self._of_run("to_remember", run_id)
+
+    def purgeable(self, before: str) -> list[str]:
+        """Return the runs that began before then and need nothing more.
+
+        One whose request for a trainee has no final answer stays: it must be read before anyone
+        sends that row again.
+        """
+        return [run_id for (run_id,) in self._found("purgeable", before)]
+
+    def half_purged(self) -> int:
+        """Return how many runs have their rows deleted, but may still be read in the file."""
+        return self._number("half_purged")
 
     def _first_of(self, run_no: int, code: str, most: int) -> tuple[tuple[int, ...], str]:
-        found = list(
-            self.select(
-                "SELECT row_number, message FROM rows WHERE run_no=? AND code=?"
-                " ORDER BY row_number LIMIT ?",
-                (run_no, code, most),
-            )
-        )
+        found = self._found("first_of", run_no, code, most).fetchall()
         return tuple(number for number, _ in found), found[0][1] if found else ""
 
     def _nearest(self, run_id: str) -> str:
         import difflib  # noqa: PLC0415 — for this one message only
 
-        known = [row[0] for row in self._connection.execute("SELECT run_id FROM runs")]
+        known = [row[0] for row in self._found("run_ids")]
         near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.3) or known[-3:]
         return f"nearest: {', '.join(near)}" if near else "`defer-batch runs` lists them: none yet"
 

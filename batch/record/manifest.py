@@ -10,7 +10,7 @@ from typing import Any
 from batch import files
 from batch.codes import Outcome, counts_of
 from batch.record.journal import Journal
-from batch.record.ledger import Ledger
+from batch.record.ledger import DIGEST_FORMAT, Ledger
 from batch.record.records import ReportRecord, Resumption, RunRecord
 
 NAME = "manifest.json"
@@ -29,24 +29,6 @@ FILES = (
 _READ_AT_ONCE = 2**20
 
 
-def place_for(ledger: Ledger, run_id: str, folder: Path, tool_version: str) -> Path:
-    """Return the folder to write to: another version's report on this state of the run stays.
-
-    Where its manifest is gone, the journal says which version wrote it, or else began the run.
-    """
-    run, before, known = ledger.run(run_id), read_manifest(folder), ledger.reported(run_id, "")
-    if before is not None:
-        version = before.get("report_tool_version")
-        is_of_this_state = before.get("finished_at") == run.finished_at
-    elif known is not None:
-        version = known.tool_version
-        is_of_this_state = known.journal_digest == ledger.digest(run_id)
-    else:
-        version, is_of_this_state = run.tool_version, (folder / SUMMARY).exists()
-    is_anothers = is_of_this_state and version != tool_version
-    return folder / f"report-{tool_version}" if is_anothers else folder
-
-
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return a folder's manifest, None where there is none that can be read."""
     try:
@@ -57,32 +39,46 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def tells_the_end(folder: Path, run: RunRecord) -> bool:
-    """Whether the folder's report is of the run as it ended last."""
+    """Whether the report in the folder is of the run as it last ended."""
     told = read_manifest(folder)
     return told is not None and told.get("finished_at") == run.finished_at
 
 
 def write_manifest(
-    journal: Journal, run_id: str, folder: Path, *, place: str, tool_version: str
+    journal: Journal, run_id: str, folder: Path, *, tool_version: str
 ) -> ReportRecord:
-    """Write the manifest over a run's files, the journal first, and give what that now knows.
+    """Write the manifest over a run's files, the journal first; return what the journal notes.
 
     Where nothing differs from the report before, it is the same again; else that one becomes a
     predecessor. A `run.log` that someone altered is listed as the run left it.
     """
-    known, digest = journal.ledger.reported(run_id, place), journal.ledger.digest(run_id)
+    known, digest = journal.ledger.reported(run_id), journal.ledger.digest(run_id)
+    if is_a_file(folder / LOG):
+        # the manifest is durable: after a power cut a shorter log would read as an altered one
+        files.sync(folder / LOG)
     listed, log_size = files_of(folder), _size(folder / LOG)
-    if known is not None and log_was_altered(known, folder, digest):
+    if known is not None and log_was_altered(journal.ledger, run_id, known, folder):
         listed[LOG], log_size = known.files[LOG], known.log_size
+    previous = _previous(journal.ledger, run_id, known)
     content = {
         **facts(journal.ledger, run_id, tool_version),
         "files": dict(sorted(listed.items())),
         "journal_digest": digest,
+        "journal_digest_format": DIGEST_FORMAT,
+        "previous_manifest_sha256": previous,
     }
     predecessors = _predecessors(content, folder, known)
     data = _data(content, predecessors)
     written = ReportRecord(
-        place, tool_version, digest, _sha256(data), listed, log_size, predecessors
+        tool_version=tool_version,
+        journal_digest=digest,
+        digest_format=DIGEST_FORMAT,
+        manifest_sha256=_sha256(data),
+        files=listed,
+        log_size=log_size,
+        predecessors=predecessors,
+        previous_manifest_sha256=previous,
+        resumptions=len(journal.ledger.resumptions(run_id)),
     )
     journal.note_report(run_id, written)
     with files.replacing(folder / NAME) as file:
@@ -90,7 +86,33 @@ def write_manifest(
     return written
 
 
-def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
+def _previous(ledger: Ledger, run_id: str, known: ReportRecord | None) -> str | None:
+    """Return the manifest of the run before, as it was when this run was first reported.
+
+    The run before may be resumed later and get another manifest; this one must not change then.
+    """
+    if known is not None and known.digest_format == DIGEST_FORMAT:
+        return known.previous_manifest_sha256
+    return ledger.manifest_before(run_id)
+
+
+def was_altered_since(ledger: Ledger, run_id: str, folder: Path) -> bool:
+    """Whether the journal of a finished run is not what it was when the report was written.
+
+    Only a resumption changes a finished run; without one, somebody or a fault has.
+    """
+    known = ledger.reported(run_id)
+    if known is None or ledger.stage_of(run_id) != "finished":
+        return False
+    if known.journal_digest == ledger.digest(run_id, known.digest_format):
+        return False
+    resumptions = known.resumptions
+    if resumptions is None:
+        resumptions = len((read_manifest(folder) or {}).get("resumed", ()))
+    return len(ledger.resumptions(run_id)) == resumptions
+
+
+def log_was_altered(ledger: Ledger, run_id: str, known: ReportRecord, folder: Path) -> bool:
     """Whether `run.log` is not what it was, nor that and what the run added since.
 
     Only a run that went on, which its digest shows, adds to its log.
@@ -100,7 +122,8 @@ def log_was_altered(known: ReportRecord, folder: Path, digest: str) -> bool:
     path = folder / LOG
     if not is_a_file(path):
         return True
-    until = _size(path) if known.journal_digest == digest else known.log_size
+    is_as_reported = known.journal_digest == ledger.digest(run_id, known.digest_format)
+    until = _size(path) if is_as_reported else known.log_size
     return _sha256_of_first(until, path) != known.files[LOG]
 
 
@@ -176,7 +199,9 @@ def _predecessors(
 
 
 def _data(content: dict[str, Any], predecessors: tuple[str, ...]) -> bytes:
-    return json.dumps({**content, "predecessors": predecessors}, indent=2).encode() + b"\n"
+    replaced = predecessors[-1] if predecessors else None
+    whole = {**content, "predecessors": predecessors, "replaces_manifest_sha256": replaced}
+    return json.dumps(whole, indent=2).encode() + b"\n"
 
 
 def _size(path: Path) -> int:

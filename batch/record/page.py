@@ -15,7 +15,7 @@ from batch import columns, files
 from batch.codes import Code, Outcome
 from batch.hints import resume_command, verify_command
 from batch.record import chart
-from batch.record.findings import findings, verdict
+from batch.record.findings import findings, headline
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
 
@@ -48,7 +48,7 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     return {
         "run": run,
         "banner": run.banner,
-        "verdict": verdict(run, codes),
+        "headline": headline(run, codes),
         "resume": resume_command(run_id, reports_dir),
         "verify": verify_command(run_id, reports_dir),
         "parts": chart.parts(codes),

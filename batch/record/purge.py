@@ -10,9 +10,10 @@ from pathlib import Path
 
 from batch import files
 from batch.record import locks
-from batch.record.database import disk_failed, open_for_writing
-from batch.record.ledger import IS_IN_DOUBT, Ledger
+from batch.record.database import disk_failed, open_for_writing, statements
+from batch.record.ledger import Ledger
 
+_SQL = statements("purge")
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),
     **dict.fromkeys(("command", "columns", "notices"), ()),
@@ -22,7 +23,7 @@ _NOBODY = {
 
 @contextmanager
 def purging(path: Path, *, since: str) -> Iterator[Purge]:
-    """Hold the only writer's place and give the journal for a purge.
+    """Hold the writer's lock, and yield the journal for a purge.
 
     Raises AlreadyRunning, UsageProblem where others can write to its folder, JournalProblem.
     """
@@ -37,48 +38,29 @@ def purging(path: Path, *, since: str) -> Iterator[Purge]:
             journal.close()
 
 
-class Purge(Ledger):
-    """The journal as `purge` sees it, opened for writing by its one writer."""
+class Purge:
+    """The journal as `purge` writes it, opened by its one writer; `ledger` reads it."""
 
-    def purgeable(self, before: str) -> list[str]:
-        """Return the runs that began before then and need nothing more.
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.ledger = Ledger(connection)
 
-        One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again.
-        """
-        found = self._connection.execute(
-            "SELECT run_id FROM runs WHERE started_at<? AND stage IN ('finished', 'ended')"
-            " AND NOT EXISTS (SELECT 1 FROM rows r JOIN attempts a USING (run_no, row_number)"
-            f" WHERE r.run_no=runs.run_no AND a.kind='defer' AND {IS_IN_DOUBT}"
-            " AND (r.outcome IS NULL OR r.outcome='unresolved' OR r.code='answer_differs'))",
-            (before,),
-        )
-        return [run_id for (run_id,) in found]
-
-    def forget(self, digests: Iterable[tuple[str, str, str]]) -> None:
+    def remember(self, digests: Iterable[tuple[str, str, str]]) -> None:
         """Keep hashes of deferrals, each with its run and code, beyond the rows themselves."""
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO forgotten (digest, run_id, code) VALUES (?, ?, ?)", digests
-        )
+        self._connection.executemany(_SQL["remember"], digests)
 
     def purge(self, run_id: str) -> None:
         """Delete a run's rows and attempts; its one line, with the counts, stays.
 
         Until `leave_nothing` its stage is `purging`: text of it may still be in the file.
         """
-        counts, run_no = self.counts(run_id), self.run_number(run_id)
+        counts, run_no = self.ledger.counts(run_id), self.ledger.run_number(run_id)
+        details = json.dumps({"purged_counts": counts} | _NOBODY)
         self._connection.execute("BEGIN")
-        for table in ("rows", "attempts", "resumptions"):
-            self._connection.execute(f"DELETE FROM {table} WHERE run_no=?", (run_no,))
-        self._connection.execute(
-            "UPDATE runs SET stage='purging', details=json_patch(details, ?) WHERE run_no=?",
-            (json.dumps({"purged_counts": counts} | _NOBODY), run_no),
-        )
+        for name in ("delete_rows", "delete_attempts", "delete_resumptions"):
+            self._connection.execute(_SQL[name], (run_no,))
+        self._connection.execute(_SQL["begin_purging"], (details, run_no))
         self._connection.execute("COMMIT")
-
-    def half_purged(self) -> int:
-        """Count the runs whose rows are deleted, but may still be read in the file."""
-        return int(next(self.select("SELECT count(*) FROM runs WHERE stage='purging'"))[0])
 
     def leave_nothing(self, patience_seconds: float) -> bool:
         """Leave nothing in the file of what was deleted; False where a reader kept it from that.
@@ -86,11 +68,15 @@ class Purge(Ledger):
         A reader's snapshot needs the old pages. After so many seconds this gives up: the runs stay
         `purging`, and the next purge tries again.
         """
-        if not self.half_purged():
+        if not self.ledger.half_purged():
             return True
         self._connection.execute("VACUUM")
         self._connection.execute(f"PRAGMA busy_timeout={int(1000 * patience_seconds)}")
         busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if not busy:
-            self._connection.execute("UPDATE runs SET stage='purged' WHERE stage='purging'")
+            self._connection.execute(_SQL["end_purging"])
         return not busy
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

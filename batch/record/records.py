@@ -118,25 +118,29 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class ReportRecord:
-    """A report as it was written: `place` is "" for the run's folder, else a folder within it.
+    """What the journal notes of a run's report when it is written.
 
-    `files` are the SHA-256 by name; `journal_digest` is that of the rows and attempts it tells;
-    `log_size` counts the bytes that `run.log` had; `predecessors` are the SHA-256 of the manifests
-    that this one's replaced, oldest first.
+    `files` are the SHA-256 by name; `journal_digest` is that of the run as the report has it, in
+    `digest_format`; `log_size` counts the bytes that `run.log` had; `predecessors` are the SHA-256
+    of the manifests that this one's replaced, oldest first; `previous_manifest_sha256` is that of
+    the run before it in the same journal; `resumptions` counts those until then, None in what
+    0.1.0 noted.
     """
 
-    place: str
     tool_version: str
     journal_digest: str
+    digest_format: int
     manifest_sha256: str
     files: Mapping[str, str]
     log_size: int
     predecessors: tuple[str, ...] = ()
+    previous_manifest_sha256: str | None = None
+    resumptions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who runs this, where, with what: for the record."""
+    """Who runs a command, where, and with which versions."""
 
     operator: str
     operator_name: str | None

@@ -46,29 +46,22 @@ def csv_name(outcome: Outcome) -> str:
 def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Written:
     """Write every file of a run from the journal, which notes it: the same gives the same bytes.
 
-    A report of another version of the tool is left as it is, and this one goes beside it,
-    unless the run was carried on since: then it no longer tells how the run ended.
+    It takes the place of the report that was there, whichever version wrote that; the manifest
+    says which manifest it replaces.
     """
     from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
 
-    place = manifest.place_for(journal.ledger, run_id, folder, tool_version)
-    files.make_own_folder(place)
-    files.narrow(place / manifest.LOG)
-    _remove_unfinished(place)
+    files.make_own_folder(folder)
+    files.narrow(folder / manifest.LOG)
+    _remove_unfinished(folder)
     for outcome in Outcome:
-        _write_csv(journal.ledger, run_id, place / csv_name(outcome), outcome)
-    with files.replacing(place / manifest.SUMMARY) as file:
+        _write_csv(journal.ledger, run_id, folder / csv_name(outcome), outcome)
+    with files.replacing(folder / manifest.SUMMARY) as file:
         file.write((json.dumps(summary(journal.ledger, run_id), indent=2) + "\n").encode())
-    page.write_page(journal.ledger, run_id, place / manifest.PAGE)
-    workbook.write_workbook(journal.ledger, run_id, place / "results.xlsx")
-    written = manifest.write_manifest(
-        journal,
-        run_id,
-        place,
-        place="" if place == folder else place.name,
-        tool_version=tool_version,
-    )
-    return Written(place, written.manifest_sha256, tuple(_noticed(written, place)))
+    page.write_page(journal.ledger, run_id, folder / manifest.PAGE)
+    workbook.write_workbook(journal.ledger, run_id, folder / "results.xlsx")
+    written = manifest.write_manifest(journal, run_id, folder, tool_version=tool_version)
+    return Written(folder, written.manifest_sha256, tuple(_noticed(written, folder)))
 
 
 def _noticed(written: ReportRecord, folder: Path) -> Iterator[str]:
@@ -107,7 +100,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
 
 
 def self_check(ledger: Ledger, run_id: str, folder: Path) -> list[str]:
-    """Read the CSVs again and give every disagreement with the journal and with the input."""
+    """Read the CSVs again; return every disagreement with the journal and with the input."""
     run, found = ledger.run(run_id), []
     for outcome in Outcome:
         name = csv_name(outcome)
@@ -123,18 +116,6 @@ def self_check(ledger: Ledger, run_id: str, folder: Path) -> list[str]:
     if counted != run.input_rows:
         found.append(f"the input had {run.input_rows} rows, the outcomes have {counted}")
     return found
-
-
-def rows_in(folder: Path) -> int | None:
-    """Count the rows of a folder's CSVs, None where one cannot be read."""
-    rows = 0
-    for outcome in Outcome:
-        try:
-            with _reading(folder / csv_name(outcome)) as told:
-                rows += max(0, sum(1 for _ in told) - 1)
-        except (OSError, UnicodeError, csv.Error):
-            return None
-    return rows
 
 
 @contextlib.contextmanager

@@ -1,4 +1,10 @@
-"""Whether a run's files, its manifest and the journal agree, or which of them do not."""
+"""Whether a run's files are what was noted when they were written, and so is the journal.
+
+A report outlives the version that wrote it. So files are held against their SHA-256: those that the
+journal noted, or, without a journal, those of the manifest. The run is held against the digest that
+was noted with the report. Only where this very version wrote the report are files made anew and
+compared too: what another version would write says nothing about one that is older.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +13,91 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from batch.codes import Outcome
 from batch.errors import UnknownRun
 from batch.record import manifest, report
-from batch.record.ledger import Ledger
+from batch.record.ledger import DIGEST_FORMAT, Ledger
 from batch.record.records import ReportRecord, RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What holding a folder against its record found: what differs, and what could not be seen."""
+class Verdict(StrEnum):
+    """What comes of verifying a run."""
 
-    run_id: str
-    differences: tuple[str, ...]
-    unchecked: tuple[str, ...]
-    manifest_sha256: str
+    PROVED = "proved"
+    DIFFERS = "differs"
+    NOT_PROVED = "not_proved"
+    """Files and manifest agree, but nothing here proves who wrote them."""
 
     @property
-    def holds(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differences
+    def exit_code(self) -> int:
+        """The exit code that means this (interface.md, "Exit codes")."""
+        return {Verdict.PROVED: 0, Verdict.DIFFERS: 1, Verdict.NOT_PROVED: 6}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found: the differences, and what could not be checked.
+
+    `is_vouched_for` says that the manifest is the one that the journal noted, or whose SHA-256 was
+    given.
+    """
+
+    run_id: str
+    differences: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    manifest_sha256: str = ""
+    is_vouched_for: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that follows."""
+        if self.differences:
+            return Verdict.DIFFERS
+        return Verdict.PROVED if self.is_vouched_for else Verdict.NOT_PROVED
 
     def lines(self) -> list[str]:
-        """Return the verdict for people."""
-        notes = [f"not checked: {words}" for words in self.unchecked]
-        if self.holds:
-            agree = "files and manifest agree" if notes else "files, manifest and journal agree"
-            return [f"{self.run_id}: {agree}", *notes]
-        return [f"{self.run_id}: {words}" for words in self.differences] + notes
+        """Return what was found, for people: the verdict first, the remedy last."""
+        notes = [f"  not checked: {words}" for words in self.unchecked]
+        match self.verdict:
+            case Verdict.PROVED:
+                return [f"{self.run_id}: proved. Every file is as it was written.", *notes]
+            case Verdict.NOT_PROVED:
+                said = "intact, but not proved. Files and manifest agree; both could be forged."
+                return [f"{self.run_id}: {said}", *notes, f"  {_TO_PROVE}"]
+            case Verdict.DIFFERS:
+                found = [f"  {words}" for words in self.differences]
+                return [f"{self.run_id}: differs from what was written.", *found, *notes]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the verdict for programs."""
+        """Return what was found, for programs."""
         return {
             "run_id": self.run_id,
-            "holds": self.holds,
+            "verdict": self.verdict,
             "differences": list(self.differences),
             "unchecked": list(self.unchecked),
             "manifest_sha256": self.manifest_sha256,
         }
 
 
+_TO_PROVE = (
+    "To prove them, verify them with their journal, or give --manifest-sha256 as it was printed at "
+    "the end of the run."
+)
 _NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
 _PURGED = "the journal's rows and attempts of this run were purged"
-_NOT_NOTED = "the journal does not say what this report's page, workbook and log were"
-_EARLIER = "an earlier one: the report was written anew since"
+_NOT_NOTED = "the journal holds no note of this report's files"
+_EARLIER = "an earlier one: the report was written again since"
 _ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
 _WRITTEN = frozenset(manifest.FILES) - {manifest.LOG}
-IS_BESIDE = re.compile(r"report-[\w.+-]+")
-"""How a folder within a run's is named that holds the report of another version."""
+_LEFT_BY_OFFICE_PROGRAMS = re.compile(r"~\$.+|\.~lock\..+#", re.DOTALL)
+"""Files that stand beside a workbook or a CSV while a program has it open, or after it crashed."""
 
 
 def run_id_of(folder: Path) -> str:
-    """Return the id of the run that a folder says it is of, "" where it says none."""
+    """Return the id of the run that a folder claims to be of, "" where it claims none."""
     for name in (manifest.NAME, manifest.SUMMARY):
         told = _json_in(folder / name)
         if isinstance(told, dict) and isinstance(told.get("run_id"), str):
@@ -69,45 +105,43 @@ def run_id_of(folder: Path) -> str:
     return ""
 
 
-def verify_run(
+def verify_folder(
     folder: Path,
     ledger: Ledger | None,
     manifest_sha256: str | None,
     *,
     run_id: str,
     tool_version: str,
-    place: str = "",
-) -> Verdict:
-    """Hold a run's folder against its manifest, and against the journal where there is one.
+) -> Verification:
+    """Hold the folder of the run against the journal's notes, or its manifest where it has none.
 
-    `run_id` is the run that it ought to be of; `place` is its name within the run's folder, where
-    it holds the report of another version. Where `tool_version` wrote the report, its page is made
-    again and compared.
+    `manifest_sha256` is what was printed when the report was written, `tool_version` this version.
     """
     if not any((folder / name).exists() for name in (manifest.NAME, *_WRITTEN)):
-        return Verdict(run_id, (f"no report stands in {folder}: `report` writes it",), (), "")
+        return Verification(run_id, (f"there is no report in {folder}: `report` writes it",))
+    run, known = _known(ledger, run_id)
     told = manifest.read_manifest(folder)
-    run, known = _known(ledger, run_id, place)
-    told_here = _Report(folder, run_id, place, told, _hash(folder / manifest.NAME), known)
-    found = [*told_here.against_printed(manifest_sha256), *told_here.against_hashes()]
-    unchecked = [] if run is None or place or known is not None else [_NOT_NOTED]
+    here = _Report(folder, run_id, told, _hash(folder / manifest.NAME), known)
+    found = [*here.against_printed(manifest_sha256), *here.against_hashes()]
+    unchecked: list[str] = []
     if ledger is None:
         unchecked.append(_NO_JOURNAL)
     elif run is None:
         found.append("the journal knows no such run")
-    elif run.is_purged:
-        unchecked.append(_PURGED)
     else:
-        found += told_here.against_journal(ledger, tool_version)
-        if place and known is None and ledger.reported(run_id, "") is not None:
-            found.append("the journal knows no such report")
-    found += told_here.rows_accounted_for()
-    for name in _beside(folder):
-        inner = verify_run(
-            folder / name, ledger, None, run_id=run_id, tool_version=tool_version, place=name
-        )
-        found += [f"{name}: {words}" for words in inner.differences]
-    return Verdict(run_id, tuple(_each_once(found)), tuple(unchecked), told_here.own_sha256 or "")
+        if known is None:
+            unchecked.append(_NOT_NOTED)
+        if run.is_purged:
+            unchecked.append(_PURGED)
+        else:
+            found += here.against_journal(ledger, tool_version)
+    return Verification(
+        run_id,
+        tuple(_each_once(found)),
+        tuple(unchecked),
+        here.own_sha256 or "",
+        is_vouched_for=known is not None or manifest_sha256 is not None,
+    )
 
 
 def _each_once(found: Iterable[str]) -> Iterator[str]:
@@ -121,44 +155,41 @@ def _each_once(found: Iterable[str]) -> Iterator[str]:
             yield words
 
 
-def _known(
-    ledger: Ledger | None, run_id: str, place: str
-) -> tuple[RunRecord | None, ReportRecord | None]:
+def _known(ledger: Ledger | None, run_id: str) -> tuple[RunRecord | None, ReportRecord | None]:
     """Return the run and the report, as far as the journal knows them."""
     if ledger is None:
         return None, None
     try:
-        return ledger.run(run_id), ledger.reported(run_id, place)
+        return ledger.run(run_id), ledger.reported(run_id)
     except UnknownRun:
         return None, None
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """A report in a folder: what its manifest tells, and what the journal knows of it, if it does.
+    """A report in a folder: what its manifest tells, and what the journal noted of it, if it did.
 
     `own_sha256` is the manifest's own, None where there is no manifest.
     """
 
     folder: Path
     run_id: str
-    place: str
     told: dict[str, Any] | None
     own_sha256: str | None
     known: ReportRecord | None
 
     def against_printed(self, printed: str | None) -> Iterator[str]:
-        """Yield whether the manifest is the one whose SHA-256 was printed, or follows it."""
+        """Yield a difference where the manifest is not the one whose SHA-256 was printed."""
         wanted = None if printed is None else printed.strip().lower()
         if wanted is None or wanted == self.own_sha256:
             return
         if wanted in manifest.predecessors_of(self.told or {}):
-            yield "that SHA-256 is of an earlier manifest of this run: the report was written anew"
+            yield "that SHA-256 is of an earlier manifest of this run: the report was written again"
         else:
             yield f"{manifest.NAME} is not the one with that SHA-256"
 
     def against_hashes(self) -> Iterator[str]:
-        """Yield what differs from the manifest, and from what the journal knows of this report."""
+        """Yield what differs from what the journal noted, or else from the manifest."""
         yield from self._of_another_run()
         yield from self._of_the_manifest()
         listed = _part(self.told or {}, "files")
@@ -171,27 +202,41 @@ class _Report:
             listed = dict(self.known.files)
         yield from self._added(listed or manifest.FILES)
 
-    def rows_accounted_for(self) -> Iterator[str]:
-        """Yield whether the CSVs have as many rows as the input had, by the manifest."""
-        rows, expected = report.rows_in(self.folder), _part(self.told or {}, "input").get("rows")
-        if rows is None:
-            if self._has_every_csv():
-                yield "the rows cannot be counted: a CSV cannot be read"
-        elif self.told is not None and rows != expected:
-            yield f"the input had {expected} rows, the CSVs have {rows}"
-
     def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
-        """Yield what differs from the journal's own account of the run."""
-        rows = report.self_check(ledger, self.run_id, self.folder)
-        yield from rows
-        yield from self._facts_that_differ(ledger)
-        digest = ledger.digest(self.run_id)
-        if not rows and self.told is not None and self.told.get("journal_digest") != digest:
-            yield "the journal's rows or attempts are not those of the manifest"
-        elif not rows and self.known is not None and self.known.journal_digest != digest:
-            yield "the journal's rows or attempts are not those of the report"
-        elif not rows and self._version() == tool_version:
+        """Yield what differs from the run as the journal holds it now."""
+        is_of_this_version = self._version() == (tool_version, DIGEST_FORMAT)
+        if is_of_this_version:
+            told = [
+                *report.self_check(ledger, self.run_id, self.folder),
+                *self._facts_that_differ(ledger),
+            ]
+            if told:  # an altered row or fact is named, and need not be said again
+                yield from told
+                return
+        noted, digest_format = self._noted_digest()
+        if noted is not None and ledger.digest(self.run_id, digest_format) != noted:
+            yield "the journal's rows or attempts of this run were altered since the report"
+        elif is_of_this_version:
             yield from self._page_that_differs(ledger)
+
+    def _noted_digest(self) -> tuple[object, int]:
+        """Return the digest that the journal noted, or else the manifest, and its format."""
+        if self.known is not None:
+            return self.known.journal_digest, self.known.digest_format
+        told = self.told or {}
+        digest_format = told.get("journal_digest_format", 1)
+        is_known = isinstance(digest_format, int) and digest_format <= DIGEST_FORMAT
+        return (told.get("journal_digest"), digest_format) if is_known else (None, 1)
+
+    def _version(self) -> tuple[object, object]:
+        """Return the version that wrote the report, and the format of its digest.
+
+        The format too tells versions apart: 0.1.0 had another one at first.
+        """
+        if self.known is not None:
+            return self.known.tool_version, self.known.digest_format
+        told = self.told or {}
+        return told.get("report_tool_version"), told.get("journal_digest_format", 1)
 
     def _of_another_run(self) -> Iterator[str]:
         for name in (manifest.NAME, manifest.SUMMARY):
@@ -216,17 +261,13 @@ class _Report:
                 yield f"{name} {'cannot be read' if found is None else 'was altered'}"
 
     def _added(self, listed: Iterable[str]) -> Iterator[str]:
-        """Name what does not belong there: files, hidden ones too, links, folders."""
-        expected = {*listed, manifest.NAME, *_beside(self.folder)}
+        """Yield what does not belong there: files, hidden ones too, links, folders."""
+        expected = {*listed, manifest.NAME}
         for path in sorted(self.folder.iterdir()):
             if path.is_symlink():
                 yield f"{path.name} is a link"
-            elif path.name not in expected:
+            elif path.name not in expected and not _is_left_by_an_office_program(path):
                 yield f"{path.name} was added"
-
-    def _version(self) -> object:
-        told = (self.told or {}).get("report_tool_version")
-        return told if self.known is None else self.known.tool_version
 
     def _page_that_differs(self, ledger: Ledger) -> Iterator[str]:
         from batch.record import page  # noqa: PLC0415 — no other command that reads makes pages
@@ -236,10 +277,6 @@ class _Report:
             made.update(part)
         if manifest.is_a_file(path) and _hash(path) != made.hexdigest():
             yield _ANOTHER_PAGE
-
-    def _has_every_csv(self) -> bool:
-        names = (report.csv_name(outcome) for outcome in Outcome)
-        return all(manifest.is_a_file(self.folder / name) for name in names)
 
     def _facts_that_differ(self, ledger: Ledger) -> Iterator[str]:
         if self.told is not None:
@@ -252,14 +289,8 @@ class _Report:
             yield f"{manifest.SUMMARY} differs from the journal"
 
 
-def _beside(folder: Path) -> list[str]:
-    """Return the folders within that hold the reports of other versions."""
-    found = (path for path in folder.iterdir() if IS_BESIDE.fullmatch(path.name))
-    return sorted(
-        path.name
-        for path in found
-        if not path.is_symlink() and manifest.is_a_file(path / manifest.NAME)
-    )
+def _is_left_by_an_office_program(path: Path) -> bool:
+    return bool(_LEFT_BY_OFFICE_PROGRAMS.fullmatch(path.name)) and path.is_file()
 
 
 def _json_in(path: Path) -> object:

@@ -15,7 +15,7 @@ import xlsxwriter
 from batch import files
 from batch.codes import TABLE, Code, Outcome
 from batch.columns import REPORT_COLUMNS
-from batch.record.findings import verdict
+from batch.record.findings import headline
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, as_told
 
@@ -106,7 +106,7 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
     if run.stopped_because:
         yield "Stopped early", run.stopped_because, ""
     codes = ledger.counts(run.run_id)
-    told = verdict(run, codes)
+    told = headline(run, codes)
     yield "Result", told.sentence, told.more
     for outcome in Outcome:
         known = [code for code in Code if code.outcome is outcome and code in codes]

@@ -162,3 +162,13 @@ def test_purge_leaves_a_reports_folder_alone_that_others_can_write_to(
     told = office.run(*PURGE, "--yes")
     assert (told.code, "chmod go-w" in told.err) == (2, True)
     assert ran.folder.exists()
+
+
+def test_a_finished_run_whose_report_was_never_written_is_kept(ran: Ran, office: Office) -> None:
+    altered(ran.reports / "journal.db", "DELETE FROM reports")
+    (ran.folder / "manifest.json").unlink()
+    told = office.run(*PURGE, "--yes")
+    assert (told.code, "defer-batch report" in told.err) == (1, True)
+    assert ran.folder.exists()
+    office.run("report", ran.folder.name)
+    assert office.run(*PURGE, "--yes").code == 0

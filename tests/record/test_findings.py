@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch.codes import Code
-from batch.record.findings import Findings, findings, verdict
+from batch.record.findings import Findings, findings, headline
 from batch.rows import Row
 from tests.support.journals import RUN, failed, journal_of
 
@@ -33,17 +33,17 @@ from tests.support.journals import RUN, failed, journal_of
     ],
 )
 def test_the_verdict_is_one_sentence(codes: dict[str, int], sentence: str) -> None:
-    assert verdict(RUN, codes).sentence == sentence
+    assert headline(RUN, codes).sentence == sentence
 
 
 def test_of_a_rehearsal_the_verdict_says_so() -> None:
-    told = verdict(replace(RUN, rehearsal=True), {"deferred": 2, "not_sent": 1})
+    told = headline(replace(RUN, rehearsal=True), {"deferred": 2, "not_sent": 1})
     assert told.sentence == "In this rehearsal, 2 of 3 rows were deferred; 1 needs your attention."
 
 
 def test_numbers_that_overlap_are_explained() -> None:
     codes = {"deferred": 3, "answer_differs": 1, "not_sent": 2, "already_deferred": 1}
-    assert verdict(RUN, codes).more == (
+    assert headline(RUN, codes).more == (
         "Of these, 2 are not settled yet. "
         "Of these, 1 counts as deferred, but Register's answer differs. "
         "Besides, 1 is for your information."
@@ -51,7 +51,7 @@ def test_numbers_that_overlap_are_explained() -> None:
 
 
 def test_where_an_answer_was_lost_the_verdict_claims_no_more_than_is_known() -> None:
-    told = verdict(RUN, {"deferred": 3, "answer_lost": 2, "not_sent": 5})
+    told = headline(RUN, {"deferred": 3, "answer_lost": 2, "not_sent": 5})
     assert told.sentence == "3 of 10 rows are known to be deferred; 7 need your attention."
     assert told.more == "Of these, 7 are not settled yet; 2 of them may be deferred all the same."
 

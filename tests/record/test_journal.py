@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.codes import Code
 from batch.errors import JournalLost, JournalProblem
 from batch.record import database
 from batch.record.journal import Journal
@@ -36,7 +37,8 @@ def staged(journal: Journal) -> int:
 def test_every_commit_is_on_disk(path: Path) -> None:
     journal = opened(path)
     pragmas = [
-        next(journal.ledger.select(f"PRAGMA {name}"))[0] for name in ("journal_mode", "synchronous")
+        next(journal._connection.execute(f"PRAGMA {name}"))[0]
+        for name in ("journal_mode", "synchronous")
     ]
     journal.close()
     assert pragmas == ["wal", 2]
@@ -48,7 +50,7 @@ def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) 
     journal.close()
     journal = opened(path)
     left = [
-        next(journal.ledger.select(f"SELECT count(*) FROM {table}"))[0]
+        next(journal._connection.execute(f"SELECT count(*) FROM {table}"))[0]
         for table in ("runs", "rows")
     ]
     journal.close()
@@ -59,7 +61,7 @@ def test_readers_cannot_write(path: Path) -> None:
     opened(path).close()
     ledger = Ledger.read(path)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        list(ledger.select("DELETE FROM runs"))
+        ledger._connection.execute("DELETE FROM runs")
     ledger.close()
 
 
@@ -125,8 +127,10 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> Non
     journal.discard(staged(journal))
     run_no = staged(journal)
     journal.note_resumption(run_no, Resumption("me", None, "here", "1", "3", (), "now", {}, None))
-    assert next(journal.ledger.select("PRAGMA user_version")) == (database.VERSION,) == (3,)
-    assert next(journal.ledger.select("SELECT code FROM forgotten")) == ("deferred_earlier",)
+    assert next(journal._connection.execute("PRAGMA user_version")) == (database.VERSION,) == (4,)
+    assert next(journal._connection.execute("SELECT code FROM remembered_deferrals")) == (
+        "deferred_earlier",
+    )
     assert [one.operator for one in journal.ledger.resumptions("run")] == ["me"]
     journal.close()
 
@@ -144,3 +148,23 @@ def test_a_truncated_journal_is_refused_and_left_as_it_was(path: Path, cut: int)
     with pytest.raises(JournalProblem, match="cannot use"):
         database.open_for_writing(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["views", "ledger", "journal", "purge"])
+def test_no_statement_names_a_code_or_a_doubt(name: str) -> None:
+    words = {*Code, *database.IN_DOUBT}
+    sql = "".join(database.statements(name).values())
+    assert not [word for word in words if f"'{word}'" in sql]
+
+
+def test_a_reader_sees_todays_notes_in_a_journal_of_the_first_version(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"{database.MIGRATIONS[0]} PRAGMA user_version=1;"
+        f" PRAGMA application_id={database.APPLICATION_ID};"
+        " INSERT INTO runs VALUES (1, 'run', 'finished', 'o', 0, 's', 0, 't', 't', NULL, 0, '{}');"
+    )
+    connection.close()
+    ledger = Ledger.read(path)
+    assert (ledger.reported("run"), ledger.resumptions("run")) == (None, [])
+    ledger.close()

@@ -38,7 +38,7 @@ RUN = RunRecord(
 
 
 def failed(number: int, *values: str, code: Code = Code.INVALID_DEFER_DATE) -> Row:
-    """Give a row that failed a check: settled from the start, whatever its values."""
+    """Return a row that failed a check: settled from the start, whatever its values."""
     message = f"Row {number} has a problem."
     return Row(number, values, values[0], None, (Problem(code, "", message),))
 
