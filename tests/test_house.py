@@ -123,7 +123,6 @@ PURE = (
     "roster.listing",
     "roster.matching",
     "roster.standing",
-    "roster.trainee",
     "submission.server_clock",
     "submission.pacing",
     "submission.settling",
