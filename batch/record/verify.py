@@ -204,6 +204,9 @@ class _Report:
 
     def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
         """Yield what differs from the run as the journal holds it now."""
+        if self._is_out_of_date(ledger):
+            yield "the run was resumed after this report was written: `report` writes it again"
+            return
         is_of_this_version = self._version() == (tool_version, DIGEST_FORMAT)
         if is_of_this_version:
             told = [
@@ -218,6 +221,11 @@ class _Report:
             yield "the journal's rows or attempts of this run were altered since the report"
         elif is_of_this_version:
             yield from self._page_that_differs(ledger)
+
+    def _is_out_of_date(self, ledger: Ledger) -> bool:
+        return self.known is not None and manifest.was_resumed_since(
+            ledger, self.run_id, self.known, self.folder
+        )
 
     def _noted_digest(self) -> tuple[object, int]:
         """Return the digest that the journal noted, or else the manifest, and its format."""
