@@ -156,7 +156,7 @@ def sha256_of(path: Path) -> str:
 
 
 def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
-    """Return what a manifest says of the run itself, from the journal."""
+    """Return what a manifest holds about the run itself, from the journal."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     return {
         "run_id": run.run_id,
