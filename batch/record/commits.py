@@ -23,7 +23,7 @@ Commit = Callable[[Callable[[], object]], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """A statement that waits for the next commit, and whom to tell once it is on disk."""
+    """A statement that waits for the next commit; `then` is called once it is on disk."""
 
     sql: str
     values: tuple[object, ...]

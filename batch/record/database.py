@@ -1,4 +1,4 @@
-"""The journal's tables, and opening the file: its own, whole, of a version that is understood."""
+"""Opening the journal: a file that is ours, undamaged, and of a version that is known."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _connected(address: str) -> sqlite3.Connection:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return a journal from a file without tables, whose making was cut off.
+    """Whether the file is a journal, and not one without tables whose making was cut off.
 
     Raises JournalProblem for anything else.
     """

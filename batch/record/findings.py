@@ -1,4 +1,4 @@
-"""What the page says first: how the run ended, in a sentence, and which rows need someone."""
+"""What the page begins with: how the run ended, and which rows need attention."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """How the run ended: in one sentence, and what else is to be said of its numbers."""
+    """How the run ended, in one sentence; `more` explains its numbers."""
 
     sentence: str
     more: str
@@ -68,7 +68,7 @@ def findings(ledger: Ledger, run_id: str) -> Findings:
 
 
 def headline(run: RunRecord, codes: Mapping[str, int]) -> Headline:
-    """Return how many rows are deferred, how many need someone, and what else there is to know."""
+    """Return how many rows are deferred and how many need attention, in words."""
     rows, deferred = sum(codes.values()), counts_of(codes)[Outcome.SUCCEEDED]
     to_do = attention_counts(codes)[Attention.TO_DO]
     verbs = ("was", "were") if run.rehearsal else ("is", "are")
@@ -81,7 +81,7 @@ def headline(run: RunRecord, codes: Mapping[str, int]) -> Headline:
 
 
 def _more(codes: Mapping[str, int]) -> Iterator[str]:
-    """Yield what the numbers alone do not tell: which of them overlap, and which are in doubt."""
+    """Yield what the numbers do not show: which of them overlap, and which are in doubt."""
     doubtful = _sum(codes, _MAY_BE_DEFERRED)
     if unresolved := counts_of(codes)[Outcome.UNRESOLVED]:
         doubt = f"; {doubtful:,} of them may be deferred all the same" if doubtful else ""

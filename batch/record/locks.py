@@ -16,9 +16,9 @@ from batch.errors import AlreadyRunning, UsageProblem
 
 @contextlib.contextmanager
 def one_run_at_a_time(origin: str, *, run_id: str, since: str) -> Iterator[None]:
-    """Hold the only place for a run against this Register, for this user on this machine.
+    """Hold the lock for a run against this Register, for this user on this machine.
 
-    Raises AlreadyRunning, which says who holds it.
+    Raises AlreadyRunning, which names the run that holds it.
     """
     name = hashlib.sha256(origin.encode()).hexdigest()[:16]
     path = files.state_folder() / "locks" / f"{name}.lock"
@@ -28,7 +28,7 @@ def one_run_at_a_time(origin: str, *, run_id: str, since: str) -> Iterator[None]
 
 @contextlib.contextmanager
 def one_writer(journal: Path, *, run_id: str, since: str) -> Iterator[None]:
-    """Hold the only place for a writer of this journal. Raises AlreadyRunning."""
+    """Hold the lock of this journal's one writer. Raises AlreadyRunning."""
     path = journal.with_name(journal.name + ".lock")
     with _held(path, f"is writing {journal}", run_id=run_id, since=since):
         yield
@@ -65,5 +65,5 @@ def _already_running(holder: Path, doing: str) -> AlreadyRunning:
         who = "which has just begun,"
     return AlreadyRunning(
         f"another run, {who} {doing}",
-        hint="wait until it is done; nothing was sent by this one",
+        hint="nothing was sent; wait until that run has ended, then run the same command again",
     )

@@ -106,10 +106,16 @@ def was_altered_since(ledger: Ledger, run_id: str, folder: Path) -> bool:
         return False
     if known.journal_digest == ledger.digest(run_id, known.digest_format):
         return False
-    resumptions = known.resumptions
-    if resumptions is None:
-        resumptions = len((read_manifest(folder) or {}).get("resumed", ()))
-    return len(ledger.resumptions(run_id)) == resumptions
+    return not was_resumed_since(ledger, run_id, known, folder)
+
+
+def was_resumed_since(ledger: Ledger, run_id: str, known: ReportRecord, folder: Path) -> bool:
+    """Whether the run was resumed after its report was written."""
+    reported = known.resumptions
+    if reported is None:  # 0.1.0 noted it in the manifest alone
+        told = (read_manifest(folder) or {}).get("resumed")
+        reported = len(told) if isinstance(told, list) else 0
+    return len(ledger.resumptions(run_id)) != reported
 
 
 def log_was_altered(ledger: Ledger, run_id: str, known: ReportRecord, folder: Path) -> bool:
@@ -150,7 +156,7 @@ def sha256_of(path: Path) -> str:
 
 
 def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
-    """Return what a manifest says of the run itself, from the journal."""
+    """Return what a manifest holds about the run itself, from the journal."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     return {
         "run_id": run.run_id,

@@ -1,4 +1,4 @@
-"""What the journal gives to those who read it: a run, its rows, its attempts."""
+"""Values that are read from the journal: a run, its rows, its attempts, its report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def iso(unix_seconds: float) -> str:
 class RunRecord:
     """One run, as the journal knows it. Times are UTC in ISO 8601.
 
-    `columns` are the input's own; `ended` says why it can no longer be resumed, if so;
-    `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is where
-    its folder was begun, as it was said then.
+    `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
+    `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
+    folder of its reports, as it was given then.
     """
 
     run_id: str
@@ -60,7 +60,7 @@ class RunRecord:
 
     @property
     def banner(self) -> str | None:
-        """What stands across the top of what is told of a run that changed no real record."""
+        """The warning on top of every report of a run that changed no real record, if it is one."""
         if self.rehearsal:
             return REHEARSAL
         return SANDBOX if self.settings.get("environment") == "sandbox" else None
@@ -85,7 +85,7 @@ class RowRecord:
 
 
 def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
-    """Return the row as the files tell it that may be read alone: of a rehearsal each says so."""
+    """Return the row as the CSVs have it: alone, each row of a rehearsal must still say so."""
     if not run.rehearsal:
         return row
     return replace(row, message=f"{REHEARSAL}. {row.message}".rstrip())

@@ -204,20 +204,25 @@ class _Report:
 
     def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
         """Yield what differs from the run as the journal holds it now."""
+        if self._is_out_of_date(ledger):
+            yield "the run was resumed after this report was written: `report` writes it again"
+            return
         is_of_this_version = self._version() == (tool_version, DIGEST_FORMAT)
-        if is_of_this_version:
-            told = [
-                *report.self_check(ledger, self.run_id, self.folder),
-                *self._facts_that_differ(ledger),
-            ]
-            if told:  # an altered row or fact is named, and need not be said again
-                yield from told
-                return
+        rows = report.self_check(ledger, self.run_id, self.folder) if is_of_this_version else []
+        yield from rows
         noted, digest_format = self._noted_digest()
         if noted is not None and ledger.digest(self.run_id, digest_format) != noted:
-            yield "the journal's rows or attempts of this run were altered since the report"
+            if not rows:  # a row that is named need not be said again
+                yield "the journal's rows or attempts of this run were altered since the report"
         elif is_of_this_version:
-            yield from self._page_that_differs(ledger)
+            yield from self._facts_that_differ(ledger)
+            if not rows:
+                yield from self._page_that_differs(ledger)
+
+    def _is_out_of_date(self, ledger: Ledger) -> bool:
+        return self.known is not None and manifest.was_resumed_since(
+            ledger, self.run_id, self.known, self.folder
+        )
 
     def _noted_digest(self) -> tuple[object, int]:
         """Return the digest that the journal noted, or else the manifest, and its format."""

@@ -20,6 +20,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.manifest import FILES
 from batch.record.purge import Purge
+from batch.record.records import Resumption
 from batch.record.verify import Verdict, Verification
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import Office, Ran
@@ -156,7 +157,7 @@ def test_a_folder_that_was_added_is_named(folder: Path) -> None:
 def test_an_attempt_that_was_altered_is_found(folder: Path) -> None:
     alter_journal(folder, _ONE_MORE_ATTEMPT)
     (found,) = differences(folder)
-    assert "attempts" in found
+    assert "journal" in found
 
 
 def test_without_the_journal_a_copy_is_intact_but_not_proved(copy: Path, tmp_path: Path) -> None:
@@ -283,12 +284,13 @@ def test_a_report_of_another_version_is_not_compared_with_what_this_one_writes(
     assert verified(folder, version="2").verdict is Verdict.PROVED
 
 
-@pytest.mark.parametrize("table", ["rows SET message='x'", "runs SET origin='x'"])
-def test_a_journal_altered_under_a_report_of_another_version_is_found(
-    folder: Path, table: str
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("change", ["rows SET code='x' WHERE row_number=2", "runs SET origin='x'"])
+def test_a_journal_altered_since_is_found_whichever_version_wrote_the_report(
+    folder: Path, change: str, version: str
 ) -> None:
-    alter_journal(folder, f"UPDATE {table}")
-    (found,) = verified(folder, version="2").differences
+    alter_journal(folder, f"UPDATE {change}")
+    (found,) = verified(folder, version=version).differences
     assert "journal" in found
 
 
@@ -479,3 +481,13 @@ def test_verify_checks_a_printed_hash(ran: Ran, office: Office) -> None:
     assert office.run("verify", ran.folder.name, "--manifest-sha256", printed).code == 0
     other = office.run("verify", ran.folder.name, "--manifest-sha256", "0" * 64)
     assert (other.code, "not the one" in other.out) == (1, True)
+
+
+def test_a_run_that_was_resumed_since_is_not_said_to_be_altered(folder: Path) -> None:
+    connection = database.open_for_writing(folder.parent / "journal.db")
+    journal = Journal(connection, wall=lambda: 1_795_514_400.0)
+    resumed = Resumption("me", None, "here", "1", "3", (), "now", {}, None)
+    journal.note_resumption(journal.ledger.run_number(RUN.run_id), resumed)
+    journal.close()
+    (found,) = differences(folder)
+    assert ("resumed" in found, "altered" in found) == (True, False)
