@@ -124,6 +124,8 @@ def run(
     operator: options.Operator = None,
     yes: options.Yes = False,
     again: options.Again = False,
+    no_preview: options.NoPreview = False,
+    no_final_check: options.NoFinalCheck = False,
     start_over: options.StartOver = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -152,7 +154,7 @@ def run(
             _who(operator),
             Terminal(yes=yes),
         ),
-        settings.for_run(again=again),
+        settings.for_run(again=again, preview=not no_preview, final_check=not no_final_check),
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
         start_over=start_over,
     )
@@ -384,4 +386,4 @@ def _agreed(words: str, *, yes: bool) -> bool:
         return True
     if not terminal.is_attended():
         raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
-    return terminal.agrees("Type yes to go on: ")
+    return terminal.answered("Type yes to go on: ").lower() in {"y", "yes"}

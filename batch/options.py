@@ -59,6 +59,14 @@ ApiVersion = Annotated[
     str | None, typer.Option("--api-version", help="The version in the URL path.  [v2025.0]")
 ]
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the manifest.")]
+NoPreview = Annotated[
+    bool,
+    typer.Option("--no-preview", help="Do not look the trainees up in Register before sending."),
+]
+NoFinalCheck = Annotated[
+    bool,
+    typer.Option("--no-final-check", help="Do not read the deferrals back at the end."),
+]
 Again = Annotated[
     bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
 ]

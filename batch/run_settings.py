@@ -38,7 +38,8 @@ class RateLimit:
 class RunSettings:
     """The settings of a run, which `resume` uses again.
 
-    `rate_limit` None: pacing is off. `api_version` None: nobody named one.
+    `rate_limit` None: pacing is off. `api_version` None: nobody named one. `preview`: trainees
+    are looked up before sending; `final_check`: deferrals are read back at the end.
     """
 
     environment: str
@@ -50,6 +51,8 @@ class RunSettings:
     lost_answer_wait_seconds: float
     give_up_after_seconds: float
     again: bool = False
+    preview: bool = True
+    final_check: bool = True
 
     @property
     def is_rehearsal(self) -> bool:

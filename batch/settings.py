@@ -87,7 +87,7 @@ class Settings(BaseModel):
             )
         return target_of(self.register_name)
 
-    def for_run(self, *, again: bool) -> RunSettings:
+    def for_run(self, *, again: bool, preview: bool, final_check: bool) -> RunSettings:
         """Return what a run is told of Register and of its pace. Raises UsageProblem."""
         return RunSettings(
             environment=self.target.environment,
@@ -99,6 +99,8 @@ class Settings(BaseModel):
             lost_answer_wait_seconds=self.lost_answer_wait,
             give_up_after_seconds=self.give_up_after,
             again=again,
+            preview=preview,
+            final_check=final_check,
         )
 
     def token(self) -> str | None:

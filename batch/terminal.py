@@ -19,7 +19,9 @@ from typing import IO, TYPE_CHECKING, Any
 from batch.codes import CHECK_CODES, TABLE, Code, Outcome
 from batch.errors import DeferBatchError
 from batch.hints import resume_command
+from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
+from batch.run_settings import RateLimit
 from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
 if TYPE_CHECKING:
@@ -68,12 +70,12 @@ def is_attended() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def agrees(question: str) -> bool:
-    """Ask, and tell whether the answer was yes."""
+def answered(question: str) -> str:
+    """Ask, and return what was answered, without spaces around it."""
     sys.stderr.write(question)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        return sys.stdin.readline().strip()
     except DeferBatchError:
         sys.stderr.write("\n")
         raise
@@ -152,6 +154,7 @@ def _width() -> int:
 
 
 LINE_EVERY_SECONDS = 30.0
+_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -182,7 +185,10 @@ class Terminal:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
-        return agrees("Type yes to send: ") if self.is_attended else True
+        if not self.is_attended:
+            return True
+        question = f"Type {plan.to_send} to send {'it' if plan.to_send == 1 else 'them'}: "
+        return answered(question) == str(plan.to_send)
 
     def warn(self, words: str) -> None:
         """Say a warning."""
@@ -268,13 +274,12 @@ def plan_lines(plan: Plan) -> list[str]:
     where = "the emulator in this process" if settings.is_rehearsal else settings.origin
     is_named = settings.environment != settings.origin or settings.is_rehearsal
     named = f"{settings.environment.upper()} ({where})" if is_named else where
-    lines = [f"Register: {named}, version {settings.api_version}"]
+    lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines.append(
-        f"File: {plan.input_name}, {counted(plan.input_rows, 'row')}; {plan.to_send} to send"
-    )
-    lines += [_settled_line(plan, code, count) for code, count in plan.settled.items()]
+    lines.append(plan.input_name)
+    lines += [f"notice: {notice}" for notice in plan.notices]
+    lines += _row_lines(plan)
     if plan.to_read_first:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
@@ -285,12 +290,37 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _memory_lines(plan)
-    lines.append(f"Time needed at the rate limit: {about(plan.seconds_needed)}")
+    pace = f" at {_pace(settings.rate_limit)}" if settings.rate_limit else ""
+    lines.append(f"{about(plan.seconds_needed)}{pace}")
     if not settings.is_rehearsal:
-        lines.append("Register's API cannot undo a deferral.")
+        lines += [
+            "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
+            "funding choices.",
+        ]
     return lines
+
+
+def _instead_of(version: str | None) -> str:
+    first = VERSIONS[0]
+    return "" if version in {None, first} or version not in VERSIONS else f" ({first} was retired)"
+
+
+def _pace(limit: RateLimit) -> str:
+    if limit.period_seconds == 60:
+        return f"{limit.requests} requests a minute"
+    return f"{limit.requests} requests in {limit.period_seconds:g} s"
+
+
+def _row_lines(plan: Plan) -> list[str]:
+    """Return what the rows would become: by looking them up, or else by the file alone."""
+    if plan.preview is not None:
+        done = sum(n for code, n in plan.settled.items() if Code(code) in _DONE)
+        lines = [f"warning: {words}" for words in plan.preview.warnings]
+        lines += plan.preview.forecast.lines()
+        return lines + ([f"  {done} already done"] if done and plan.resumed_from else [])
+    lines = [f"{counted(plan.input_rows, 'row')}; {plan.to_send} to send, not looked up first"]
+    return lines + [_settled_line(plan, code, count) for code, count in plan.settled.items()]
 
 
 def _settled_line(plan: Plan, code: str, count: int) -> str:

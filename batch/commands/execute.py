@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
 import hmac
 import shutil
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from batch import files
-from batch.codes import Outcome, counts_of, exit_code_of
+from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.commands.plan import Plan
+from batch.commands.preview import Looking, check_finally
 from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
 from batch.record import report
 from batch.record.database import JOURNAL
@@ -24,7 +26,7 @@ from batch.record.manifest import tells_the_end
 from batch.record.records import Resumption, RunRecord, Who, iso
 from batch.run_settings import RunSettings
 from batch.submission.run_log import RunLog, open_run_log
-from batch.submission.session import Forecast, Session
+from batch.submission.session import RequestsLeft, Session
 from batch.submission.stopping import raising
 from batch.submission.watcher import Watcher
 
@@ -140,6 +142,7 @@ async def _submit(
     log: RunLog,
     base_url: str,
 ) -> None:
+    run_no = journal.ledger.run_number(plan.run_id)
     session = Session(
         journal,
         plan.run_id,
@@ -148,20 +151,39 @@ async def _submit(
         token=context.token or REHEARSAL_TOKEN,
         log=log,
         watcher=context.watcher,
-        forecast=Forecast(plan.to_send, reads_first=plan.to_read_first),
+        forecast=RequestsLeft(plan.to_send, reads_first=plan.to_read_first),
     )
     async with session:
         version = await session.ask_first()
-        journal.note_version(journal.ledger.run_number(plan.run_id), version)
-        settings = replace(plan.settings, api_version=version)
-        plan = replace(plan, settings=settings, seconds_needed=session.seconds_needed())
+        journal.note_version(run_no, version)
+        plan = replace(plan, settings=replace(plan.settings, api_version=version))
+        if plan.settings.preview:
+            plan = await _looked_up(session, journal, plan)
+        plan = replace(plan, seconds_needed=session.seconds_needed())
         with raising():
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         begin(log, plan)
+        if plan.preview is not None:
+            journal.settle_now(run_no, plan.preview.settled)
         await session.settle_rows()
+        if plan.settings.final_check and not session.is_ending:
+            await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
+
+
+async def _looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
+    """Return the plan, knowing what Register holds of the trainees whose rows would be sent."""
+    run = journal.ledger.run(plan.run_id)
+    looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
+    await session.look(looking.look)
+    preview = looking.previewed()
+    for code, count in plan.settled.items():
+        preview.forecast.codes[Code(code)] += count
+    to_send = plan.to_send - len(preview.settled)
+    session.expect(to_send, reads_first=plan.to_read_first)
+    return replace(plan, preview=preview, to_send=to_send)
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from batch.commands.preview import Preview
 from batch.record.journal import Journal
 from batch.record.memory import deferrals_known, known_meanwhile
 from batch.record.records import RunRecord
@@ -41,6 +42,8 @@ class Plan:
     """When the run that is resumed began."""
     needs_yes: str | None = None
     """Why an unattended run must be given --yes, if it must."""
+    preview: Preview | None = None
+    """What the rows would become, once they have been looked up."""
 
 
 def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) -> Plan:

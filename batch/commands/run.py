@@ -142,6 +142,9 @@ def _record(
         command=context.who.command,
         started_at=iso(now),
         reports_dir=str(context.reports_dir),
+        held_in={
+            name: input_file.columns[place] for name, place in input_file.layout.places.items()
+        },
     )
 
 

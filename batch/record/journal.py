@@ -141,10 +141,26 @@ class Journal:
 
     def note_version(self, run_no: int, api_version: str) -> None:
         """Write down the version of Register's API that is used."""
-        self._connection.execute(
-            "UPDATE runs SET details=json_set(details, '$.api_version', ?) WHERE run_no=?",
-            (api_version, run_no),
-        )
+        self._note(run_no, api_version=api_version)
+
+    def note_matches(self, run_no: int, found: Mapping[int, str]) -> None:
+        """Write down whom rows without an id were found to mean, before anything is sent."""
+        with self._one_commit():
+            self._connection.executemany(
+                _SQL["note_match"],
+                (
+                    (trainee_id, folded(trainee_id), run_no, number)
+                    for number, trainee_id in found.items()
+                ),
+            )
+
+    def note_final_check(self, run_no: int, *, checked: int, confirmed: int) -> None:
+        """Write down how many of a run's deferrals were read back at its end, and stood."""
+        made = {"checked": checked, "confirmed": confirmed, "at": iso(self._wall())}
+        self._note(run_no, final_check=made)
+
+    def _note(self, run_no: int, **details: object) -> None:
+        self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
 
     def discard(self, run_no: int) -> None:
         """Delete a staged run: it was declined, or its file turned out to be unusable."""

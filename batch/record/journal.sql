@@ -25,6 +25,12 @@ WHERE run_no = ? AND row_number = ?;
 UPDATE runs SET input_rows = ?, input_sha256 = ?, details = json_patch(details, ?)
 WHERE run_no = ?;
 
+-- name: note
+UPDATE runs SET details = json_patch(details, ?) WHERE run_no = ?;
+
+-- name: note_match
+UPDATE rows SET trainee_id = ?, folded_id = ? WHERE run_no = ? AND row_number = ?;
+
 -- name: discard_rows
 DELETE FROM rows WHERE run_no = ?;
 

@@ -15,13 +15,16 @@ from batch.errors import UnknownRun
 from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
 from batch.record.records import (
     AttemptRecord,
+    MadeRow,
     ReportRecord,
     Requests,
     Resumption,
     RowRecord,
     RunRecord,
+    UnsentRow,
     iso,
 )
+from batch.rows import Deferral
 
 __all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
@@ -142,6 +145,21 @@ class Ledger:
         for code, count in self._of_run("counts", run_id):
             counts[code or Code.NOT_SENT.value] += count
         return dict(sorted(counts.items()))
+
+    def to_look_up(self, run_id: str) -> Iterator[UnsentRow]:
+        """Yield the rows that are not settled and passed every check."""
+        for number, own, trainee_id, date, reason, is_open in self._of_run("to_look_up", run_id):
+            values = tuple(json.loads(own))
+            yield UnsentRow(number, values, trainee_id, date, reason, is_open=bool(is_open))
+
+    def superseded(self, run_id: str) -> dict[int, str]:
+        """Return, by row, the later run that dealt with the trainee of a row never sent."""
+        return dict(self._of_run("superseded", run_id))
+
+    def made(self, run_id: str) -> Iterator[MadeRow]:
+        """Yield the rows that Register was asked for, and that succeeded or were not found."""
+        for number, trainee_id, date, reason, outcome in self._of_run("made", run_id):
+            yield MadeRow(number, Deferral(trainee_id, date, reason), outcome)
 
     def requests(self, run_id: str) -> Requests:
         """Return how many requests a run made, of every kind."""

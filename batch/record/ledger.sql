@@ -36,6 +36,40 @@ SELECT code, count(*) FROM rows
 WHERE run_no = ? AND outcome IS NOT NULL AND outcome <> 'unresolved'
 GROUP BY code ORDER BY code;
 
+-- name: to_look_up
+SELECT row_number, own_values, trainee_id, defer_date, defer_reason,
+    EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
+        WHERE o.folded_id = r.folded_id AND o.origin = m.origin
+            AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)))
+FROM rows r
+WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
+ORDER BY row_number;
+
+-- Rows never sent whose trainee a later run, begun after theirs, sent for or dealt with.
+-- name: superseded
+SELECT r.row_number, max(x.run_id)
+FROM rows r
+JOIN runs m ON m.run_no = r.run_no
+JOIN rows e ON e.folded_id = r.folded_id AND e.defer_date IS NOT NULL
+JOIN runs x ON x.run_no = e.run_no AND x.origin = m.origin AND x.run_no > m.run_no
+    AND NOT x.rehearsal
+WHERE r.run_no = ? AND NOT m.rehearsal AND r.defer_date IS NOT NULL
+    AND coalesce(r.outcome, 'unresolved') = 'unresolved'
+    AND NOT EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
+        AND a.row_number = r.row_number AND a.may_count)
+    AND (e.outcome = 'succeeded' OR EXISTS (SELECT 1 FROM requests a
+        WHERE a.run_no = e.run_no AND a.row_number = e.row_number AND a.may_count))
+GROUP BY r.row_number;
+
+-- name: made
+SELECT row_number, trainee_id, defer_date, defer_reason, outcome
+FROM rows r
+WHERE run_no = ? AND EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
+        AND a.row_number = r.row_number AND a.may_count)
+    AND outcome IN ('succeeded', 'not_found')
+    AND code NOT IN (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)
+ORDER BY row_number;
+
 -- name: outcomes
 SELECT row_number, outcome, code, settled_at FROM rows
 WHERE run_no = ? AND outcome IS NOT NULL ORDER BY row_number;
@@ -76,7 +110,9 @@ SELECT code, count(*) FROM rows WHERE run_no = ? GROUP BY code;
 
 -- name: requests
 SELECT count(*) FILTER (WHERE was_sent), count(*) FILTER (WHERE meaning = 'throttled'),
-    count(*) FILTER (WHERE kind = 'read' AND was_sent)
+    count(*) FILTER (WHERE kind = 'read' AND was_sent),
+    count(*) FILTER (WHERE kind = 'preview' AND was_sent),
+    count(*) FILTER (WHERE kind = 'final_check' AND was_sent)
 FROM requests WHERE run_no = ?;
 
 -- name: sent_since

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from batch.rows import REHEARSAL, SANDBOX
+from batch.rows import REHEARSAL, SANDBOX, Deferral
 
 
 def iso(unix_seconds: float) -> str:
@@ -52,6 +52,8 @@ class RunRecord:
     ended: str | None = None
     purged_counts: Mapping[str, int] | None = None
     reports_dir: str = "reports"
+    held_in: Mapping[str, str] = field(default_factory=dict)
+    final_check: Mapping[str, object] | None = None
 
     @property
     def is_purged(self) -> bool:
@@ -108,12 +110,43 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsentRow:
+    """A row that is not settled, as it is looked up before anything is sent.
+
+    `trainee_id` is "" where its trainee must be matched; `is_open`: a request for the trainee may
+    have arrived, so that only waiting and reading settles it.
+    """
+
+    row_number: int
+    values: tuple[str, ...]
+    trainee_id: str
+    defer_date: str
+    defer_reason: str | None
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRow:
+    """A row for which Register was asked to defer, and what the run counts it as."""
+
+    row_number: int
+    deferral: Deferral
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requests:
-    """How many requests a run sent, of every kind; were refused by the limit; read a trainee."""
+    """How many requests a run sent, of every kind, and how many of them were what.
+
+    `throttled` were refused by the limit; `read_back` read a trainee to settle a row; `preview`
+    looked trainees up before sending; `final_check` read deferrals back at the end.
+    """
 
     sent: int
     throttled: int
     read_back: int
+    preview: int
+    final_check: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
 from batch.register.api import VERSIONS
 from batch.register.client import Client
+from batch.roster.listing import Look
 from batch.rows import Settled
 from batch.run_settings import RunSettings
+from batch.submission.looking import look_up
 from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
 from batch.submission.run_log import RunLog
@@ -31,7 +33,7 @@ ROWS_THAT_TELL = 20
 """After so many settled rows what they needed says more than the plan does."""
 
 
-class Forecast:
+class RequestsLeft:
     """Counts a run's rows and requests, and reckons how many requests are left.
 
     `rows` are still to settle, `reads_first` of them are read before anything is sent.
@@ -39,7 +41,7 @@ class Forecast:
 
     def __init__(self, rows: int, *, reads_first: int) -> None:
         self.rows_left = rows
-        self._reads_first = reads_first
+        self.reads_first = reads_first
         self._settled = 0
         self._answered = 0
 
@@ -56,7 +58,7 @@ class Forecast:
     def requests_left(self) -> int:
         """How many requests the rows that are left will take, reads and repeats included."""
         if self._settled < ROWS_THAT_TELL:
-            return self.rows_left + min(self._reads_first, self.rows_left)
+            return self.rows_left + min(self.reads_first, self.rows_left)
         return math.ceil(self.rows_left * max(1.0, self._answered / self._settled))
 
 
@@ -64,7 +66,7 @@ class Forecast:
 class _Observer:
     """Tells everyone who wants to know: the forecast, the log, whoever watches."""
 
-    forecast: Forecast
+    forecast: RequestsLeft
     log: RunLog
     watcher: Watcher
 
@@ -100,7 +102,7 @@ class Session:
         token: str,
         log: RunLog,
         watcher: Watcher,
-        forecast: Forecast,
+        forecast: RequestsLeft,
     ) -> None:
         self._journal = journal
         self._run_id = run_id
@@ -162,6 +164,39 @@ class Session:
                 return version
         raise await self._no_version_served(named)
 
+    async def look(self, look: Look) -> None:
+        """Ask Register for the trainees that a look seeks, before anything is sent.
+
+        Raises RefusedByRegister, RegisterUnreachable, and Interrupted at a signal.
+        """
+        asking = look_up(look, self._register, kind="preview", at_once=self._settings.max_at_once)
+        await self._stopping.unless_ending(asking)
+        if self._stopping.signal is not None:
+            raise Interrupted(*self._stopping.signal)
+        if self._stopping.reason is not None:
+            raise self._stopped_at_once()
+
+    async def check_again(self, look: Look) -> bool:
+        """Ask Register for the trainees of what was done; whether every answer came."""
+        asking = look_up(
+            look, self._register, kind="final_check", at_once=self._settings.max_at_once
+        )
+        try:
+            await self._stopping.unless_ending(asking)
+        except RefusedByRegister:
+            return False
+        return not look.unread and not self.is_ending
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the run is to end before everything is done."""
+        return self._stopping.reason is not None
+
+    def expect(self, rows: int, *, reads_first: int) -> None:
+        """Reckon with so many rows, once it is known what will be sent."""
+        self._forecast.rows_left = rows
+        self._forecast.reads_first = reads_first
+
     def seconds_needed(self) -> float:
         """Return about how long the rows will take, from now."""
         now = asyncio.get_running_loop().time()
@@ -200,7 +235,9 @@ class Session:
         because = self._stopping.reason if unresolved else None
         if unresolved and because is None:
             because = f"{counted(unresolved, 'row')} could not be settled; the others were."
-        code = exit_code_of(counts, interrupted=self._stopping.exit_code if unresolved else 0)
+        signalled = 0 if self._stopping.signal is None else self._stopping.signal[1]
+        interrupted = self._stopping.exit_code if unresolved else 0
+        code = signalled or exit_code_of(counts, interrupted=interrupted)
         self._journal.finish(self._run_no, exit_code=code, stopped_because=because)
 
     def _judge(self, meaning: Meaning) -> None:

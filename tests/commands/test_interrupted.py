@@ -15,7 +15,7 @@ import pytest
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
 from tests.support.troubles import Fault, Never, plan_of
 from tests.support.waiting import until
@@ -34,7 +34,7 @@ def begin(office: Office, emulator: Emulator, content: str, *options: str) -> An
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     office.write("list.csv", content)
     target = ("--register", emulator.base_url, "--rate-limit", "none")
-    return office.start("run", "list.csv", *target, *options)
+    return office.start("run", "list.csv", *target, *SENDING_ALONE, *options)
 
 
 def ended(process: Any) -> Any:

@@ -20,7 +20,7 @@ from batch.emulator.model import Who
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only
 from tests.support.troubles import Fault
 from tests.support.waiting import until
@@ -43,7 +43,7 @@ def begin(office: Office, emulator: Emulator, content: str, *options: str) -> An
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     office.write("list.csv", content)
     target = ("--register", emulator.base_url, "--rate-limit", "none", "--lost-answer-wait", "0.2")
-    return office.start("run", "list.csv", *target, *options)
+    return office.start("run", "list.csv", *target, *SENDING_ALONE, *options)
 
 
 def deferred_by_us(emulator: Emulator) -> dict[str, int]:

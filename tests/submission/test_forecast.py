@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from batch.submission.session import ROWS_THAT_TELL, Forecast
+from batch.submission.session import ROWS_THAT_TELL, RequestsLeft
 
 
-def after(settled: int, answers_each: int, *, rows: int = 100, reads_first: int = 0) -> Forecast:
-    forecast = Forecast(rows, reads_first=reads_first)
+def after(
+    settled: int, answers_each: int, *, rows: int = 100, reads_first: int = 0
+) -> RequestsLeft:
+    forecast = RequestsLeft(rows, reads_first=reads_first)
     for _ in range(settled):
         forecast.settled()
         for _ in range(answers_each):

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SENDING_ALONE = ("--no-preview", "--no-final-check")
+"""For tests of sending and settling: nothing is looked up before, or read back at the end."""
+
 TOKEN = "s3cret-token-of-the-provider"
 
 

@@ -1,0 +1,248 @@
+"""Looking before sending: what Register holds now makes of each row; and the check at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from batch.codes import Code, Outcome
+from batch.errors import UsageProblem
+from batch.record.journal import Journal
+from batch.record.records import MadeRow, RunRecord, UnsentRow
+from batch.register.body import ListedTrainee
+from batch.roster import identity
+from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent, Would, would_become
+from batch.roster.identity import Person
+from batch.roster.listing import Look, current_cycle, cycles_from
+from batch.roster.matching import Asked, Matching, NotLookedUp, Sighting, Sought, repeated
+from batch.roster.standing import standing
+from batch.rows import Settled, folded
+from batch.run_settings import RunSettings
+from batch.submission.session import Session
+
+_OF_A_PERSON = (
+    identity.TRN,
+    identity.HESA_ID,
+    identity.PROVIDER_TRAINEE_ID,
+    identity.LAST_NAME,
+    identity.DATE_OF_BIRTH,
+)
+_CLOCKS_APART = dt.timedelta(minutes=5)
+"""How far Register's clock may be from ours, where nothing that it said tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What each row would become; `settled` are those of which nothing is sent.
+
+    `warnings` are sentences about the list as a whole. `cycles` are those in which its trainees
+    were listed, `since` is the newest change that the look saw: the final check begins there.
+    """
+
+    would: Mapping[int, Would]
+    forecast: Forecast
+    warnings: tuple[str, ...] = ()
+    cycles: tuple[int, ...] = ()
+    since: str | None = None
+
+    @property
+    def settled(self) -> dict[int, Settled]:
+        """The rows that will not be sent, and why."""
+        return {
+            number: would.settled
+            for number, would in self.would.items()
+            if isinstance(would, WillNotBeSent)
+        }
+
+    @property
+    def sent_to(self) -> frozenset[str]:
+        """The trainees, by folded id, whom the look had found and the run would send for."""
+        return frozenset(
+            folded(would.trainee_id)
+            for would in self.would.values()
+            if isinstance(would, WillBeSent)
+        )
+
+
+class Looking:
+    """The rows of a run, looked up once: whom they name, whom they match, what they become."""
+
+    def __init__(
+        self, journal: Journal, run: RunRecord, settings: RunSettings, *, today: dt.date
+    ) -> None:
+        self._journal = journal
+        self._run = run
+        self._run_no = journal.ledger.run_number(run.run_id)
+        self._again = settings.again
+        self._rows = [row for row in journal.ledger.to_look_up(run.run_id) if not row.is_open]
+        self._places = {name: run.columns.index(header) for name, header in run.held_in.items()}
+        self._sought = [self._sought_by(row) for row in self._rows]
+        self._matching = Matching(self._sought)
+        self._cycles: set[int] = set()
+        newest = current_cycle(today)
+        self.look = Look(
+            self._matching.ids,
+            self._keep,
+            cycles=cycles_from(newest),
+            is_matching=self._matching.is_matching,
+        )
+
+    def previewed(self) -> Preview:
+        """Return what the rows become, once the look is over; matched ids are written down.
+
+        Raises UsageProblem where rows must be matched and Register has no list of trainees.
+        """
+        if self.look.has_stopped:
+            why = " ".join(finding.trouble.value for finding in self.look.findings)
+            raise UsageProblem(
+                f"the trainees of this list cannot be found. {why} Nothing was sent.",
+                hint="give Register's own ids in a column trainee_id",
+            )
+        unread = {folded(trainee_id) for trainee_id in self.look.unread}
+        matches = {
+            row.row_number: self._matching.match(row)
+            if folded(row.trainee_id) not in unread or not row.trainee_id
+            else NotLookedUp(row.trainee_id)
+            for row in self._sought
+        }
+        found = {
+            number: match.trainee_id
+            for number, match in matches.items()
+            if isinstance(match, Sighting)
+        }
+        matched = {row.row_number for row in self._sought if not row.trainee_id}
+        self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
+        repeats = dict(repeated(self._asked(found))) if matched else {}
+        superseded = self._journal.ledger.superseded(self._run.run_id)
+        would = {
+            row.row_number: would_become(
+                row,
+                matches[row.row_number],
+                headers=self._run.held_in,
+                repeats=repeats.get(row.row_number),
+                superseded_by=superseded.get(row.row_number),
+                again=self._again,
+                saw_every_list=self.look.saw_every_list,
+            )
+            for row in self._sought
+        }
+        forecast = Forecast()
+        for number, one in would.items():
+            forecast.add(number, one)
+        differing = [m.differing for m in matches.values() if isinstance(m, Sighting)]
+        warnings = [
+            identity.suspicion_of(name, self._run.held_in) for name in identity.suspected(differing)
+        ]
+        warnings += dict.fromkeys(finding.trouble.value for finding in self.look.findings)
+        return Preview(
+            would,
+            forecast,
+            tuple(warnings),
+            tuple(sorted(self._cycles, reverse=True)),
+            self.look.newest_updated_at,
+        )
+
+    def _keep(self, trainee: ListedTrainee, cycle: int | None) -> None:
+        if cycle is not None:
+            self._cycles.add(cycle)
+        self._matching.see(trainee, cycle)
+
+    def _sought_by(self, row: UnsentRow) -> Sought:
+        said = {name: self._value(row.values, name) for name in _OF_A_PERSON}
+        return Sought(row.row_number, row.defer_date, row.trainee_id, Person(**said))
+
+    def _value(self, values: Sequence[str], name: str) -> str:
+        place = self._places.get(name)
+        return "" if place is None or place >= len(values) else identity.trimmed(values[place])
+
+    def _asked(self, found: Mapping[int, str]) -> Iterator[Asked]:
+        for row in self._rows:
+            if row.row_number in found:
+                yield Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
+
+
+@dataclass(slots=True)
+class _HeldNow:
+    """Which of the deferrals that a run counts as made Register holds, as trainees pass by."""
+
+    made: Mapping[str, MadeRow]
+    settled: dict[int, Settled] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def see(self, trainee: ListedTrainee, _cycle: int | None) -> None:
+        trainee_id = folded(trainee.trainee_id or "")
+        row = self.made.get(trainee_id)
+        if row is None:
+            return
+        self.seen.add(trainee_id)
+        not_held = _not_held(row, trainee)
+        if not_held is None:
+            self.settled.pop(row.row_number, None)
+        else:
+            self.settled[row.row_number] = not_held
+
+    def missing(self) -> Iterator[tuple[int, Settled]]:
+        """Yield the rows whose trainee Register no longer shows at all."""
+        for trainee_id, row in self.made.items():
+            if trainee_id not in self.seen and row.outcome == Outcome.SUCCEEDED:
+                settled = standing(row.deferral, None).settled
+                assert settled is not None
+                yield row.row_number, settled
+
+
+async def check_finally(
+    session: Session, journal: Journal, run_id: str, preview: Preview | None
+) -> None:
+    """Ask Register once more whether it holds each deferral that the run counts as made.
+
+    Also whether each trainee whom a defer request called unknown, though the look had found them,
+    is really gone. What does not stand becomes `deferral_not_held`. Nothing is concluded, and
+    nothing noted, where an answer did not come.
+    """
+    found_before = preview.sent_to if preview is not None else frozenset()
+    made = {
+        folded(row.deferral.trainee_id): row
+        for row in journal.ledger.made(run_id)
+        if row.outcome == Outcome.SUCCEEDED or folded(row.deferral.trainee_id) in found_before
+    }
+    if not made:
+        return
+    held, run = _HeldNow(made), journal.ledger.run(run_id)
+    look = Look(
+        (row.deferral.trainee_id for row in made.values()),
+        held.see,
+        cycles=_cycles(preview, run),
+        since=_since(preview, run),
+    )
+    if not await session.check_again(look):
+        return
+    not_held = held.settled | dict(held.missing())
+    run_no = journal.ledger.run_number(run_id)
+    journal.settle_now(run_no, not_held)
+    journal.note_final_check(run_no, checked=len(made), confirmed=len(made) - len(not_held))
+
+
+def _cycles(preview: Preview | None, run: RunRecord) -> tuple[int, ...]:
+    """Return the cycles in which the trainees were listed; without a look all that may be."""
+    if preview is not None and preview.cycles:
+        return preview.cycles
+    began = dt.datetime.fromisoformat(run.started_at).date()
+    return cycles_from(current_cycle(began))
+
+
+def _since(preview: Preview | None, run: RunRecord) -> str:
+    """Return from when on a change may be the run's own."""
+    if preview is not None and preview.since is not None:
+        return preview.since
+    began = dt.datetime.fromisoformat(run.started_at) - _CLOCKS_APART
+    return began.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _not_held(row: MadeRow, trainee: ListedTrainee) -> Settled | None:
+    """Return what a row becomes whose report Register does not bear out, None where it does."""
+    held = standing(row.deferral, trainee)
+    if row.outcome == Outcome.SUCCEEDED:
+        return held.settled
+    words = f"Register answered that it does not know this trainee, and shows them: {held.message}"
+    return Settled(Code.DEFERRAL_NOT_HELD, words, trainee.defer_date)
