@@ -13,7 +13,7 @@ import stat
 import struct
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 _POSIX = os.name == "posix"
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -66,7 +66,7 @@ def file_system_of(path: Path) -> str | None:
     return mounted_at(real, os.fsdecode(mounts))
 
 
-def mounted_at(path: Path, mounts: str) -> str | None:
+def mounted_at(path: PurePath, mounts: str) -> str | None:
     r"""Return the kind of the file system that holds a path, by the lines of /proc/mounts.
 
     The deepest mount point holds it, and of several at one point the last. In a mount point's
@@ -74,7 +74,7 @@ def mounted_at(path: Path, mounts: str) -> str | None:
     """
     found: tuple[int, str | None] = (-1, None)
     for _, point, kind, *_ in map(str.split, mounts.splitlines()):
-        folder = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), point))
+        folder = PurePosixPath(_OCTAL.sub(lambda code: chr(int(code[1], 8)), point))
         if path.is_relative_to(folder) and len(folder.parts) >= found[0]:
             found = (len(folder.parts), kind)
     return found[1]

@@ -31,7 +31,7 @@ LEAST_FREE_BYTES = 200_000_000
 """More than a run of 100,000 rows and its report take, at about 1.4 KB a row."""
 _NO_TOKEN = "none"  # noqa: S105 — what is sent without one: Register's 401 shows network and clock
 _NO_SUCH_PROXY = "cannot be asked, since a proxy in the environment is of a kind unknown here"
-_WHO = "doctor"
+_WHO = "a look by doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,32 +353,26 @@ def _version(settings: Settings, told: _Told) -> Iterator[Examined]:
 
 def _trainees(settings: Settings, told: _Told) -> Iterator[Examined]:
     listed = told.listed
-    if listed is None:
+    if listed is None or listed.kind is Kind.UNAUTHORISED:  # the token's own line says so
         return
-    match listed.kind:
-        case Kind.LISTED:
-            count = listed.page.meta.total_count if listed.page else None
-            words = "an unknown number of trainees" if count is None else counted(count, "trainee")
-            found = f"{words} of the token's provider began in the current academic year"
-            yield Examined("trainees", found, details={"trainees": count})
-        case Kind.NOBODY:
-            yield Examined(
-                "trainees",
-                "no trainee of the token's provider began in the current academic year",
-                "check that the token is the right provider's and --register the right environment",
-                {"trainees": 0},
-            )
-        case Kind.THROTTLED:
-            yield _throttled(settings, listed)
-        case Kind.UNAUTHORISED:
-            return  # the token's own line says so
-        case _:
-            yield Examined(
-                "trainees",
-                f"Register's list of trainees cannot be had: Register {listed.words}",
-                f"ask again later: {_command(settings)}",
-                {"trainees": None},
-            )
+    if listed.kind is Kind.THROTTLED:
+        yield _throttled(settings, listed)
+        return
+    if listed.kind not in {Kind.LISTED, Kind.NOBODY}:
+        found = f"Register's list of trainees cannot be had: Register {listed.words}"
+        to_do = f"ask again later: {_command(settings)}"
+        yield Examined("trainees", found, to_do, {"trainees": None})
+        return
+    count = listed.page.meta.total_count if listed.page else 0
+    words = "an unknown number of trainees" if count is None else counted(count, "trainee")
+    yield Examined(
+        "trainees",
+        f"{words} of the token's provider began in the current academic year",
+        "is the token the right provider's, and --register the right environment?"
+        if count == 0
+        else "",
+        {"trainees": count},
+    )
 
 
 def _clock(told: _Told) -> Iterator[Examined]:
