@@ -124,9 +124,12 @@ def _register(settings: Settings, wall: Callable[[], float]) -> Iterator[Examine
             "Register", "the emulator in this process: a rehearsal, which needs no token"
         )
         return
-    origin = settings.target.origin
-    with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
+    try:
         told = _asked(settings, token.value or _NO_TOKEN, wall)
+    except UsageProblem as error:  # no lock can be taken, so no run could be either
+        yield Examined("lock", error.message, error.hint)
+        yield from token.examined(settings.target, None)
+        return
     yield _connection(settings, told)
     yield from token.examined(settings.target, told)
     yield from _version(settings, told)
@@ -160,7 +163,10 @@ class _Told:
 
 
 def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
-    """Return what Register tells, in five requests at most: /info of each version, then a list."""
+    """Return what Register tells, in five requests at most: /info of each version, then a list.
+
+    Raises AlreadyRunning, and UsageProblem where no lock can be taken.
+    """
     try:
         client = Client(
             settings.target.origin,
@@ -171,7 +177,8 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
         )
     except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
-    return asyncio.run(_ask(client, settings.api_version, wall))
+    with locks.one_run_at_a_time(settings.target.origin, run_id=_WHO, since=iso(wall())):
+        return asyncio.run(_ask(client, settings.api_version, wall))
 
 
 async def _ask(client: Client, named: str | None, wall: Callable[[], float]) -> _Told:
@@ -309,13 +316,13 @@ class _Token:
         details = {"environment": self.environment, "accepted": accepted}
         if accepted:
             return Examined("token", f"Register accepts it{whose}", details=details)
-        others = {*NAMED_TARGETS} - {target.environment} if target else set()
-        if target and target.environment in NAMED_TARGETS and self.environment in others:
-            found = f"it is one for {self.environment}, and you named {target.environment}"
-            to_do = f"name the file of a token for {target.environment} with --api-token-file"
+        named = target.environment if target else None
+        if self.environment and named in NAMED_TARGETS and named != self.environment:
+            found = f"it is one for {self.environment}, and you named {named}"
+            to_do = f"name the file of a token for {named} with --api-token-file"
             return Examined("token", found, to_do, details)
         if accepted is None:
-            found = f"there is one{whose}; Register was not asked whether it accepts it"
+            found = f"there is one{whose}; whether Register accepts it is not known yet"
             return Examined("token", found, details=details)
         return Examined(
             "token",

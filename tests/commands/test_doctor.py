@@ -355,6 +355,14 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     assert (beside.out, len(emulator.received())) == ("", before)
 
 
+def test_a_lock_that_cannot_be_taken_is_told(register: Serving, office: Office) -> None:
+    office.write("state", "a file where a folder should be")
+    emulator = register()
+    ran, checks = looked_at(office, "--register", emulator.base_url)
+    assert (ran.code, not_ready(checks)) == (1, {"lock"})
+    assert emulator.received() == []
+
+
 def test_a_journal_that_cannot_be_used_is_told(office: Office) -> None:
     office.reports.mkdir(mode=0o700)
     (office.reports / "journal.db").write_bytes(b"no database" * 500)
