@@ -9,6 +9,7 @@ import json
 import platform
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -299,6 +300,31 @@ def explain(code: options.CodeName = None) -> None:
     from batch.commands.explain import explained  # noqa: PLC0415
 
     terminal.show("\n".join(explained(code)))
+
+
+@app.command()
+def doctor(
+    register: options.RegisterName = None,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    timeout: options.Timeout = None,
+    reports_dir: options.Reports = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Is everything ready? Token, version, network, folder, clock; reads only."""
+    from batch.commands.doctor import examine  # noqa: PLC0415
+    from batch.settings import Settings  # noqa: PLC0415
+
+    settings = Settings.load(
+        register_name=register,
+        api_token_file=api_token_file,
+        api_version=api_version,
+        timeout=timeout,
+        reports_dir=reports_dir,
+    )
+    readiness = examine(settings, time.time)
+    terminal.show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
+    raise typer.Exit(readiness.exit_code)
 
 
 @app.command()

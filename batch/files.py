@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,34 @@ def refuse_shared_folder(folder: Path) -> None:
             f"cannot write reports into {folder}: other users can write to that folder",
             hint=f"`chmod go-w {folder}`, or choose another with --reports-dir",
         )
+
+
+_OF_A_NETWORK = frozenset(
+    {"afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "gvfsd-fuse", "lustre"}
+    | {"ncpfs", "nfs", "nfs4", "prl_fs", "rclone", "s3fs", "smb", "smb3", "smbfs", "sshfs"}
+    | {"vboxsf", "vmhgfs", "vmhgfs-fuse"}
+)
+"""File systems of other machines, or of a virtual machine's host: no journal is safe on them."""
+
+
+def is_of_a_network(file_system: str) -> bool:
+    """Whether a file system of that kind (`nfs4`, `fuse.sshfs`) lies on another machine."""
+    return file_system.lower().removeprefix("fuse.") in _OF_A_NETWORK
+
+
+def nearest_that_exists(path: Path) -> Path:
+    """Return the path, or the nearest of its parents that is there."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether this user can put files into a folder that is there."""
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much room there is for this user where a path lies that is there."""
+    return shutil.disk_usage(path).free
 
 
 def make_private_file(path: Path) -> None:

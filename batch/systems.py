@@ -6,20 +6,27 @@ What one system has and another has not stands here, and nowhere else in the pac
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 import stat
 import struct
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 _POSIX = os.name == "posix"
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def can_be_written_by_others(folder: Path) -> bool:
     """Whether other users can put or replace files in the folder; not known of Windows."""
     return _POSIX and bool(folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def can_be_read_by_others(path: Path) -> bool:
+    """Whether other users can read a file, or list a folder; not known of Windows."""
+    return _POSIX and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def keep_for_owner(path: Path) -> None:
@@ -42,6 +49,35 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def file_system_of(path: Path) -> str | None:
+    """Return the kind of file system that a path which is there lies on, such as `ext4` or `nfs4`.
+
+    None where the system does not tell; on Windows `smb` for a network drive.
+    """
+    real = path.resolve()  # on Windows a mapped drive becomes \\server\share
+    if not _POSIX:
+        return "smb" if real.drive.startswith("\\\\") else None
+    try:
+        mounts = Path("/proc/mounts").read_bytes()
+    except OSError:
+        return None
+    return mounted_at(real, os.fsdecode(mounts))
+
+
+def mounted_at(path: PurePath, mounts: str) -> str | None:
+    r"""Return the kind of the file system that holds a path, by the lines of /proc/mounts.
+
+    The deepest mount point holds it, and of several at one point the last. In a mount point's
+    name, `\040` stands for a space (proc_pid_mounts(5), getmntent(3)).
+    """
+    found: tuple[int, str | None] = (-1, None)
+    for _, point, kind, *_ in map(str.split, mounts.splitlines()):
+        folder = PurePosixPath(_OCTAL.sub(lambda code: chr(int(code[1], 8)), point))
+        if path.is_relative_to(folder) and len(folder.parts) >= found[0]:
+            found = (len(folder.parts), kind)
+    return found[1]
 
 
 def as_argument(path: Path) -> str:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import socket
 import sqlite3
-import ssl
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -24,6 +19,7 @@ from batch.register.api import NoReply
 from batch.register.client import MOST_BYTES, Client
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
+from tests.support.tls import served_over_tls
 from tests.support.troubles import Canned, Fault
 
 Serving = Callable[..., Emulator]
@@ -68,28 +64,6 @@ def test_a_trusted_certificate_of_another_host_is_none(
         target = ("--register", f"https://127.0.0.1:{port}", "--give-up-after", "1")
         ran = office.run("run", "list.csv", *target)
     assert (ran.code in {2, 75}, said in ran.err) == (True, True)
-
-
-@contextmanager
-def served_over_tls(folder: Path, names: str) -> Iterator[int]:
-    """Shake hands by a certificate for those names, and then say nothing more."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    make = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -addext subjectAltName={names}"
-    command = [*make.split(), "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def shake_hands() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with suppress(OSError), connection:
-                        context.wrap_socket(connection, server_side=True).close()
-
-        threading.Thread(target=shake_hands, daemon=True).start()
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -23,6 +24,9 @@ MOST_BYTES = 2_000_000
 """A body longer than this is no answer of Register's: about 2 KB a trainee is usual."""
 MOST_LIST_BYTES = 8_000_000
 """The same of a page of the list: 250 rows take about 650 KB."""
+
+UNVERIFIED = "has a certificate that does not verify"
+"""Why there is no answer where TLS was refused by us."""
 
 _READ_HEADERS = ("x-request-id", "retry-after", "date")
 _QUOTED_STATUS = 422
@@ -171,7 +175,7 @@ def _no_reply(error: httpx.HTTPError) -> NoReply:
         if _is_about_certificate(error):
             return NoReply(
                 left=False,
-                why="has a certificate that does not verify",
+                why=UNVERIFIED,
                 hopeless=True,
             )
         return NoReply(left=False, why="could not be reached")
@@ -190,6 +194,22 @@ def _is_about_certificate(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the proxy that requests to a Register take, None where they take none.
+
+    It is shown to people, so without the name and password that its address may hold.
+    """
+    parts = urlsplit(base_url)
+    if _is_loopback(base_url) or proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    scheme, _, rest = proxy.rpartition("://")
+    return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"
 
 
 def _is_loopback(base_url: str) -> bool:
