@@ -1,3 +1,3 @@
 """Defer many trainees in the Register of trainee teachers, and prove what became of each."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

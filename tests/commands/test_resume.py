@@ -468,7 +468,7 @@ def test_resume_of_a_run_whose_rows_are_all_known_sends_nothing(
     faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
     emulator = register(abc="trn_received", faults=faults)
     stopped = submit(emulator, ONE).folder.name
-    submit(emulator, ONE, "--start-over")
+    submit(emulator, "defer_date,trainee_id\n2026-10-01,abc\n")
     asked = len(emulator.requests)
     ran = office.run("resume", stopped)
     assert (ran.code, ran.codes()) == (0, {2: "deferred_earlier"})

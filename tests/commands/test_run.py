@@ -352,7 +352,7 @@ def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit:
     faults = [troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)]
     ran = submit(register(abc="trn_received", faults=faults), ONE, "--lost-answer-wait", "0.1")
     told = [line for line in ran.err.splitlines() if line.startswith("warning")]
-    assert "3 times in a row" in told[0]
+    assert any("3 times in a row" in line for line in told)
     assert "responding again" in told[-1]
 
 

@@ -1,0 +1,120 @@
+"""Looking before sending, and reading back at the end: a real process and a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batch.emulator.rehearsal import rehearsal_register
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import Emulator, serve
+from batch.emulator.trainees import Trainee
+from tests.support import troubles
+from tests.support.office import TOKEN, Office, Ran
+
+Serving = Callable[..., Emulator]
+LIST = (
+    "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\ncde,2026-10-01\n"
+    "def,2026-10-01\nefg,2026-10-01\nfgh,2026-10-01\n"
+)
+
+
+def run(office: Office, emulator: Emulator, content: str = LIST, *options: str) -> Ran:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", content)
+    target = ("--register", emulator.base_url, "--rate-limit", "none")
+    return office.run("run", "list.csv", *target, *options)
+
+
+@pytest.fixture
+def mixed(register: Serving) -> Emulator:
+    """A Register in which only abc can be deferred."""
+    emulator = register(abc="trn_received", bcd="deferred", cde="withdrawn", fgh="trn_received")
+    emulator.register.defer("fgh", "2026-10-01")
+    emulator.register.reinstate("fgh")
+    return emulator
+
+
+def test_nothing_is_sent_for_a_trainee_who_cannot_be_deferred(
+    office: Office, mixed: Emulator
+) -> None:
+    ran = run(office, mixed)
+    assert ran.codes() == {
+        2: "deferred",
+        3: "already_deferred",
+        4: "state_not_deferrable",
+        5: "trainee_not_found",
+        6: "trainee_not_found",
+        7: "reinstated_since",
+    }
+    assert len(mixed.received(Endpoint.DEFER)) == 1
+    assert {row["attempts"] for row in ran.rows("unprocessable")} == {"0"}
+
+
+def test_the_plan_says_what_the_rows_will_become(office: Office, mixed: Emulator) -> None:
+    plan = run(office, mixed).err
+    for line in ("1 will be deferred", "2 are not trainees of this provider", "1 withdrawn"):
+        assert line in plan
+
+
+def test_again_sends_who_has_come_back(office: Office, mixed: Emulator) -> None:
+    assert run(office, mixed, LIST, "--again").codes()[7] == "deferred"
+
+
+def test_every_deferral_is_read_back_at_the_end(office: Office, mixed: Emulator) -> None:
+    summary = run(office, mixed).summary
+    checked = summary["final_check"]
+    assert (checked["checked"], checked["confirmed"]) == (1, 1)
+    assert (summary["requests"]["preview"], summary["requests"]["final_check"]) == (6, 1)
+
+
+def test_a_deferral_that_register_does_not_hold_is_named(office: Office, register: Serving) -> None:
+    faults = [troubles.reinstated_after("abc", given=troubles.AsUsual())]
+    ran = run(
+        office,
+        register(abc="trn_received", faults=faults),
+        "trainee_id,defer_date\nabc,2026-10-01\n",
+    )
+    assert (ran.code, ran.codes()) == (1, {2: "deferral_not_held"})
+    assert ran.summary["final_check"]["confirmed"] == 0
+
+
+def test_without_looking_and_checking_there_are_no_more_requests_than_rows(
+    office: Office, mixed: Emulator
+) -> None:
+    options = ("--no-preview", "--no-final-check")
+    ran = run(office, mixed, "trainee_id,defer_date\nabc,2026-10-01\n", *options)
+    assert (ran.summary["requests"]["sent"], ran.summary["final_check"]) == (2, None)
+
+
+def many(count: int) -> list[Trainee]:
+    return [
+        Trainee(f"trainee{number:017}", itt_start_date="2026-09-01", updated_at=float(number))
+        for number in range(count)
+    ]
+
+
+def test_three_hundred_rows_take_few_requests_to_look_up_and_to_check(office: Office) -> None:
+    known = many(600)
+    content = "trainee_id,defer_date\n"
+    content += "".join(f"{trainee.trainee_id},2026-10-01\n" for trainee in known[:300])
+    with serve(rehearsal_register(known, rate_limit=None, token=TOKEN)) as emulator:
+        ran = run(office, emulator, content)
+    requests: dict[str, Any] = ran.summary["requests"]
+    assert ran.code == 0
+    assert ran.summary["final_check"]["confirmed"] == 300
+    assert requests["preview"] <= 20
+    assert requests["final_check"] <= 20 + 6
+
+
+def test_a_register_without_lists_is_read_trainee_by_trainee(
+    office: Office, register: Serving
+) -> None:
+    ids = [f"id{number}" for number in range(25)]
+    faults = [troubles.Fault(None, Endpoint.LIST, last=None, given=troubles.gateway_page(404))]
+    emulator = register(**dict.fromkeys(ids, "trn_received"), faults=faults)
+    content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
+    ran = run(office, emulator, content)
+    assert (ran.code, ran.summary["counts"]["succeeded"]) == (0, 25)
