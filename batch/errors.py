@@ -16,6 +16,8 @@ DeferBatchError                     a message, a hint, an exit code
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from batch.words import printable
 
 
@@ -46,6 +48,13 @@ class UsageProblem(DeferBatchError):
 
 class UnusableFile(DeferBatchError):
     """The input file cannot be used as it is: nothing was sent, no run was kept."""
+
+
+def unusable(
+    path: PurePath, why: str, *, hint: str = "", notes: tuple[str, ...] = ()
+) -> UnusableFile:
+    """Return the error that says why an input file cannot be used."""
+    return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)
 
 
 class JournalProblem(DeferBatchError):

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from batch import columns
 from batch.codes import Code
+from batch.errors import unusable
 from batch.intake import dates
 from batch.intake.cleaning import Repair
 from batch.intake.csv_reader import CsvReader, RawChunk
 from batch.intake.duplicates import Conflicts, is_unread
 from batch.intake.encoding import look_at
 from batch.intake.header import Layout
-from batch.intake.refusals import unusable
 from batch.intake.rules import Checked, Rules
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
 from batch.rows import Deferral, Problem, Row

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Protocol
 
 from batch import columns
-from batch.errors import UnusableFile
+from batch.errors import UnusableFile, unusable
 from batch.intake.encoding import Encoded
 from batch.intake.header import Layout, find_header
-from batch.intake.refusals import unusable
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

@@ -1,4 +1,4 @@
-"""Rows for one trainee: the same deferral twice, or two that cannot both be meant.
+"""Rows for one trainee: the same deferral twice, or two that contradict each other.
 
 Over the whole file, in compact columns: a row takes some 50 bytes.
 """
@@ -102,6 +102,7 @@ def _contradicted(number: int, numbers: list[int]) -> str:
     named = ", ".join(others) + (f" and {more} more" if more else "")
     subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
     return (
-        f"{subject} the same trainee with another date or reason, so none is sent: "
-        "keep the one that is meant."
+        f"{subject} the same trainee with another date or reason. "
+        f"{'Neither' if len(numbers) == 2 else 'None of them'} was sent; delete the wrong one"
+        f"{'' if len(numbers) == 2 else 's'}."
     )

@@ -14,9 +14,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch.errors import unusable
 from batch.intake.dates import quoted
 from batch.intake.header import find_header
-from batch.intake.refusals import unusable
 
 
 def row_at(path: Path, position: int, encoding: str) -> int:

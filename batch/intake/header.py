@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch import columns
-from batch.errors import UnusableFile
+from batch.errors import UnusableFile, unusable
 from batch.intake.dates import quoted
-from batch.intake.refusals import unusable
 
 SEPARATORS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)

@@ -22,11 +22,11 @@ from xml.parsers import expat
 
 from batch import columns
 from batch.codes import Code
+from batch.errors import unusable
 from batch.intake.csv_reader import ROWS_A_CHUNK, RawChunk, without_empty_surplus
 from batch.intake.dates import quoted
 from batch.intake.encoding import Encoded
 from batch.intake.header import Layout, layout_of
-from batch.intake.refusals import unusable
 from batch.rows import Problem
 
 _WORKBOOK = "xl/workbook.xml"
@@ -276,7 +276,7 @@ _PROBLEMS = {
     ),
     (columns.TRAINEE_ID, Kind.ERROR): (
         Code.MALFORMED_TRAINEE_ID,
-        "The id's formula gave {}: mend it.",
+        "The id's formula gave {}: correct the formula.",
     ),
     (columns.TRAINEE_ID, Kind.UNCALCULATED): (
         Code.MISSING_TRAINEE_ID,
@@ -284,7 +284,7 @@ _PROBLEMS = {
     ),
     (columns.DEFER_DATE, Kind.ERROR): (
         Code.INVALID_DEFER_DATE,
-        "The date's formula gave {}: mend it.",
+        "The date's formula gave {}: correct the formula.",
     ),
     (columns.DEFER_DATE, Kind.UNCALCULATED): (
         Code.MISSING_DEFER_DATE,
@@ -292,7 +292,7 @@ _PROBLEMS = {
     ),
     (columns.DEFER_REASON, Kind.ERROR): (
         Code.WRONG_NUMBER_OF_VALUES,
-        "The reason's formula gave an error: mend it.",
+        "The reason's formula gave an error: correct the formula.",
     ),
     (columns.DEFER_REASON, Kind.UNCALCULATED): (
         Code.WRONG_NUMBER_OF_VALUES,
