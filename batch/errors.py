@@ -16,7 +16,7 @@ DeferBatchError                     a message, a hint, an exit code
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from typing import Protocol
 
 from batch.words import printable
 
@@ -50,8 +50,15 @@ class UnusableFile(DeferBatchError):
     """The input file cannot be used as it is: nothing was sent, no run was kept."""
 
 
+class _Named(Protocol):
+    """A path, as far as an error needs one: its last part."""
+
+    @property
+    def name(self) -> str: ...
+
+
 def unusable(
-    path: PurePath, why: str, *, hint: str = "", notes: tuple[str, ...] = ()
+    path: _Named, why: str, *, hint: str = "", notes: tuple[str, ...] = ()
 ) -> UnusableFile:
     """Return the error that says why an input file cannot be used."""
     return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)

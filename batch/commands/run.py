@@ -38,14 +38,7 @@ def run_file(
     now = time.time()
     run_id = _run_id(options.path, now)
     with (
-        open_input(
-            options.path,
-            encoding=options.encoding,
-            sheet=options.sheet,
-            date_format=options.date_format,
-            allow_unusual_dates=options.allow_unusual_dates,
-            today=options.today,
-        ) as input_file,
+        open_input(options) as input_file,
         writing_for(desk, terms, run_id=run_id, now=now) as journal,
     ):
         run_no = journal.stage(_record(run_id, input_file, desk, terms, now), origin=terms.origin)

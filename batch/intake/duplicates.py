@@ -40,14 +40,18 @@ class Conflicts:
             )
         )
 
-    def found(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
+    def found(
+        self, set_aside: Container[int] = (), failed: Container[int] = ()
+    ) -> Iterator[tuple[int, Problem]]:
         """Yield a problem for each row that repeats or contradicts another.
 
-        `set_aside` are rows that earlier runs have settled: they contradict nobody.
+        `set_aside` are rows that earlier runs have settled: they contradict nobody. `failed` are
+        rows that the whole file speaks against.
         """
         rows = (line for line in self._repeated().iter_rows() if line[1] not in set_aside)
         for _, group in itertools.groupby(rows, key=operator.itemgetter(0)):
-            same = [_Asked(*line[1:]) for line in group]
+            asked = (_Asked(*line[1:]) for line in group)
+            same = [row._replace(failed=row.failed or row.row in failed) for row in asked]
             if len(same) > 1:
                 yield from _of_one_trainee(same)
 

@@ -270,21 +270,21 @@ def test_two_deferrals_that_differ_are_both_held_back(read: Reading, other: str)
 
 def test_conflicting_rows_name_each_other(read: Reading) -> None:
     told = read(HEADER + "abc,2026-10-01,x\nq,2026-10-01,\nabc,2026-10-02,x\n")
-    (first, _) = told.file.conflicts()
+    (first, _) = told.file.problems_of_the_whole()
     assert first[1].message.startswith("Row 4 names the same trainee")
 
 
 @pytest.mark.parametrize("place", [0, 11, 12])
 def test_of_many_conflicting_rows_ten_are_named(read: Reading, place: int) -> None:
     told = read(HEADER + "".join(f"abc,2026-10-01,{n}\n" for n in range(13)))
-    said = list(told.file.conflicts())[place][1].message
+    said = list(told.file.problems_of_the_whole())[place][1].message
     named = [number for number in range(2, 15) if number != place + 2][:10]
     assert said.startswith(f"Rows {', '.join(map(str, named))} and 2 more name the same trainee")
 
 
 def test_rows_set_aside_contradict_nobody(read: Reading) -> None:
     told = read(HEADER + "abc,2026-10-01,x\nabc,2026-12-01,x\n")
-    assert list(told.file.conflicts(set_aside={2})) == []
+    assert list(told.file.problems_of_the_whole(set_aside={2})) == []
 
 
 def test_a_row_with_too_many_values_contradicts_others_and_has_no_other_code(

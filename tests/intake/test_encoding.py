@@ -11,6 +11,7 @@ import pytest
 
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
 from tests.support.reading import GOOD, HEADER, TODAY, Reading
 from tests.support.terminals import posix_only
 
@@ -105,7 +106,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None
     os.mkfifo(tmp_path / name)
     with (
         pytest.raises(UnusableFile, match="a pipe or a device"),
-        open_input(tmp_path / name, today=TODAY),
+        open_input(InputOptions(tmp_path / name, TODAY)),
     ):
         pass
 
@@ -158,7 +159,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, said: str) -> Non
     (tmp_path / "folder").mkdir()
     with (
         pytest.raises(UnusableFile, match=said),
-        open_input(tmp_path / name, today=TODAY),
+        open_input(InputOptions(tmp_path / name, TODAY)),
     ):
         pass
 
@@ -168,6 +169,6 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     with (
         pytest.raises(UnusableFile, match="it cannot be read"),
-        open_input(tmp_path / "loop.csv", today=TODAY),
+        open_input(InputOptions(tmp_path / "loop.csv", TODAY)),
     ):
         pass

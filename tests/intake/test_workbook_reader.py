@@ -90,7 +90,7 @@ def test_without_the_extra_a_workbook_says_what_to_install(
     read: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = workbook(tmp_path / "made.xlsx", CASES)
-    monkeypatch.setitem(__import__("sys").modules, "fastexcel", None)
+    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     with pytest.raises(UnusableFile) as refused:
         read(content, "list.xlsx")
     assert "pip install 'defer-batch[excel]'" in refused.value.hint

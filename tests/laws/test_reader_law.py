@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from batch.columns import guarded
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
 from tests.support.fuzzing import fuzz
 from tests.support.strict import strictly_read
 
@@ -43,7 +44,7 @@ def read_all(data: bytes) -> list[tuple[int, tuple[str, ...]]] | str:
         path = Path(folder) / "list.csv"
         path.write_bytes(data)
         try:
-            with open_input(path, today=TODAY) as input_file:
+            with open_input(InputOptions(path, TODAY)) as input_file:
                 rows = [row for chunk in input_file.chunks() for row in chunk.rows()]
         except UnusableFile as refused:
             return refused.message

@@ -20,7 +20,10 @@ from tests.support.journals import RUN, failed, journal_of
         ({"deferred": 5}, "All 5 rows are deferred."),
         ({"deferred": 1}, "The only row is deferred."),
         ({"trainee_not_found": 1}, "No row is deferred; 1 needs your attention."),
-        ({"deferred": 1, "trainee_not_found": 2}, "1 of 3 rows is deferred; 2 need your attention."),
+        (
+            {"deferred": 1, "trainee_not_found": 2},
+            "1 of 3 rows is deferred; 2 need your attention.",
+        ),
         (
             {"deferred": 1_100, "deferred_earlier": 20, "invalid_defer_date": 80},
             "1,120 of 1,200 rows are deferred; 80 need your attention.",

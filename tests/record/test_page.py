@@ -117,7 +117,9 @@ def test_every_link_within_the_page_leads_somewhere(tmp_path: Path) -> None:
 
 def test_the_verdict_stands_under_the_title(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "a", "x", "y"))
-    assert re.search(r'</h1>\s*<p class="verdict">No row is deferred; 1 needs your attention.</p>', text)
+    assert re.search(
+        r'</h1>\s*<p class="verdict">No row is deferred; 1 needs your attention.</p>', text
+    )
 
 
 def test_what_reading_noticed_and_repaired_is_on_record(tmp_path: Path) -> None:
