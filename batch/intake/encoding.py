@@ -28,8 +28,9 @@ def row_at(options: InputOptions, position: int, encoding: str) -> int:
         text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
         separator = find_header(options, text).separator
     with options.path.open("rb") as file:
-        until = io.BufferedReader(_Until(file, position, "x".encode(encoding)), 1 << 20)
-        text = io.TextIOWrapper(until, encoding=encoding, errors="replace", newline="")
+        raw: io.RawIOBase = _Until(file, position, "x".encode(encoding))
+        buffered = io.BufferedReader(raw, 1 << 20)
+        text = io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
         rows = 0
         try:
             for _ in csv.reader(text, delimiter=separator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ _NOT_OF_DEFERRALS = re.compile(r"withdraw", re.IGNORECASE)
 """Register's export has reasons of withdrawals (API.md)."""
 
 _FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')
+_CLOSED = re.compile(r'(^|[,;\t|\r\n]) *"(?:[^"]|"")*"')
+_OPENING = re.compile(r'(?:^|[,;\t|\r\n]) *"')
 _LONGEST_NAME = 60
 _MOST_NAMES_SHOWN = 20
 _TEMPLATE = "`defer-batch template` prints the right header"
@@ -129,7 +131,7 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
             break
         if row == 1 and (sep := _SEP_LINE.fullmatch(whole.strip("\r\n "))):
             told = "\t" if sep[1] == "\\t" else sep[1]
-        elif not whole.strip(_NOTHING) and not whole.count('"') % 2:
+        elif not whole.strip(_NOTHING) and not _has_an_open_quote(whole):
             blank_rows += 1
         else:
             separator = told or _separator_of(whole)
@@ -308,7 +310,8 @@ def _is_one_off(one: str, other: str) -> bool:
     """Whether a letter was added, left out, changed, or swapped with the next."""
     if abs(len(one) - len(other)) > 1 or one == other:
         return False
-    start = len(os.path.commonprefix((one, other)))
+    pairs = zip(one, other, strict=False)
+    start = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     rest, other_rest = one[start:], other[start:]
     swapped = rest[:2] == other_rest[1::-1] and rest[2:] == other_rest[2:]
     return swapped or other_rest[1:] in {rest, rest[1:]} or rest[1:] == other_rest
@@ -339,7 +342,7 @@ def _missing(options: InputOptions, missing: list[str], found: tuple[str, ...]) 
     near = [(name, title) for name in missing for title in _near(name, found)]
     if near:
         notes.append("closest: " + ", ".join(quoted(title) for _, title in near))
-        first = {name: title for name, title in reversed(near)}
+        first = dict(reversed(near))
         chosen = [word for name, title in first.items() for word in ("--column", f"{name}={title}")]
         hint = f"if that is the column: `{options.command_with(*chosen)}`; {hint}"
     if columns.TRAINEE_ID in missing and (others := _other_names(found)):
@@ -422,12 +425,17 @@ def _rows(path: Path, text: io.TextIOBase) -> Iterator[tuple[str, int]]:
     lines = _lines(path, text)
     for line in lines:
         whole, count = line, 1
-        while whole.count('"') % 2 and len(whole) < _LONGEST_LINE:
+        while _has_an_open_quote(whole) and len(whole) < _LONGEST_LINE:
             following = next(lines, None)
             if following is None:
                 break
             whole, count = whole + following, count + 1
         yield whole, count
+
+
+def _has_an_open_quote(text: str) -> bool:
+    """Whether a quote that begins a value, whatever the separator, does not close."""
+    return '"' in text and bool(_OPENING.search(_CLOSED.sub(r"\1", text)))
 
 
 def _lines(path: Path, text: io.TextIOBase) -> Iterator[str]:

@@ -13,13 +13,14 @@ import io
 import itertools
 import re
 import warnings
+import xml.etree.ElementTree as ET
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from batch import columns
 from batch.codes import Code
@@ -45,7 +46,8 @@ _MOST_BYTES_OF_A_SHEET = 300 << 20
 _MOST_COLUMNS = 16_384
 _OLD = b"\xd0\xcf\x11\xe0"
 _ZIP = b"PK"
-_CHARTS_AND_DIALOGS = re.compile(r"xl/worksheets/[^/]+\.xml")
+_SHEETS = re.compile(r"/?xl/worksheets/[^/]+\.xml")
+_PARTS_READ = re.compile(r".*\.(?:xml|rels)", re.DOTALL)
 
 
 class Kind(Enum):
@@ -161,10 +163,12 @@ class WorkbookReader:
         )
 
     def _hidden_that_fits(self) -> str | None:
-        for name in self._book.hidden:
-            if has_needed_names(self._opened(name).header, self._options):
-                return name
-        return None
+        fitting = (
+            name
+            for name in self._book.hidden
+            if has_needed_names(self._opened(name).header, self._options)
+        )
+        return next(fitting, None)
 
     def _refuse_own_report(self) -> None:
         """Raise UnusableFile for a run's `results.xlsx`, which has a sheet for each outcome."""
@@ -364,10 +368,14 @@ class _Book:
                     io.BytesIO(data), read_only=True, data_only=True
                 )
             sheets = self._book.worksheets
-            self.names = tuple(sheet.title for sheet in sheets)
-            self.hidden = tuple(s.title for s in sheets if s.sheet_state != "visible")
+            self.names: tuple[str, ...] = tuple(sheet.title for sheet in sheets)
+            self.hidden: tuple[str, ...] = tuple(
+                sheet.title for sheet in sheets if sheet.sheet_state != "visible"
+            )
         except Exception:  # noqa: BLE001 — whatever the library says of a broken file
             raise _broken(path) from None
+        if not self.names:
+            raise _broken(path)
 
     def close(self) -> None:
         """Close the archive."""
@@ -408,7 +416,7 @@ class _Rows:
     def rows(self, source: Any) -> Iterator[SheetRow]:
         """Yield the filled rows. Raises ValueError where they are out of order, or too wide."""
         last = width = 0
-        for _, element in ElementTree.iterparse(source):  # noqa: S314 — expat bounds expansion
+        for _, element in ET.iterparse(source):  # noqa: S314 — expat bounds expansion
             tag = element.tag.rpartition("}")[2]
             if tag == "c":
                 width += 1
@@ -525,10 +533,14 @@ def _refuse_large(path: Path, data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+            for name in filter(_PARTS_READ.fullmatch, sizes):
+                with archive.open(name) as part:
+                    if b"<!DOCTYPE" in part.read(4096).replace(b"\x00", b""):
+                        raise _broken(path)
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, NotImplementedError, EOFError):
         raise _broken(path) from None
-    sheets = [size for name, size in sizes.items() if _CHARTS_AND_DIALOGS.fullmatch(name)]
-    others = [size for name, size in sizes.items() if not _CHARTS_AND_DIALOGS.fullmatch(name)]
+    sheets = [size for name, size in sizes.items() if _SHEETS.fullmatch(name)]
+    others = [size for name, size in sizes.items() if not _SHEETS.fullmatch(name)]
     if max(sheets, default=0) > _MOST_BYTES_OF_A_SHEET or max(others, default=0) > (
         _MOST_BYTES_OF_TEXTS
     ):

@@ -32,7 +32,7 @@ def test_what_is_wrong_with_every_date_is_said_once_before_the_table(office: Off
     office.write("list.csv", HEADER + "a,17/06/2024,x\nb,18/06/2024,x\n")
     out = office.run("check", "list.csv").out
     assert out.count("--date-format dmy") == 1
-    assert out.index("Every date looks like") < out.index("invalid_defer_date: rows 2, 3")
+    assert out.index("they are day/month/year") < out.index("invalid_defer_date: rows 2, 3")
 
 
 def test_a_program_is_told_where_each_problem_stands_and_what_to_do(office: Office) -> None:
@@ -65,8 +65,8 @@ def test_a_program_is_told_how_much_is_not_listed(office: Office) -> None:
 def test_one_row_is_told_as_one(office: Office) -> None:
     office.write("list.csv", HEADER + "abc,2026-10-01,x\n")
     out = office.run("check", "list.csv").out
-    assert out.startswith("list.csv: 1 row\n")
-    assert "1 row would be sent, in a few seconds at the rate limit." in out
+    assert out.startswith("list.csv, 1 row, UTF-8")
+    assert "1 of 1 row would be sent, in a few seconds at the rate limit." in out
 
 
 def test_nothing_in_a_file_steers_the_terminal(office: Office) -> None:

@@ -18,8 +18,8 @@ from batch.emulator.rehearsal import (
 from batch.emulator.trainees import STATES, Trainee
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
-from batch.run_settings import InputOptions
 from batch.rows import folded
+from batch.run_settings import InputOptions
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "deferrals.csv"
 

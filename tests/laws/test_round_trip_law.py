@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch.intake.checked_file import open_input
-from batch.run_settings import InputOptions
 from batch.record import report
+from batch.run_settings import InputOptions
 from tests.support.journals import RUN, failed, journal_of
 
 VALUES = st.text(
