@@ -261,7 +261,7 @@ class CsvReader:
         """Yield the rows. Raises UnusableFile, naming the row where a quote opened."""
         reader = self._records(self._text)
         first = self._header.row + 1
-        held: tuple[list[int], list[list[str]]] = ([], [])
+        held: tuple[Sequence[int], list[list[str]]] = (range(0), [])
         while records := self._next_records(reader, first):
             numbers = range(first, first + len(records))
             first = numbers.stop
@@ -269,14 +269,13 @@ class CsvReader:
             if not records:
                 continue
             if held[1]:
-                kept = [*held[0], *kept]
+                kept = _joined(held[0], kept)
                 records[:0] = held[1]
-                held = ([], [])
-            if len(records) >= ROWS_A_CHUNK and self._is_narrow(records):
+                held = (range(0), [])
+            if len(records) >= ROWS_A_CHUNK:
                 held = self._last(kept, records)
                 kept = kept[: len(records)]
-            if records:
-                yield self._chunk(kept, records)
+            yield self._chunk(kept, records)
         if held[1]:
             yield self._chunk(*held)
         if self._digest.hexdigest() != self.encoded.sha256:
@@ -284,12 +283,9 @@ class CsvReader:
         if self.letters is not None:
             self.letters.refuse_unlikely(self._options)
 
-    def _is_narrow(self, records: list[list[str]]) -> bool:
-        return min(map(len, records)) < self.layout.width
-
     def _last(
         self, numbers: Sequence[int], records: list[list[str]]
-    ) -> tuple[list[int], list[list[str]]]:
+    ) -> tuple[Sequence[int], list[list[str]]]:
         """Take the last rows out, down to a full one: what follows may be the rest of them."""
         at = len(records) - 1
         while at > len(records) - 50 and len(records[at]) < self.layout.width:
@@ -297,23 +293,23 @@ class CsvReader:
         at = max(at, 1)
         taken = records[at:]
         del records[at:]
-        return list(numbers[at:]), taken
+        return numbers[at:], taken
 
     def _chunk(self, numbers: Sequence[int], records: list[list[str]]) -> RawChunk:
         if self.letters is not None:
             self.letters.add(numbers, records)
-        problems = self._fragments.found(numbers, records) if self._is_narrow(records) else {}
-        is_ragged = max(map(len, records)) > self.layout.width
+        widths = set(map(len, records))
+        problems: dict[int, tuple[Problem, ...]] = {}
+        if min(widths) < self.layout.width:
+            problems |= self._fragments.found(numbers, records) | self._quoted_whole(records)
+        is_ragged = max(widths) > self.layout.width
         if is_ragged:
             self._drop_surplus(records)
         problems |= without_value_in_nameless(records, numbers, self.layout)
-        problems |= self._quoted_whole(records)
         return RawChunk(numbers, records, problems, may_be_ragged=is_ragged)
 
     def _quoted_whole(self, records: list[list[str]]) -> dict[int, tuple[Problem, ...]]:
         """Return the rows, by place, that are one quoted value holding all others."""
-        if not self._is_narrow(records):
-            return {}
         fewest, separator = len(self.layout.own) - 1, self.layout.separator
         words = "The whole line is quoted, so that it is one value: take the quotes around it away."
         return {
@@ -394,6 +390,13 @@ class CsvReader:
         else:
             said = f"row {number} cannot be read ({why})"
         return unusable(self._path, said, hint=hint)
+
+
+def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
+    """Return row numbers one after the other; a range stays one, which is read faster."""
+    if isinstance(first, range) and isinstance(then, range) and first.stop == then.start:
+        return range(first.start, then.stop)
+    return [*first, *then]
 
 
 def _lines_of(record: list[str]) -> int:

@@ -42,7 +42,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _BETWEEN = rf"[\s,./{_DASHES}]*"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<month>[a-z]{3,9})"
-_WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})\.?{_BETWEEN}(?:the\s)?)?"
+_WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})(?![a-z])\.?{_BETWEEN}(?:the\s)?)?"
 _NAMED = (
     re.compile(
         rf"{_WEEKDAY}{_DAY}(?:\sof\s|{_BETWEEN}){_MONTH}{_BETWEEN}(?P<year>\d{{4}})",

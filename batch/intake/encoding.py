@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from batch import systems
 from batch.errors import UnusableFile, unusable
@@ -28,7 +29,7 @@ def row_at(options: InputOptions, position: int, encoding: str) -> int:
         text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
         separator = find_header(options, text).separator
     with options.path.open("rb") as file:
-        raw: io.RawIOBase = _Until(file, position, "x".encode(encoding))
+        raw: Any = _Until(file, position, "x".encode(encoding))
         buffered = io.BufferedReader(raw, 1 << 20)
         text = io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
         rows = 0
@@ -308,8 +309,9 @@ def _decoded(path: Path, encoding: str) -> _Decoded:
                 except UnicodeError as error:
                     found.wrong_at = found.size - held + getattr(error, "start", 0)
                 else:
-                    found.note(last + text)
-                    last = text[-1:]
+                    found.note(text)
+                    found.note(last + text[:2])
+                    last = text[-2:]
             digest.update(block)
             found.size += len(block)
     if found.wrong_at is None:

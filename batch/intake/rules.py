@@ -36,11 +36,11 @@ _ReadDate = tuple[str, str, str | None, bool, bool]
 """
 _ERRORS = (
     r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|FIELD!|GETTING_DATA|BLOCKED!"
-    r"|CONNECT!|UNKNOWN!|BUSY!|PYTHON!|EXTERNAL!|ERROR!)|#+|Err:[0-9]{3}"
+    r"|CONNECT!|UNKNOWN!|BUSY!|PYTHON!|EXTERNAL!|ERROR!)|#{1,16}|Err:[0-9]{3}"
 )
 _NO_REASON = rf"^(?:{_ERRORS}|(?i:NULL|\(null\)|<null>)|\\N)$"
 _OPENING_QUOTE = r'(?:^|[\s(])"'
-_MAY_BE_NO_REASON = r'"|^[#EeNn(<\\]'
+_LONGEST_WORD_FOR_NOTHING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ _RULES = (
     _Rule(
         Code.UNUSABLE_REASON,
         columns.DEFER_REASON,
-        _REASON.contains(_MAY_BE_NO_REASON),
+        _REASON.contains('"', literal=True) | (_REASON.len_bytes() <= _LONGEST_WORD_FOR_NOTHING),
         _REASON.contains(_NO_REASON)
         | (_REASON.contains(_OPENING_QUOTE) & (_REASON.count_matches('"', literal=True) % 2 == 1)),
         lambda row: (
