@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from batch import columns
 from batch.codes import Code
@@ -41,13 +41,20 @@ from batch.run_settings import InputOptions
 SUFFIXES = frozenset({".xlsx", ".xlsm"})
 MOST_ROWS = 200_000
 _MOST_BYTES = 64 << 20
-_MOST_BYTES_OF_TEXTS = 32 << 20
-_MOST_BYTES_OF_A_SHEET = 300 << 20
+_MOST_BYTES_OF_PARTS = (
+    (re.compile(r"worksheets/[^/]+$"), 300 << 20),
+    (re.compile(r"sharedStrings[^/]*$", re.IGNORECASE), 32 << 20),
+    (re.compile(r"(?:pivotCache|drawings|externalLinks|media|comments|customXml)"), 300 << 20),
+)
+"""What a part may take unpacked; those of the last line are not read, any other is small."""
+
+_BLOCK_BYTES = 1 << 20
+_MOST_BLOCKS_OF_A_ROW = 4
+_MOST_ROWS_OF_A_SHEET = 1_048_576
 _MOST_COLUMNS = 16_384
 _OLD = b"\xd0\xcf\x11\xe0"
 _ZIP = b"PK"
-_SHEETS = re.compile(r"/?xl/worksheets/[^/]+\.xml")
-_PARTS_READ = re.compile(r".*\.(?:xml|rels)", re.DOTALL)
+_XML = re.compile(r".*\.(?:xml|rels)", re.DOTALL | re.IGNORECASE)
 
 
 class Kind(Enum):
@@ -365,7 +372,7 @@ class _Book:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of styles and extensions that we do not read
                 self._book = openpyxl.load_workbook(
-                    io.BytesIO(data), read_only=True, data_only=True
+                    io.BytesIO(data), read_only=True, data_only=True, keep_links=False
                 )
             sheets = self._book.worksheets
             self.names: tuple[str, ...] = tuple(sheet.title for sheet in sheets)
@@ -529,22 +536,45 @@ def _is_text(start: bytes) -> bool:
 
 
 def _refuse_large(path: Path, data: bytes) -> None:
-    """Raise UnusableFile by the sizes that the archive declares; no more can be read of it."""
+    """Raise UnusableFile for a workbook that would take much time or memory to parse.
+
+    The sizes that the archive declares bound what can be read of it. An XML parser takes time that
+    grows with the square of a token's length, and a row is held whole.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            for name in filter(_PARTS_READ.fullmatch, sizes):
-                with archive.open(name) as part:
-                    if b"<!DOCTYPE" in part.read(4096).replace(b"\x00", b""):
-                        raise _broken(path)
+            for info in archive.infolist():
+                if _XML.fullmatch(info.filename):
+                    if info.file_size > _most_bytes(info.filename):
+                        raise _too_large(path)
+                    with archive.open(info) as part:
+                        _refuse_absurd(path, part)
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, NotImplementedError, EOFError):
         raise _broken(path) from None
-    sheets = [size for name, size in sizes.items() if _SHEETS.fullmatch(name)]
-    others = [size for name, size in sizes.items() if not _SHEETS.fullmatch(name)]
-    if max(sheets, default=0) > _MOST_BYTES_OF_A_SHEET or max(others, default=0) > (
-        _MOST_BYTES_OF_TEXTS
-    ):
-        raise _too_large(path)
+
+
+def _most_bytes(part: str) -> int:
+    return next((most for shape, most in _MOST_BYTES_OF_PARTS if shape.search(part)), 8 << 20)
+
+
+def _refuse_absurd(path: Path, part: IO[bytes]) -> None:
+    """Raise UnusableFile where a value, a row, or the number of rows is longer than any can be."""
+    rows = blocks_of_a_row = 0
+    in_a_sheet = False
+    for number, block in enumerate(iter(lambda: part.read(_BLOCK_BYTES), b"")):
+        if number == 0:
+            if b"<!DOCTYPE" in block.replace(b"\x00", b""):
+                raise _broken(path)
+            in_a_sheet = b"sheetData" in block
+        if len(block) == _BLOCK_BYTES and b">" not in block:
+            raise _too_large(path)
+        if in_a_sheet:
+            found = block.count(b"<row") + block.count(b":row")
+            rows += found
+            blocks_of_a_row = 0 if found else blocks_of_a_row + 1
+            if rows > 2 * _MOST_ROWS_OF_A_SHEET or blocks_of_a_row > _MOST_BLOCKS_OF_A_ROW:
+                raise _too_large(path)
+            in_a_sheet = b"</sheetData" not in block
 
 
 def _too_large(path: Path) -> UnusableFile:
