@@ -102,12 +102,10 @@ def check(
     from batch.commands.check import check_file  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
 
-    settings = Settings.load(
-        date_format=date_format, rate_limit=rate_limit, hidden_rows=hidden_rows
-    )
+    settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
     pace = settings.pace
     result = check_file(
-        _input_options(file, settings, encoding, sheet, column, allow_unusual_dates),
+        _input_options(file, settings, encoding, sheet, column, hidden_rows, allow_unusual_dates),
         rate=None if pace is None else (pace.requests, pace.period_seconds),
     )
     terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
@@ -155,7 +153,6 @@ def run(
         give_up_after=give_up_after,
         reports_dir=reports_dir,
         date_format=date_format,
-        hidden_rows=hidden_rows,
     )
     finished = run_file(
         Desk(
@@ -171,6 +168,7 @@ def run(
             encoding,
             sheet,
             column,
+            hidden_rows,
             allow_unusual_dates,
             attended=terminal.is_attended() and not yes,
         ),
@@ -364,6 +362,7 @@ def _input_options(
     encoding: str | None,
     sheet: str | None,
     column: list[str] | None,
+    hidden_rows: str | None,
     unusual: bool,
     *,
     attended: bool = True,
@@ -378,7 +377,7 @@ def _input_options(
         date_format=settings.date_format,
         allow_unusual_dates=unusual,
         columns=settings.chosen_columns(column or ()),
-        hidden_rows=settings.hidden_rows,
+        hidden_rows=hidden_rows,
         attended=attended,
         command=tuple(as_text(word) for word in sys.argv[1:]),
     )

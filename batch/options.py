@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,7 +53,7 @@ Columns = Annotated[
     ),
 ]
 HiddenRows = Annotated[
-    str | None,
+    Literal["include", "skip"] | None,
     typer.Option("--hidden-rows", help="include or skip rows that a workbook hides.  [refuse]"),
 ]
 UnusualDates = Annotated[

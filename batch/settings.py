@@ -68,7 +68,6 @@ class Settings(BaseModel):
     reports_dir: Path = Path("reports")
     date_format: Literal["iso", "dmy"] = "iso"
     columns: str = ""
-    hidden_rows: Literal["include", "skip"] | None = None
 
     @field_validator("rate_limit")
     @classmethod

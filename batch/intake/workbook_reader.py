@@ -271,11 +271,7 @@ class WorkbookReader:
                     continue
             count += 1
             if count > MOST_ROWS:
-                raise unusable(
-                    self._path,
-                    f"it has more than {MOST_ROWS:,} rows, which is too many for a workbook",
-                    hint="save the sheet as CSV UTF-8, and name that file",
-                )
+                raise _too_many_rows(self._path)
             yield row
 
     def _record(self, row: SheetRow) -> list[str]:
@@ -559,7 +555,7 @@ def _most_bytes(part: str) -> int:
 
 def _refuse_absurd(path: Path, part: IO[bytes]) -> None:
     """Raise UnusableFile where a value, a row, or the number of rows is longer than any can be."""
-    rows = blocks_of_a_row = 0
+    rows = filled = blocks_of_a_row = 0
     in_a_sheet = False
     for number, block in enumerate(iter(lambda: part.read(_BLOCK_BYTES), b"")):
         if number == 0:
@@ -571,10 +567,21 @@ def _refuse_absurd(path: Path, part: IO[bytes]) -> None:
         if in_a_sheet:
             found = block.count(b"<row") + block.count(b":row")
             rows += found
+            filled += block.count(b"</v></c></row>") + block.count(b"</is></c></row>")
+            if filled > MOST_ROWS:
+                raise _too_many_rows(path)
             blocks_of_a_row = 0 if found else blocks_of_a_row + 1
             if rows > 2 * _MOST_ROWS_OF_A_SHEET or blocks_of_a_row > _MOST_BLOCKS_OF_A_ROW:
                 raise _too_large(path)
             in_a_sheet = b"</sheetData" not in block
+
+
+def _too_many_rows(path: Path) -> UnusableFile:
+    return unusable(
+        path,
+        f"it has more than {MOST_ROWS:,} rows, which is too many for a workbook",
+        hint="save the sheet as CSV UTF-8, and name that file",
+    )
 
 
 def _too_large(path: Path) -> UnusableFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import openpyxl
@@ -27,7 +27,9 @@ def day(hour: int = 0, minute: int = 0) -> dt.datetime:
     return dt.datetime.combine(dt.date(2026, 10, 1), dt.time(hour, minute))
 
 
-def book_of(sheets: dict[str, list[tuple[object, ...]]], change: Callable[..., Any] = id) -> bytes:
+def book_of(
+    sheets: Mapping[str, Sequence[tuple[object, ...]]], change: Callable[..., Any] = id
+) -> bytes:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
     for title, rows in sheets.items():
@@ -41,7 +43,11 @@ def book_of(sheets: dict[str, list[tuple[object, ...]]], change: Callable[..., A
 
 
 def test_the_only_visible_sheet_with_columns_and_rows_is_read(read: Reading) -> None:
-    sheets = {"Notes": [("How to",)], "Template": [NAMES], "Autumn": [NAMES, ROW]}
+    sheets: dict[str, list[tuple[object, ...]]] = {
+        "Notes": [("How to",)],
+        "Template": [NAMES],
+        "Autumn": [NAMES, ROW],
+    }
     told = read(book_of(sheets), "list.xlsx")
     assert told.sent == [ROW]
     assert told.file.reading().lines()[0].startswith("list.xlsx, sheet Autumn (1 of 3), 1 row")

@@ -45,7 +45,7 @@ def sent(content: bytes, name: str) -> dict[str, str | None]:
 def shown(reason: str) -> str | None:
     """Return what a spreadsheet shows of a CSV's value: of a formula that is text, the text."""
     guarded = re.match(r"'('*[=+\-@\t\r])", reason)
-    text = CONTROLS.sub("", reason[1:] if guarded else reason).strip(SPACES)
+    text: str = CONTROLS.sub("", reason[1:] if guarded else reason).strip(SPACES)
     if (formula := re.fullmatch(r'="(.*)"', text, re.DOTALL)) is not None:
         text = formula[1].replace('""', '"').strip(SPACES)
     return text or None
@@ -75,6 +75,6 @@ def test_a_text_of_a_workbook_is_sent_as_it_is_shown(reasons: list[str]) -> None
     made = io.BytesIO()
     book.save(made)
     found = sent(made.getvalue(), "list.xlsx")
-    for name, reason in found.items():
+    for name, arrives in found.items():
         guarded = re.sub(r"^'('*[=+\-@\t\r])", r"\1", reasons[int(name[2:])])
-        assert reason == (CONTROLS.sub("", guarded).strip(SPACES) or None)
+        assert arrives == (CONTROLS.sub("", guarded).strip(SPACES) or None)
