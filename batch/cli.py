@@ -54,7 +54,11 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        terminal.say(f"error: {error.format_message()}\nhint: `defer-batch --help`")
+        words = error.format_message()
+        hint = "`defer-batch --help`"
+        if "unexpected extra argument" in words:
+            hint = f"put quotes around a name with spaces in it; {hint}"
+        terminal.say(f"error: {words}\nhint: {hint}")
         code = 2
     sys.exit(code)
 
@@ -89,6 +93,8 @@ def check(
     date_format: options.DateFormat = None,
     encoding: options.Encoding = None,
     sheet: options.Sheet = None,
+    column: options.Columns = None,
+    hidden_rows: options.HiddenRows = None,
     allow_unusual_dates: options.UnusualDates = False,
     rate_limit: options.RateLimitText = None,
     as_json: options.AsJson = False,
@@ -99,7 +105,7 @@ def check(
 
     settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
     result = check_file(
-        _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
+        _input_options(file, settings, encoding, sheet, column, hidden_rows, allow_unusual_dates),
         settings.rate_limit,
     )
     terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
@@ -121,6 +127,8 @@ def run(
     date_format: options.DateFormat = None,
     encoding: options.Encoding = None,
     sheet: options.Sheet = None,
+    column: options.Columns = None,
+    hidden_rows: options.HiddenRows = None,
     allow_unusual_dates: options.UnusualDates = False,
     operator: options.Operator = None,
     yes: options.Yes = False,
@@ -156,7 +164,16 @@ def run(
             Terminal(yes=yes),
         ),
         settings.for_run(again=again, preview=not no_preview, final_check=not no_final_check),
-        _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
+        _input_options(
+            file,
+            settings,
+            encoding,
+            sheet,
+            column,
+            hidden_rows,
+            allow_unusual_dates,
+            attended=terminal.is_attended() and not yes,
+        ),
         start_over=start_over,
     )
     _end(finished, as_json=as_json)
@@ -368,12 +385,30 @@ def _end(finished: Any, *, as_json: bool) -> NoReturn:
 
 
 def _input_options(
-    file: Path, date_format: str, encoding: str | None, sheet: str | None, unusual: bool
+    file: Path,
+    settings: Any,
+    encoding: str | None,
+    sheet: str | None,
+    column: list[str] | None,
+    hidden_rows: str | None,
+    unusual: bool,
+    *,
+    attended: bool = True,
 ) -> Any:
     from batch.run_settings import InputOptions  # noqa: PLC0415
 
-    today = dt.datetime.now(dt.UTC).date()
-    return InputOptions(file, encoding, sheet, date_format, unusual, today)
+    return InputOptions(
+        file,
+        dt.datetime.now(dt.UTC).date(),
+        encoding=encoding,
+        sheet=sheet,
+        date_format=settings.date_format,
+        allow_unusual_dates=unusual,
+        columns=settings.chosen_columns(column or ()),
+        hidden_rows=hidden_rows,
+        attended=attended,
+        command=tuple(as_text(word) for word in sys.argv[1:]),
+    )
 
 
 def _who(operator: str | None) -> Any:

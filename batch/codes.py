@@ -36,9 +36,13 @@ class Code(StrEnum):
     WRONG_NUMBER_OF_VALUES = "wrong_number_of_values"
     MISSING_TRAINEE_ID = "missing_trainee_id"
     MALFORMED_TRAINEE_ID = "malformed_trainee_id"
+    MALFORMED_TRN = "malformed_trn"
+    MALFORMED_HESA_ID = "malformed_hesa_id"
     MISSING_DEFER_DATE = "missing_defer_date"
     INVALID_DEFER_DATE = "invalid_defer_date"
     UNUSUAL_DEFER_DATE = "unusual_defer_date"
+    AMBIGUOUS_DEFER_DATE = "ambiguous_defer_date"
+    UNUSABLE_REASON = "unusable_reason"
     REASON_TOO_LONG = "reason_too_long"
     CONFLICTING_ROWS = "conflicting_rows"
     DUPLICATE_ROW = "duplicate_row"
@@ -140,6 +144,14 @@ TABLE: Mapping[Code, Entry] = {
         "What stands in the id's column cannot be an id of Register's.",
         "Copy the id again from Register's export.",
     ),
+    Code.MALFORMED_TRN: _refused_here(
+        "The TRN does not have 7 digits.",
+        "Copy the TRN again as text, with its leading zeros.",
+    ),
+    Code.MALFORMED_HESA_ID: _refused_here(
+        "The HESA id does not have 13 or 17 digits.",
+        "Copy the HESA id again as text, with its leading zeros.",
+    ),
     Code.MISSING_DEFER_DATE: _refused_here(
         "The row has no deferral date.",
         "Fill in the date as YYYY-MM-DD.",
@@ -151,6 +163,15 @@ TABLE: Mapping[Code, Entry] = {
     Code.UNUSUAL_DEFER_DATE: _refused_here(
         "The date is before 2000 or more than a year ahead, which is most often a slip.",
         "Correct the date, or use --allow-unusual-dates if it is right.",
+    ),
+    Code.AMBIGUOUS_DEFER_DATE: _refused_here(
+        "Day and month of the date could be swapped, and other dates of the file show that they "
+        "may be.",
+        "Write all dates of the file as YYYY-MM-DD, from the list that it was made of.",
+    ),
+    Code.UNUSABLE_REASON: _refused_here(
+        "The reason is a spreadsheet's error, a database's NULL, or broken off at a quote.",
+        "Correct the reason, or empty it.",
     ),
     Code.REASON_TOO_LONG: _refused_here(
         "The reason is longer than the 500 characters that Register takes.",

@@ -8,12 +8,39 @@ from collections.abc import Iterable
 TRAINEE_ID = "trainee_id"
 DEFER_DATE = "defer_date"
 DEFER_REASON = "defer_reason"
+TRN = "trn"
+HESA_ID = "hesa_id"
+PROVIDER_TRAINEE_ID = "provider_trainee_id"
+LAST_NAME = "last_name"
+FIRST_NAMES = "first_names"
+DATE_OF_BIRTH = "date_of_birth"
 
-REQUIRED = (TRAINEE_ID, DEFER_DATE)
 KNOWN = (TRAINEE_ID, DEFER_DATE, DEFER_REASON)
+"""What `defer-batch template` prints."""
 
-ALIASES = {"register_id": TRAINEE_ID}
-"""Other names that the input may use: Register's own export says `register_id`."""
+NAMING = (TRAINEE_ID, TRN, HESA_ID, PROVIDER_TRAINEE_ID)
+"""Columns of which one at least names the trainee."""
+
+COMPARED = (LAST_NAME, FIRST_NAMES, DATE_OF_BIRTH)
+"""Columns that are only compared with Register, never needed."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    TRAINEE_ID: ("register_id", "register_trainee_id"),
+    DEFER_DATE: ("deferral_date", "date_of_deferral", "date_deferred", "deferred_on"),
+    DEFER_REASON: ("deferral_reason", "reason_for_deferral", "reason"),
+    TRN: ("teacher_reference_number",),
+    HESA_ID: ("husid",),
+    PROVIDER_TRAINEE_ID: ("trainee_reference", "student_id", "student_number"),
+    LAST_NAME: ("surname", "last_names", "family_name"),
+    FIRST_NAMES: ("first_name", "forename", "forenames", "given_names"),
+    DATE_OF_BIRTH: ("dob",),
+}
+"""Every name of an input column, and the other names that it may have (interface.md, "Input")."""
+
+RETURN_DATE = "return_from_deferral_date"
+TRAINEE_STATUS = "trainee_status"
+OF_REGISTERS_EXPORT = (RETURN_DATE, TRAINEE_STATUS)
+"""Columns by which Register's own export is known (API.md, "Register's own export")."""
 
 REPORT_COLUMNS = (
     "row",
@@ -28,24 +55,42 @@ REPORT_COLUMNS = (
 )
 """What a report adds behind the input's own columns, in this order."""
 
+REPORT_COLUMNS_OF_ANY_VERSION = (
+    REPORT_COLUMNS,
+    (*REPORT_COLUMNS[:6], "sent_date", "register_date", "settled_at"),
+    (
+        *REPORT_COLUMNS[:6],
+        "sent_trainee_id",
+        "sent_date",
+        "sent_reason",
+        "register_date",
+        "settled_at",
+    ),
+)
+"""What the reports of this version and of others add: all are recognised in an input."""
+
 SPACES = (
     " \t\r\n\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
     "\u200c\u200d\u202f\u205f\u2060\u3000\ufeff"
+    "\u00ad\u061c\u180e\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2061\u2062\u2063\u2064"
+    "\u2066\u2067\u2068\u2069"
 )
-"""What may surround a value unseen: ordinary, no-break and zero-width spaces, tabs, line ends."""
+"""What may surround a value unseen: spaces of any width, tabs, line ends, marks of direction."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
-_IGNORED_IN_NAMES = re.compile(r"[\s\-_\u00a0\u200b\u200c\u200d\u2060\ufeff]+")
+_IGNORED_IN_NAMES = re.compile(rf"[\s\-_{SPACES}]+")
 
 
 def matched_name(header: str) -> str:
-    """Return the header's name as it is compared: no case, spaces, hyphens or underscores."""
-    return _IGNORED_IN_NAMES.sub("", header).casefold()
+    """Return a header as it is compared: no case, spaces, hyphens, underscores or last `*`."""
+    return _IGNORED_IN_NAMES.sub("", header).rstrip("*").casefold()
 
 
-_BY_MATCHED_NAME = {matched_name(name): name for name in KNOWN} | {
-    matched_name(alias): name for alias, name in ALIASES.items()
+_BY_MATCHED_NAME = {
+    matched_name(spelling): name
+    for name, aliases in ALIASES.items()
+    for spelling in (name, *aliases)
 }
 
 
@@ -54,12 +99,18 @@ def known_column(header: str) -> str | None:
     return _BY_MATCHED_NAME.get(matched_name(header))
 
 
+def is_exact(header: str, name: str) -> bool:
+    """Whether a header is the name of a column itself, and no alias of it."""
+    return matched_name(header) == matched_name(name)
+
+
 def own_column_count(header: tuple[str, ...]) -> int:
     """Return how many columns are the input's own: those that a report added are not."""
-    added = len(REPORT_COLUMNS)
-    tail = tuple(matched_name(name) for name in header[-added:])
-    is_report = tail == tuple(matched_name(name) for name in REPORT_COLUMNS)
-    return len(header) - added if is_report else len(header)
+    names = tuple(map(matched_name, header))
+    for added in sorted(REPORT_COLUMNS_OF_ANY_VERSION, key=len, reverse=True):
+        if names[-len(added) :] == tuple(map(matched_name, added)):
+            return len(header) - len(added)
+    return len(header)
 
 
 def guarded(value: str) -> str:

@@ -18,6 +18,8 @@ DeferBatchError                     a message, a hint, an exit code
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from batch.words import printable
 
 
@@ -48,6 +50,20 @@ class UsageProblem(DeferBatchError):
 
 class UnusableFile(DeferBatchError):
     """The input file cannot be used as it is: nothing was sent, no run was kept."""
+
+
+class _Named(Protocol):
+    """A path, as far as an error needs one: its last part."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def unusable(
+    path: _Named, why: str, *, hint: str = "", notes: tuple[str, ...] = ()
+) -> UnusableFile:
+    """Return the error that says why an input file cannot be used."""
+    return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)
 
 
 class JournalProblem(DeferBatchError):

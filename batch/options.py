@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,7 +43,19 @@ DateFormat = Annotated[
 Encoding = Annotated[
     str | None, typer.Option("--encoding", help="How the file is encoded.  [told by the bytes]")
 ]
-Sheet = Annotated[str | None, typer.Option("--sheet", help="The sheet of an .xlsx.  [first]")]
+Sheet = Annotated[
+    str | None, typer.Option("--sheet", help="The sheet of an .xlsx.  [the only one that fits]")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="NAME=HEADER", help="Which column holds NAME; `NAME=` uses none."
+    ),
+]
+HiddenRows = Annotated[
+    Literal["include", "skip"] | None,
+    typer.Option("--hidden-rows", help="include or skip rows that a workbook hides.  [refuse]"),
+]
 UnusualDates = Annotated[
     bool,
     typer.Option("--allow-unusual-dates", help="Send dates before 2000 or more than a year ahead."),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
+
+from batch import systems
 
 EMULATOR = "emulator"
 """The origin of the emulator within this process: a run against it is a rehearsal."""
@@ -82,11 +84,31 @@ def rate_limit_in(told: Mapping[str, Any]) -> RateLimit | None:
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """How the input file is to be read."""
+    """How the input file is to be read.
+
+    `columns` says which header holds a name, "" none. `attended`: somebody sees the plan before
+    anything is sent. `require_trainee_id` False: TRN, HESA id or the provider's number will do,
+    once rows can be matched by them. `command` are the words after `defer-batch` that asked for
+    it, from which hints make complete commands.
+    """
 
     path: Path
-    encoding: str | None
-    sheet: str | None
-    date_format: str
-    allow_unusual_dates: bool
     today: date
+    encoding: str | None = None
+    sheet: str | None = None
+    date_format: str = "iso"
+    allow_unusual_dates: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    hidden_rows: str | None = None
+    attended: bool = True
+    require_trainee_id: bool = True
+    command: tuple[str, ...] = ()
+
+    def command_with(self, *more: str) -> str:
+        """Return the command that was given with more options, complete, to be copied."""
+        given = self.command or ("check", str(self.path))
+        return "defer-batch " + systems.as_command([*given, *more])
+
+    def column_command(self, name: str, header: str) -> str:
+        """Return the command that says which header holds a name, "" none."""
+        return self.command_with("--column", f"{name}={header}")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from batch import columns
 from batch.errors import UsageProblem
 from batch.run_settings import EMULATOR, RateLimit, RunSettings
 
@@ -56,6 +57,7 @@ class Settings(BaseModel):
     give_up_after: _Seconds = 120.0
     reports_dir: Path = Path("reports")
     date_format: Literal["iso", "dmy"] = "iso"
+    columns: str = ""
 
     @field_validator("rate_limit", mode="before")
     @classmethod
@@ -103,6 +105,14 @@ class Settings(BaseModel):
             final_check=final_check,
         )
 
+    def chosen_columns(self, given: Iterable[str]) -> dict[str, str]:
+        """Return which header holds which column, "" none; `given` are options, which win.
+
+        Raises UsageProblem.
+        """
+        said = [part for part in self.columns.split(";") if part.strip()]
+        return dict(_column(text) for text in [*said, *given])
+
     def token(self) -> str | None:
         """Return the bearer token, None where none is set. Raises UsageProblem for a bad one."""
         if self.api_token_file is not None:
@@ -110,6 +120,23 @@ class Settings(BaseModel):
         if self.api_token is None:
             return None
         return _usable(self.api_token.get_secret_value(), f"{PREFIX}API_TOKEN")
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, equals, header = text.partition("=")
+    known = columns.known_column(name)
+    if not equals or known is None:
+        names = ", ".join(columns.ALIASES)
+        raise UsageProblem(
+            f"cannot use --column {text[:80]}: it must be NAME=HEADER",
+            hint=f"NAME is one of {names}; `NAME=` uses no column",
+        )
+    if known == columns.DEFER_DATE and not header.strip():
+        raise UsageProblem(
+            "cannot use --column defer_date=: a deferral needs a date",
+            hint="name the header of the column that holds it",
+        )
+    return known, header.strip()
 
 
 def _found(fields: Iterable[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import stat
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
 _POSIX = os.name == "posix"
@@ -83,6 +84,11 @@ def mounted_at(path: PurePath, mounts: str) -> str | None:
 def as_argument(path: Path) -> str:
     """Return a path as this system's shell takes it as one argument."""
     return shlex.quote(str(path)) if _POSIX else subprocess.list2cmdline([str(path)])
+
+
+def as_command(words: Sequence[str]) -> str:
+    """Return words as this system's shell takes them as one command."""
+    return shlex.join(words) if _POSIX else subprocess.list2cmdline(list(words))
 
 
 def state_home() -> Path:

@@ -13,6 +13,7 @@ from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.reading import TODAY, Read, Reading
 from tests.support.troubles import FaultPlan
@@ -61,7 +62,7 @@ def read(tmp_path: Path) -> Reading:
     def reading(content: str | bytes, name: str = "list.csv", **options: object) -> Read:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        with open_input(path, today=TODAY, **options) as input_file:  # type: ignore[arg-type]
+        with open_input(InputOptions(path, TODAY, **options)) as input_file:  # type: ignore[arg-type]
             return Read(input_file)
 
     return reading

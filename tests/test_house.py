@@ -27,11 +27,11 @@ APART = {"intake", "register", "record", "roster", "emulator"}
 ALLOWED = {("roster", "register")}
 OWNERS = {
     "dotenv": {"settings"},
-    "fastexcel": {"intake.workbook_reader"},
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
-    "polars": {"intake.duplicates", "intake.rules", "intake.cleaning"},
+    "polars": {"intake.cleaning", "intake.duplicates", "intake.evidence", "intake.rules"},
+    "openpyxl": {"intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {

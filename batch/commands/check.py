@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batch import columns
-from batch.codes import CHECK_CODES, TABLE, Code
+from batch.codes import TABLE, Code
 from batch.intake.checked_file import InputFile, open_input
 from batch.intake.cleaning import Repair
+from batch.intake.evidence import Reading
 from batch.rows import Problem
 from batch.run_settings import InputOptions, RateLimit
 from batch.submission.pacing import Pacer
@@ -55,7 +56,7 @@ class Findings:
 class CheckedFile:
     """What a check found, by code in the order of the documentation."""
 
-    name: str
+    reading: Reading
     sha256: str
     rows: int
     blank_rows: int
@@ -64,7 +65,6 @@ class CheckedFile:
     by_code: Mapping[Code, Findings]
     repair_counts: Mapping[str, int]
     repairs: Sequence[Repair]
-    notices: tuple[str, ...]
     common_problem: str | None
 
     @property
@@ -81,7 +81,8 @@ class CheckedFile:
         listed = found[:MOST_LISTED]
         count = sum(len(findings.rows) for findings in self.by_code.values())
         return {
-            "input": {"name": self.name, "sha256": self.sha256, "rows": self.rows},
+            "input": {"name": self.reading.file, "sha256": self.sha256, "rows": self.rows},
+            "read": self.reading.as_json(),
             "blank_rows": self.blank_rows,
             "to_send": self.to_send,
             "seconds_needed": self.seconds_needed,
@@ -98,23 +99,19 @@ class CheckedFile:
                 "problems": count - len(listed),
                 "repaired": sum(self.repair_counts.values()) - len(self.repairs),
             },
-            "notices": list(self.notices),
+            "notices": list(self.reading.notices),
             "exit_code": self.exit_code,
         }
 
     def lines(self) -> list[str]:
         """Return the answer for people: the problems by code with their cells, the rows to send."""
         if not self.rows:
-            return [f"{self.name} has a header and no rows: nothing to do."]
-        valid = "" if self.rows == self.to_send == 1 else f", {self.to_send} of them valid"
-        lines = [f"{self.name}: {counted(self.rows, 'row')}{valid}"]
-        lines += [f"notice: {notice}" for notice in self.notices]
+            return [f"{self.reading.file} has a header and no rows: nothing to do."]
+        lines = self.reading.lines()
         if self.blank_rows:
             lines.append(f"  blank rows skipped: {self.blank_rows}")
         if self.repair_counts:
             lines.append(f"  repaired while reading: {repair_list(self.repair_counts)}")
-        if self.common_problem:
-            lines += ["", self.common_problem]
         for code, findings in self.by_code.items():
             lines += ["", *self._lines_of(code, findings)]
         return [*lines, "", self._end()]
@@ -123,7 +120,7 @@ class CheckedFile:
         count = len(findings.rows)
         heading = f"{code}: {row_list(tuple(findings.rows[:MOST_SHOWN]), count)}"
         if code is Code.INVALID_DEFER_DATE and self.common_problem:
-            return [heading]
+            return [heading, *(f"  {finding.cell}" for finding in findings.listed[:1])]
         shown = findings.listed[:MOST_SHOWN]
         lines = [f"  {finding.cell}: {finding.message}" for finding in shown]
         return [heading, *lines, f"  what to do: {TABLE[code].advice}"]
@@ -131,26 +128,19 @@ class CheckedFile:
     def _end(self) -> str:
         if not self.to_send:
             return "No row would be sent."
-        sent = counted(self.to_send, "row")
+        sent = f"{self.to_send} of {counted(self.rows, 'row')}"
         return f"{sent} would be sent, in {about(self.seconds_needed)} at the rate limit."
 
 
 def check_file(options: InputOptions, rate_limit: RateLimit | None) -> CheckedFile:
-    """Read and validate every row; Raises UnusableFile."""
-    with open_input(
-        options.path,
-        encoding=options.encoding,
-        sheet=options.sheet,
-        date_format=options.date_format,
-        allow_unusual_dates=options.allow_unusual_dates,
-        today=options.today,
-    ) as input_file:
+    """Read and validate every row. Raises UnusableFile."""
+    with open_input(options) as input_file:
         found = _Found(input_file)
         for chunk in input_file.chunks():
             for number, problem in chunk.problems:
                 found.add(number, problem)
             found.repairs += chunk.repairs[: MOST_LISTED - len(found.repairs)]
-        for number, problem in sorted(input_file.conflicts(), key=lambda pair: pair[0]):
+        for number, problem in sorted(input_file.problems_of_the_whole(), key=lambda pair: pair[0]):
             found.add(number, problem)
         return _checked(input_file, found, rate_limit)
 
@@ -187,21 +177,20 @@ class _Found:
             return self._layout.own.index(problem.column)
         if problem.code is Code.WRONG_NUMBER_OF_VALUES:
             return len(self._layout.own) - 1
-        return self._layout.places[columns.TRAINEE_ID]
+        return next(self._layout.places[n] for n in columns.NAMING if n in self._layout.places)
 
 
 def _checked(input_file: InputFile, found: _Found, rate_limit: RateLimit | None) -> CheckedFile:
     to_send = input_file.row_count - len(found.rows)
     return CheckedFile(
-        name=input_file.name,
+        reading=input_file.reading(),
         sha256=input_file.sha256,
         rows=input_file.row_count,
         blank_rows=input_file.blank_row_count,
         to_send=to_send,
         seconds_needed=Pacer(rate_limit).seconds_for(to_send + 1, 0.0) if to_send else 0.0,
-        by_code={code: found.by_code[code] for code in CHECK_CODES if code in found.by_code},
+        by_code={code: found.by_code[code] for code in Code if code in found.by_code},
         repair_counts=Counter(input_file.repair_counts),
         repairs=found.repairs,
-        notices=tuple(input_file.notices),
         common_problem=input_file.common_date_problem,
     )

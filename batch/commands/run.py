@@ -39,14 +39,7 @@ def run_file(
     now = time.time()
     run_id = _run_id(options.path, now)
     with (
-        open_input(
-            options.path,
-            encoding=options.encoding,
-            sheet=options.sheet,
-            date_format=options.date_format,
-            allow_unusual_dates=options.allow_unusual_dates,
-            today=options.today,
-        ) as input_file,
+        open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
     ):
         run = _record(run_id, input_file, context, settings, now)

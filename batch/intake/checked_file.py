@@ -8,21 +8,21 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 
 from batch import columns
-from batch.codes import Code
+from batch.errors import unusable
 from batch.intake import dates
-from batch.intake.cleaning import Repair
+from batch.intake.cleaning import Repair, tidied_text
 from batch.intake.csv_reader import CsvReader, RawChunk
-from batch.intake.duplicates import Conflicts, is_unread
-from batch.intake.encoding import look_at
+from batch.intake.duplicates import Conflicts
+from batch.intake.encoding import look_at, rows_of_broken_text
+from batch.intake.evidence import DateEvidence, ExportEvidence, IdEvidence, Reading
 from batch.intake.header import Layout
-from batch.intake.refusals import unusable
 from batch.intake.rules import Checked, Rules
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
-from batch.rows import Deferral, Problem, Row
+from batch.rows import NOBODY, Deferral, Identity, Problem, Row
+from batch.run_settings import InputOptions
+from batch.words import row_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class RowChunk:
     raw: RawChunk
     checked: Checked
     layout: Layout
+    date_format: str
 
     @property
     def problems(self) -> Iterator[tuple[int, Problem]]:
@@ -47,34 +48,57 @@ class RowChunk:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows as values, in the order of the file."""
-        told = self.checked.frame.select("id", "day", "reason").iter_rows()
-        for place, (trainee_id, day, reason) in enumerate(told):
+        read = self.checked.frame.select("id", "day", "reason").iter_rows()
+        for place, (trainee_id, day, reason) in enumerate(read):
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
-            values = _own_values(self.raw.records[place], self.layout)
-            yield Row(self.raw.numbers[place], values, trainee_id, deferral, problems)
+            record = self.raw.records[place]
+            values = _own_values(record, self.layout)
+            number = self.raw.numbers[place]
+            yield Row(number, values, trainee_id, deferral, problems, self._identity(record))
+
+    def _identity(self, record: list[str]) -> Identity:
+        """Return what a row says of who the trainee is."""
+        places = self.layout.places
+        if not _IDENTIFYING & places.keys():
+            return NOBODY
+        said = {
+            name: tidied_text(record[places[name]]) or None
+            for name in _IDENTIFYING & places.keys()
+            if places[name] < len(record)
+        }
+        if born := said.get(columns.DATE_OF_BIRTH):
+            day = dates.parsed(born, self.date_format)
+            said[columns.DATE_OF_BIRTH] = None if day is None else day.isoformat()
+        return Identity(**said)
+
+
+_IDENTIFYING = frozenset(columns.NAMING[1:] + columns.COMPARED)
 
 
 class InputFile:
     """One input file. Its chunks are asked for once; what is known after them says so."""
 
-    def __init__(self, path: Path, reader: CsvReader | WorkbookReader, rules: Rules) -> None:
-        self.name = path.name
+    def __init__(self, options: InputOptions, reader: CsvReader | WorkbookReader) -> None:
+        self.name = options.path.name
+        self.layout = reader.layout
         self.columns = reader.layout.own
         self.separator = reader.layout.separator
-        self.layout = reader.layout
-        self.sha256 = ""
-        self.size = 0
-        self.notices: list[str] = []
+        self.sha256, self.size = reader.encoded.sha256, reader.encoded.size
         self.row_count = 0
         """Known after the chunks."""
         self.repair_counts: Counter[str] = Counter()
         """Known after the chunks: repairs by kind."""
+        self._options = options
         self._reader = reader
-        self._rules = rules
+        self._rules = Rules(
+            reader.layout, options, with_formulas=not isinstance(reader, WorkbookReader)
+        )
         self._conflicts = Conflicts()
-        self._date_shapes: Counter[str] = Counter()
-        self._date_count = 0
+        self._dates = DateEvidence(reader.layout, options)
+        self._ids = IdEvidence()
+        self._export = ExportEvidence(reader.layout, options.today)
+        self._broken_text: list[int] = []
 
     @property
     def blank_row_count(self) -> int:
@@ -86,79 +110,109 @@ class InputFile:
         with _without_cyclic_collection():
             for raw in _one_ahead(self._reader.chunks()):
                 checked = self._rules.check(raw)
-                self.row_count += len(raw.numbers)
-                self.repair_counts.update(repair.kind for repair in checked.repairs)
-                self._conflicts.add(checked)
-                self._note_dates(checked)
-                yield RowChunk(raw, checked, self.layout)
+                self._gather(raw, checked)
+                yield RowChunk(raw, checked, self.layout, self._options.date_format)
 
-    def conflicts(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
-        """Yield the rows that repeat or contradict others, known after the chunks."""
-        return self._conflicts.found(set_aside)
+    def _gather(self, raw: RawChunk, checked: Checked) -> None:
+        """Take what a chunk shows of the whole file."""
+        self.row_count += len(raw.numbers)
+        self.repair_counts.update(repair.kind for repair in checked.repairs)
+        self._conflicts.add(checked)
+        self._dates.add(checked.frame, checked.day_counts, raw.date_cells)
+        self._ids.add(checked.frame)
+        if self.layout.is_export:
+            self._export.add(raw, checked.frame)
+        if self._reader.encoded.has_broken_text:
+            self._broken_text += rows_of_broken_text(raw.numbers, raw.records)
+
+    def problems_of_the_whole(
+        self, set_aside: Container[int] = ()
+    ) -> Iterator[tuple[int, Problem]]:
+        """Yield what the whole file shows against rows, known after the chunks.
+
+        Dates that others make doubtful, then rows that repeat or contradict others. `set_aside`
+        are rows that earlier runs have settled.
+        """
+        doubtful = [pair for pair in self._dates.problems() if pair[0] not in set_aside]
+        yield from doubtful
+        yield from self._conflicts.found(set_aside, {number for number, _ in doubtful})
 
     @property
     def common_date_problem(self) -> str | None:
-        """Known after the chunks: what is wrong with every date alike, None if they differ."""
-        if len(self._date_shapes) != 1 or self._date_count < 2:
-            return None
-        ((words, count),) = self._date_shapes.items()
-        return dates.of_all(words) if count == self._date_count else None
+        """Known after the chunks: what is wrong with all or most dates, None if they differ."""
+        return self._dates.notice()
 
     def all_notices(self) -> list[str]:
-        """Known after the chunks: what is to be said of the file before its rows."""
-        return [*self.notices, *filter(None, (self.common_date_problem,))]
+        """Known after the chunks: what is told of the file before its rows."""
+        return list(self.reading().notices)
 
-    def _note_dates(self, checked: Checked) -> None:
-        """Count the dates, and the shapes of those that are none; a row that is unread has none."""
-        texts = checked.frame["date"]
-        self._date_count += len(texts) - int((texts == "").sum())
-        for place, problems in checked.problems.items():
-            if is_unread(problems):
-                self._date_count -= texts[place] != ""
-            elif any(problem.code is Code.INVALID_DEFER_DATE for problem in problems):
-                self._date_shapes[dates.alike(texts[place])] += 1
+    def reading(self) -> Reading:
+        """Known after the chunks: what was taken of the file."""
+        layout, reader, options = self.layout, self._reader, self._options
+        is_csv = isinstance(reader, CsvReader)
+        places = layout.places
+        return Reading(
+            file=self.name,
+            rows=self.row_count,
+            blank_rows=self.blank_row_count,
+            header_row=layout.header_row,
+            columns={
+                name: layout.own[places[name]] if name in places else None
+                for name in columns.ALIASES
+            },
+            unused=layout.unused,
+            date_format=options.date_format,
+            sheet=reader.sheet,
+            other_sheets=reader.other_sheets,
+            hidden_rows=reader.hidden_rows,
+            hidden_rows_were=_HIDDEN[options.hidden_rows] if reader.hidden_rows else "",
+            encoding=reader.encoded.label if is_csv else None,
+            separator=layout.separator if is_csv else None,
+            notices=tuple(self._notices()),
+        )
+
+    def _notices(self) -> Iterator[str]:
+        """Yield what is told of the file, the most telling first."""
+        for notice in (self._export.notice(), self._dates.notice(), self._ids.notice()):
+            if notice is not None:
+                yield notice
+        yield from self.layout.notices
+        if self._reader.letters is not None:
+            yield self._reader.letters.notice()
+        if self._broken_text:
+            shown = row_list(tuple(self._broken_text[:5]), len(self._broken_text))
+            yield (
+                f"{shown}: text was broken before it came into this file (such as Ã© for é): "
+                "correct it in the list that it came from"
+            )
+
+
+_HIDDEN = {None: "", "include": "included", "skip": "skipped"}
 
 
 @contextlib.contextmanager
-def open_input(
-    path: Path,
-    *,
-    encoding: str | None = None,
-    sheet: str | None = None,
-    date_format: str = "iso",
-    allow_unusual_dates: bool = False,
-    today: date,
-) -> Iterator[InputFile]:
+def open_input(options: InputOptions) -> Iterator[InputFile]:
     """Open a CSV, or a workbook by its suffix, and read its header. Raises UnusableFile."""
-    reader = _reader_of(path, encoding, sheet)
-    rules = Rules(
-        reader.layout,
-        date_format=date_format,
-        allow_unusual_dates=allow_unusual_dates,
-        today=today,
-    )
+    reader = _reader_of(options)
     try:
-        input_file = InputFile(path, reader, rules)
-        input_file.sha256, input_file.size = reader.encoded.sha256, reader.encoded.size
-        if reader.encoded.notice:
-            input_file.notices.append(reader.encoded.notice)
-        yield input_file
+        yield InputFile(options, reader)
     finally:
         reader.close()
 
 
-def _reader_of(path: Path, encoding: str | None, sheet: str | None) -> CsvReader | WorkbookReader:
+def _reader_of(options: InputOptions) -> CsvReader | WorkbookReader:
     """Return the reader of a file, by its suffix. Raises UnusableFile."""
+    path = options.path
     if path.suffix.lower() in SUFFIXES and path.is_file():
-        if encoding is not None:
+        if options.encoding is not None:
             raise unusable(
                 path, "a workbook says itself how it is encoded", hint="leave --encoding out"
             )
-        return WorkbookReader(path, sheet)
-    encoded = look_at(path, encoding)
-    if sheet is not None:
+        return WorkbookReader(options)
+    encoded = look_at(options)
+    if options.sheet is not None:
         raise unusable(path, "it is a CSV, which has no sheets", hint="leave --sheet out")
-    return CsvReader(path, encoded)
+    return CsvReader(options, encoded)
 
 
 def _one_ahead(chunks: Iterator[RawChunk]) -> Iterator[RawChunk]:

@@ -11,14 +11,27 @@ import polars as pl
 
 from batch import columns
 
-WELL_FORMED_ID = r"^[A-Za-z0-9_-]{1,64}$"
+
+def _is_id(column: str) -> pl.Expr:
+    """Whether a value can be an id of Register's: digits alone are another number."""
+    value = pl.col(column).str
+    return value.contains(_OF_AN_ID) & (value.len_bytes() <= 64)
+
+
+_OF_AN_ID = r"^[0-9]*[A-Za-z_-][A-Za-z0-9_-]*$"
+_FORMULA_TEXT = r'^="((?s:.*))"$'
+_ADDRESS = (
+    r"(?i)^(?:https?://)?(?:[a-z0-9-]+\.)?register-trainee-teachers\.service\.gov\.uk"
+    r"/trainees/([A-Za-z0-9_-]{1,64})(?:[/?#].*)?$"
+)
+"""The address of a trainee in Register; what stands behind `trainees/` is the id."""
 
 _EDGE_OF_ID = f"^'*[{columns.SPACES}]|[{columns.SPACES}]$"
 _CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _UNGUARD = r"^'('*[=+\-@\t\r])"
 _UNTRIMMED_REASON = pl.col("raw_reason").str.replace(_UNGUARD, "$1").str.replace_all(_CONTROLS, "")
-_IS_PLAIN = pl.col("raw_id").str.contains(WELL_FORMED_ID) & ~pl.col("raw_reason").str.contains(
-    rf"^[{columns.SPACES}']|[{columns.SPACES}]$|{_CONTROLS}"
+_IS_PLAIN = _is_id("raw_id") & ~pl.col("raw_reason").str.contains(
+    rf"^[{columns.SPACES}'=]|[{columns.SPACES}]$|{_CONTROLS}"
 )
 _AS_IT_IS = (
     pl.col("raw_id").alias("id"),
@@ -26,11 +39,25 @@ _AS_IT_IS = (
     pl.lit(True).alias("is_id"),
 )
 _WAS_CHANGED = (
-    (pl.col("raw_id") != pl.col("id"))
+    pl.col("was_rewritten")
+    | (pl.col("raw_id") != pl.col("id"))
     | (pl.col("raw_date") != pl.col("date"))
     | (pl.col("raw_reason") != pl.col("reason"))
 )
 _REPAIRS = (
+    ("formula_taken_as_text", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_FORMULA_TEXT)),
+    (
+        "formula_taken_as_text",
+        columns.DEFER_DATE,
+        pl.col("raw_date").str.contains(_FORMULA_TEXT),
+    ),
+    (
+        "formula_taken_as_text",
+        columns.DEFER_REASON,
+        pl.col("raw_reason").str.contains(_FORMULA_TEXT) & ~pl.col("reason").str.starts_with("="),
+    ),
+    ("address_taken_as_id", columns.TRAINEE_ID, pl.col("raw_id").str.contains(r"/trainees/")),
+    ("date_read", columns.DEFER_DATE, pl.col("was_rewritten")),
     ("spaces_removed", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_EDGE_OF_ID)),
     ("spaces_removed", columns.DEFER_DATE, pl.col("raw_date").str.contains(_EDGE_OF_ID)),
     (
@@ -66,27 +93,40 @@ class Repair:
     kind: str
 
 
-def tidied(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `id`, `is_id` (well formed) and `reason` to `raw_id` and `raw_reason`."""
+def tidied(frame: pl.DataFrame, *, with_formulas: bool) -> pl.DataFrame:
+    """Add `id`, `is_id` (well formed) and `reason` to `raw_id` and `raw_reason`.
+
+    `with_formulas`: `="…"` is its text, as a spreadsheet shows it of a CSV.
+    """
     plain = frame.select(_IS_PLAIN).to_series()
     if plain.all():
         return frame.with_columns(_AS_IT_IS)
+    reason = _UNTRIMMED_REASON.str.strip_chars(columns.SPACES)
+    trainee = pl.col("raw_id").str.strip_chars_start(columns.SPACES + "'")
+    trainee = trainee.str.strip_chars_end(columns.SPACES)
+    if with_formulas:
+        reason = _without_formula(reason).str.strip_chars(columns.SPACES)
+        trainee = _without_formula(trainee).str.strip_chars(columns.SPACES)
     others = (
         frame.filter(~plain)
-        .with_columns(
-            id=pl.col("raw_id")
-            .str.strip_chars_start(columns.SPACES + "'")
-            .str.strip_chars_end(columns.SPACES),
-            reason=_UNTRIMMED_REASON.str.strip_chars(columns.SPACES),
-        )
-        .with_columns(is_id=pl.col("id").str.contains(WELL_FORMED_ID))
+        .with_columns(id=trainee.str.replace(_ADDRESS, "$1"), reason=reason)
+        .with_columns(is_id=_is_id("id"))
     )
     return pl.concat([frame.filter(plain).with_columns(_AS_IT_IS), others]).sort("place")
 
 
-def tidied_date(raw: str) -> str:
-    """Return a date without the spaces and apostrophes around it."""
-    return raw.lstrip(columns.SPACES + "'").rstrip(columns.SPACES)
+def _without_formula(value: pl.Expr) -> pl.Expr:
+    """Return the text of `="…"`, in which quotes are doubled; other values as they are."""
+    inner = value.str.replace(_FORMULA_TEXT, "$1").str.replace_all('""', '"', literal=True)
+    return pl.when(value.str.contains(_FORMULA_TEXT)).then(inner).otherwise(value)
+
+
+def tidied_text(raw: str, *, with_formulas: bool = True) -> str:
+    """Return a date or a number without the spaces and apostrophes around it, or `="…"`."""
+    text = raw.lstrip(columns.SPACES + "'").rstrip(columns.SPACES)
+    if with_formulas and len(text) > 3 and text.startswith('="') and text.endswith('"'):
+        return text[2:-1].strip(columns.SPACES)
+    return text
 
 
 def repairs_of(frame: pl.DataFrame, names: dict[str, str]) -> tuple[Repair, ...]:

@@ -13,18 +13,21 @@ import io
 import itertools
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from batch import columns
-from batch.errors import UnusableFile
-from batch.intake.encoding import Encoded
+from batch.codes import Code
+from batch.errors import UnusableFile, unusable
+from batch.intake.encoding import Encoded, Letters
 from batch.intake.header import Layout, find_header
-from batch.intake.refusals import unusable
+from batch.intake.quoting import Unspaced
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
+from batch.run_settings import InputOptions
 
+ROWS_A_CHUNK = 32_000
+_FIRST_VALUE = operator.itemgetter(0)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4}")
@@ -44,13 +47,18 @@ _AROUND = columns.SPACES + "'\""
 def holds_another_row(record: list[str], layout: Layout) -> bool:
     """Whether a row that was read holds a line that itself reads as a row."""
     across = lines_of(layout.separator.join(record))
-    fewest = max(layout.places[columns.TRAINEE_ID], layout.places[columns.DEFER_DATE])
+    fewest = max(_place_of_name(layout), layout.places[columns.DEFER_DATE])
     if not any(line.count(layout.separator) >= fewest for line in across[1:]):
         return False
     within = (line for value in record for line in lines_of(value)[1:])
     if any(_reads_as_row(line, layout) for line in within):
         return True
     return sum(_reads_as_row(line, layout) for line in across) > 1
+
+
+def _place_of_name(layout: Layout) -> int:
+    """Return where the first column stands that names the trainee."""
+    return next(layout.places[name] for name in columns.NAMING if name in layout.places)
 
 
 def lines_of(value: str) -> list[str]:
@@ -64,22 +72,24 @@ def _reads_as_row(line: str, layout: Layout) -> bool:
     People write lists in a reason too: only a line with as many values as the header may have a
     date of another shape, or none; of a report only a line with all its columns is a row.
     """
-    where_id, where_date = layout.places[columns.TRAINEE_ID], layout.places[columns.DEFER_DATE]
+    where_id, where_date = _place_of_name(layout), layout.places[columns.DEFER_DATE]
     parts = [part.strip(_AROUND) for part in line.split(layout.separator)]
     if len(parts) <= max(where_id, where_date) or not _ID.fullmatch(parts[where_id]):
         return False
     if layout.is_report and not (len(parts) >= layout.width and parts[len(layout.own)].isdecimal()):
         return False
-    date = parts[where_date]
+    return _has_a_date(parts, layout)
+
+
+def _has_a_date(parts: list[str], layout: Layout) -> bool:
+    date = parts[layout.places[columns.DEFER_DATE]]
     if _DATE.fullmatch(date):
         return True
     if len(parts) != layout.width:
         return False
-    return not date or bool(_ANOTHER_DATE.fullmatch(date) or _LONG_ID.fullmatch(parts[where_id]))
-
-
-ROWS_A_CHUNK = 32_000
-_FIRST_VALUE = operator.itemgetter(0)
+    return not date or bool(
+        _ANOTHER_DATE.fullmatch(date) or _LONG_ID.fullmatch(parts[_place_of_name(layout)])
+    )
 
 
 @dataclass(slots=True)
@@ -87,13 +97,29 @@ class RawChunk:
     """Rows as read: `numbers[i]` is the row of `records[i]`; blank rows are left out.
 
     `problems` are those that only the file itself shows, by place: a workbook's cells have kinds.
+    `date_cells` are the places whose date is a date of a workbook, and no text.
     """
 
     numbers: Sequence[int]
     records: list[list[str]]
     problems: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
+    date_cells: frozenset[int] = frozenset()
     may_be_ragged: bool = True
     """False where no row has more values than the header has columns."""
+
+
+def has_doubtful_surplus(record: list[str], layout: Layout) -> bool:
+    """Whether an empty last value may hide that a separator within a value was not quoted.
+
+    Nothing hides where the value before it is empty too, nor where the last column is the reason.
+    """
+    return (
+        len(record) == layout.width + 1
+        and not layout.is_report
+        and layout.places.get(columns.DEFER_REASON) != len(layout.own) - 1
+        and not record[-1].strip(columns.SPACES)
+        and bool(record[-2].strip(columns.SPACES))
+    )
 
 
 def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
@@ -111,8 +137,71 @@ def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
     return record
 
 
+def without_value_in_nameless(
+    records: list[list[str]], numbers: Sequence[int], layout: Layout
+) -> dict[int, tuple[Problem, ...]]:
+    """Return the rows, by place, that hold a value in a column without a name."""
+    found: dict[int, tuple[Problem, ...]] = {}
+    for at in layout.nameless:
+        for place, record in enumerate(records):
+            if len(record) > at and record[at].strip(columns.SPACES):
+                words = f"{layout.cell(at, numbers[place])} holds a value, but its column has no"
+                words += " name: give the column a name, or empty the cell."
+                found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))
+    return found
+
+
+class _Fragments:
+    """Finds rows that are the rest of the row above: a line break in a value was not quoted."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._name_at = _place_of_name(layout)
+        self._date_at = layout.places[columns.DEFER_DATE]
+
+    def found(
+        self, numbers: Sequence[int], records: list[list[str]]
+    ) -> dict[int, tuple[Problem, ...]]:
+        """Return the problems of broken rows and of their rests, by place."""
+        problems: dict[int, tuple[Problem, ...]] = {}
+        width = self._layout.width
+        for place in range(1, len(records)):
+            record, above = records[place], records[place - 1]
+            is_next = numbers[place] == numbers[place - 1] + 1
+            if len(record) >= width or not is_next or not self._is_no_row(record, above):
+                continue
+            if (
+                len(above) >= width
+                or len(above) + len(record) == width + 1
+                or place - 1 in problems
+            ):
+                problems.setdefault(
+                    place - 1, (_broken_in_two(numbers[place - 1], numbers[place]),)
+                )
+                problems[place] = (_broken_in_two(numbers[place - 1], numbers[place]),)
+        return problems
+
+    def _is_no_row(self, record: list[str], above: list[str]) -> bool:
+        if len(record) > self._date_at and record[self._date_at].strip(columns.SPACES):
+            return False
+        name = record[self._name_at].strip(_AROUND) if len(record) > self._name_at else ""
+        of_above = above[self._name_at].strip(_AROUND) if len(above) > self._name_at else ""
+        return not _ID.fullmatch(name) or (
+            len(name) != len(of_above) and not any(map(str.isdecimal, name))
+        )
+
+
+def _broken_in_two(first: int, second: int) -> Problem:
+    return Problem(
+        Code.WRONG_NUMBER_OF_VALUES,
+        "",
+        f"Row {second} looks like the rest of row {first}: put quotes around the value that holds "
+        "the line break.",
+    )
+
+
 class CsvRecords(Protocol):
-    """What `csv.reader` gives: records, and how many lines they took."""
+    """What `csv.reader` returns: records, and how many lines they took."""
 
     line_num: int
 
@@ -126,23 +215,42 @@ class CsvRecords(Protocol):
 class CsvReader:
     """Reads one CSV file: `layout` at once, `chunks` as they are asked for."""
 
-    def __init__(self, path: Path, encoded: Encoded) -> None:
-        self._path = path
+    sheet: str | None = None
+    other_sheets: tuple[str, ...] = ()
+    hidden_rows = 0
+
+    def __init__(self, options: InputOptions, encoded: Encoded) -> None:
+        self._options = options
+        self._path = options.path
         self.encoded = encoded
-        self._file = path.open("rb")
+        with self._opened() as text:
+            header = find_header(options, text)
+            self.layout = header.layout(options)
+        self._refuse_swallowed(header.names, header.row)
+        self._file = self._path.open("rb")
         self._digest = _Hashing(self._file)
         self._text = io.TextIOWrapper(
             io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
         )
-        try:
-            header = find_header(path, self._text)
-            self.layout = header.layout(path)
-            self._refuse_swallowed(header.names, header.row)
-        except BaseException:
-            self.close()
-            raise
-        self._rows_before = header.row
+        self._header = header
         self.blank_rows = header.blank_rows_before
+        self.letters = Letters() if encoded.is_assumed else None
+        self._surplus_is_everywhere: bool | None = None
+        self._fragments = _Fragments(self.layout)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[io.TextIOWrapper]:
+        with self._path.open(encoding=self.encoded.encoding, newline="") as text:
+            yield text
+
+    def _records(self, text: io.TextIOBase) -> CsvRecords:
+        """Return a reader of the rows behind the header."""
+        for _ in range(self._header.lines):
+            text.readline()
+        lines: Iterable[str] = text
+        if self.encoded.has_spaced_quotes:
+            lines = Unspaced(text, self.layout.separator)
+        return csv.reader(lines, delimiter=self.layout.separator, strict=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -151,16 +259,84 @@ class CsvReader:
 
     def chunks(self) -> Iterator[RawChunk]:
         """Yield the rows. Raises UnusableFile, naming the row where a quote opened."""
-        reader = csv.reader(self._text, delimiter=self.layout.separator, strict=True)
-        first = self._rows_before + 1
+        reader = self._records(self._text)
+        first = self._header.row + 1
+        held: tuple[Sequence[int], list[list[str]]] = (range(0), [])
         while records := self._next_records(reader, first):
             numbers = range(first, first + len(records))
             first = numbers.stop
             kept = self._without_blank_rows(numbers, records)
-            if records:
-                yield RawChunk(kept, records, may_be_ragged=self._may_be_ragged(records))
+            if not records:
+                continue
+            if held[1]:
+                kept = _joined(held[0], kept)
+                records[:0] = held[1]
+                held = (range(0), [])
+            if len(records) >= ROWS_A_CHUNK:
+                held = self._last(kept, records)
+                kept = kept[: len(records)]
+            yield self._chunk(kept, records)
+        if held[1]:
+            yield self._chunk(*held)
         if self._digest.hexdigest() != self.encoded.sha256:
             raise self._changed()
+        if self.letters is not None:
+            self.letters.refuse_unlikely(self._options)
+
+    def _last(
+        self, numbers: Sequence[int], records: list[list[str]]
+    ) -> tuple[Sequence[int], list[list[str]]]:
+        """Take the last rows out, down to a full one: what follows may be the rest of them."""
+        at = len(records) - 1
+        while at > len(records) - 50 and len(records[at]) < self.layout.width:
+            at -= 1
+        at = max(at, 1)
+        taken = records[at:]
+        del records[at:]
+        return numbers[at:], taken
+
+    def _chunk(self, numbers: Sequence[int], records: list[list[str]]) -> RawChunk:
+        if self.letters is not None:
+            self.letters.add(numbers, records)
+        widths = set(map(len, records))
+        problems: dict[int, tuple[Problem, ...]] = {}
+        if min(widths) < self.layout.width:
+            problems |= self._fragments.found(numbers, records) | self._quoted_whole(records)
+        is_ragged = max(widths) > self.layout.width
+        if is_ragged:
+            self._drop_surplus(records)
+        problems |= without_value_in_nameless(records, numbers, self.layout)
+        return RawChunk(numbers, records, problems, may_be_ragged=is_ragged)
+
+    def _quoted_whole(self, records: list[list[str]]) -> dict[int, tuple[Problem, ...]]:
+        """Return the rows, by place, that are one quoted value holding all others."""
+        fewest, separator = len(self.layout.own) - 1, self.layout.separator
+        words = "The whole line is quoted, so that it is one value: take the quotes around it away."
+        return {
+            place: (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),)
+            for place, record in enumerate(records)
+            if fewest and len(record) == 1 and record[0].count(separator) >= fewest
+        }
+
+    def _drop_surplus(self, records: list[list[str]]) -> None:
+        """Take empty surplus away, in place, unless it may hide a separator without quotes."""
+        for record in records:
+            if has_doubtful_surplus(record, self.layout):
+                if self._surplus_is_everywhere is None:
+                    self._surplus_is_everywhere = self._has_surplus_everywhere()
+                if not self._surplus_is_everywhere:
+                    continue
+            without_empty_surplus(record, self.layout)
+
+    def _has_surplus_everywhere(self) -> bool:
+        """Whether every row of the file has an empty value more than the header has columns."""
+        with self._opened() as text, contextlib.suppress(csv.Error):
+            return all(
+                len(record) > self.layout.width
+                for record in self._records(text)
+                if not columns.is_blank(record)
+            )
+        return False
 
     def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
         """Take some records in one go, which is three times as fast as one by one."""
@@ -179,7 +355,7 @@ class CsvReader:
         return records
 
     def _without_blank_rows(self, numbers: range, records: list[list[str]]) -> Sequence[int]:
-        """Take blank rows out, in place; give the numbers of those that stay."""
+        """Take blank rows out, in place; return the numbers of those that stay."""
         with contextlib.suppress(IndexError):  # an empty line has no first value
             firsts = list(map(_FIRST_VALUE, records))
             if all(map(str.strip, firsts)) and "".join(firsts).isascii():
@@ -188,14 +364,6 @@ class CsvReader:
         self.blank_rows += len(records) - len(kept)
         records[:] = [records[place] for place in kept]
         return [numbers[place] for place in kept]
-
-    def _may_be_ragged(self, records: list[list[str]]) -> bool:
-        """Take empty surplus away, in place; tell whether there was any surplus."""
-        if max(map(len, records)) <= self.layout.width:
-            return False
-        for record in records:
-            without_empty_surplus(record, self.layout)
-        return True
 
     def _changed(self) -> UnusableFile:
         return unusable(self._path, "it changed while it was read", hint="run again")
@@ -222,6 +390,13 @@ class CsvReader:
         else:
             said = f"row {number} cannot be read ({why})"
         return unusable(self._path, said, hint=hint)
+
+
+def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
+    """Return row numbers one after the other; a range stays one, which is read faster."""
+    if isinstance(first, range) and isinstance(then, range) and first.stop == then.start:
+        return range(first.start, then.stop)
+    return [*first, *then]
 
 
 def _lines_of(record: list[str]) -> int:

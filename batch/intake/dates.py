@@ -5,8 +5,58 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+_DASHES = "\\-\u00ad\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u2212\ufe58\ufe63\uff0d"
+"""Whatever looks like a hyphen: dashes of Unicode, the minus, the soft hyphen."""
+
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _DMY = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})", re.ASCII)
+_YEAR_FIRST = re.compile(
+    rf"(\d{{4}})(?:[{_DASHES}](\d{{1,2}})[{_DASHES}]|([/.])(\d{{1,2}})\3)(\d{{1,2}})", re.ASCII
+)
+_MIDNIGHT = re.compile(
+    r"(.*[^\s,T])(?:T|,?\s+)0?0:00(?::00(?:[.,]0+)?)?\s?(?:Z|[+-]00:?00|\sUTC)?",
+    re.ASCII | re.DOTALL,
+)
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("jan", "january"),
+            ("feb", "february"),
+            ("mar", "march"),
+            ("apr", "april"),
+            ("may",),
+            ("jun", "june"),
+            ("jul", "july"),
+            ("aug", "august"),
+            ("sep", "sept", "september"),
+            ("oct", "october"),
+            ("nov", "november"),
+            ("dec", "december"),
+        ),
+        1,
+    )
+    for name in names
+}
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_BETWEEN = rf"[\s,./{_DASHES}]*"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_MONTH = r"(?P<month>[a-z]{3,9})"
+_WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})(?![a-z])\.?{_BETWEEN}(?:the\s)?)?"
+_NAMED = (
+    re.compile(
+        rf"{_WEEKDAY}{_DAY}(?:\sof\s|{_BETWEEN}){_MONTH}{_BETWEEN}(?P<year>\d{{4}})",
+        re.IGNORECASE | re.ASCII,
+    ),
+    re.compile(
+        rf"{_WEEKDAY}{_MONTH}{_BETWEEN}{_DAY}[\s,./{_DASHES}]+(?P<year>\d{{4}})",
+        re.IGNORECASE | re.ASCII,
+    ),
+    re.compile(
+        rf"(?P<weekday>)(?P<year>\d{{4}}){_BETWEEN}{_MONTH}{_BETWEEN}{_DAY}",
+        re.IGNORECASE | re.ASCII,
+    ),
+)
 _LOOKS_LIKE = (
     (
         re.compile(r"\d{4}-W\d{2}(-\d)?|\d{4}W\d{2,3}", re.ASCII),
@@ -25,11 +75,18 @@ _LOOKS_LIKE = (
     (re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])", re.ASCII), "has no day"),
     (re.compile(r"\d{6}", re.ASCII), "has a year of two digits"),
     (re.compile(r"\d{4}", re.ASCII), "has no month and no day"),
-    (re.compile(r"\d{4}-\d{1,2}-\d{1,2}", re.ASCII), "lacks leading zeros"),
     (re.compile(r"\d{2}-\d{2}-\d{2}", re.ASCII), "has a year of two digits"),
     (re.compile(r"\d{1,2}[/.]\d{1,2}[/.]\d{2}", re.ASCII), "has a year of two digits"),
-    (re.compile(r"\d{4}-\d{2}-\d{2}[T ].*", re.ASCII), "has a time behind the date"),
-    (re.compile(r"\d{4}[/.]\d{1,2}[/.]\d{1,2}", re.ASCII), "has no hyphens"),
+    (re.compile(r"\d{1,2}[\s-][A-Za-z]{3,9}[\s-]\d{2}", re.ASCII), "has a year of two digits"),
+    (re.compile(r"#+", re.ASCII), "is what a spreadsheet shows where the column is too narrow"),
+    (
+        re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}[T ].*", re.ASCII),
+        "has a time behind the date",
+    ),
+    (
+        re.compile(r"not required by hesa.*", re.IGNORECASE),
+        "means that Register holds no deferral date: fill in the date, or delete the row",
+    ),
 )
 _ADVICE = "write it as YYYY-MM-DD"
 EARLIEST_USUAL = date(2000, 1, 1)
@@ -37,12 +94,54 @@ _QUOTED_AT_MOST = 30
 
 
 def parsed(text: str, date_format: str) -> date | None:
-    """Return the day that a value names for certain, None where it names none."""
+    """Return the day that a value names for certain, None where it names none.
+
+    Year first, and with the name of a month, a date can mean only one day. Day-month-year is read
+    where `date_format` says so (`dmy`). A time of midnight behind it changes nothing.
+    """
     if found := _ISO.fullmatch(text):
         return _day(found[1], found[2], found[3])
+    if midnight := _MIDNIGHT.fullmatch(text):
+        text = midnight[1]
     if date_format == "dmy" and (found := _DMY.fullmatch(text)):
         return _day(found[4], found[3], found[1])
+    if found := _YEAR_FIRST.fullmatch(text):
+        return _day(found[1], found[2] or found[4], found[5])
+    return _with_a_months_name(text)
+
+
+def _with_a_months_name(text: str) -> date | None:
+    """Return the day of `Wed 17th June 2026`; a weekday must be that of the day."""
+    for shape in _NAMED:
+        found = shape.fullmatch(text)
+        month = _MONTHS.get(found["month"].lower()) if found else None
+        if found is None or month is None:
+            continue
+        day = _day(found["year"], str(month), found["day"])
+        weekday = (found["weekday"] or "").lower()
+        if day and (not weekday or _WEEKDAYS[day.weekday()].startswith(weekday)):
+            return day
     return None
+
+
+def is_as_asked(text: str, date_format: str) -> bool:
+    """Whether a date that was read is written as it should be, so that nothing was put right."""
+    return bool(_ISO.fullmatch(text) or (date_format == "dmy" and _DMY.fullmatch(text)))
+
+
+def numbers_of(text: str) -> tuple[int, int, int] | None:
+    """Return the first, second and last number of a date with the year last, None of any other."""
+    if midnight := _MIDNIGHT.fullmatch(text):
+        text = midnight[1]
+    found = _DMY.fullmatch(text)
+    return (int(found[1]), int(found[3]), int(found[4])) if found else None
+
+
+def swapped(day: date) -> date | None:
+    """Return the date with day and month swapped, None where that is no other date."""
+    return (
+        None if day.day > 12 or day.day == day.month else day.replace(month=day.day, day=day.month)
+    )
 
 
 def described(text: str) -> str:
@@ -54,15 +153,19 @@ def described(text: str) -> str:
         return f"{shown} {_of_three_numbers(found)}."
     for shape, words in _LOOKS_LIKE:
         if shape.fullmatch(text):
-            return f"{shown} {words}: {_ADVICE}."
+            return f"{shown} {words}." if ": " in words else f"{shown} {words}: {_ADVICE}."
+    if _YEAR_FIRST.fullmatch(text):
+        return f"{shown} is not a day of the calendar."
     return f"{shown} is not a date: {_ADVICE}."
 
 
 def _of_three_numbers(found: re.Match[str]) -> str:
-    """Return what a day, a month and a year are that `parsed` did not take, most useful first."""
+    """Return what a day, a month and a year are that `parsed` did not take."""
     first, between, second, year = found.groups()
     if _day(year, second, first):
-        return f"looks like day{between}month{between}year: run with --date-format dmy"
+        either = " or month" if int(first) <= 12 and first != second else ""
+        other = f"{either}{between}day{between}year" if either else ""
+        return f"looks like day{between}month{between}year{other}: {_ADVICE}"
     if _day(year, first, second):
         return f"looks like month{between}day{between}year: {_ADVICE}"
     return "is not a day of the calendar"

@@ -1,4 +1,4 @@
-"""Rows for one trainee: the same deferral twice, or two that cannot both be meant.
+"""Rows for one trainee: the same deferral twice, or two that contradict each other.
 
 Over the whole file, in compact columns: a row takes some 50 bytes.
 """
@@ -40,14 +40,18 @@ class Conflicts:
             )
         )
 
-    def found(self, set_aside: Container[int] = ()) -> Iterator[tuple[int, Problem]]:
+    def found(
+        self, set_aside: Container[int] = (), failed: Container[int] = ()
+    ) -> Iterator[tuple[int, Problem]]:
         """Yield a problem for each row that repeats or contradicts another.
 
-        `set_aside` are rows that earlier runs have settled: they contradict nobody.
+        `set_aside` are rows that earlier runs have settled: they contradict nobody. `failed` are
+        rows that the whole file speaks against.
         """
         rows = (line for line in self._repeated().iter_rows() if line[1] not in set_aside)
         for _, group in itertools.groupby(rows, key=operator.itemgetter(0)):
-            same = [_Asked(*line[1:]) for line in group]
+            asked = (_Asked(*line[1:]) for line in group)
+            same = [row._replace(failed=row.failed or row.row in failed) for row in asked]
             if len(same) > 1:
                 yield from _of_one_trainee(same)
 
@@ -102,6 +106,7 @@ def _contradicted(number: int, numbers: list[int]) -> str:
     named = ", ".join(others) + (f" and {more} more" if more else "")
     subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
     return (
-        f"{subject} the same trainee with another date or reason, so none is sent: "
-        "keep the one that is meant."
+        f"{subject} the same trainee with another date or reason. "
+        f"{'Neither' if len(numbers) == 2 else 'None of them'} was sent; delete the wrong one"
+        f"{'' if len(numbers) == 2 else 's'}."
     )

@@ -11,23 +11,30 @@ import hashlib
 import io
 import mmap
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from batch import systems
+from batch.errors import UnusableFile, unusable
 from batch.intake.dates import quoted
 from batch.intake.header import find_header
-from batch.intake.refusals import unusable
+from batch.run_settings import InputOptions
 
 
-def row_at(path: Path, position: int, encoding: str) -> int:
+def row_at(options: InputOptions, position: int, encoding: str) -> int:
     """Return the row in which a byte stands, by the file's own separator and quotes."""
-    with path.open("rb") as file:
-        until = io.BufferedReader(_Until(file, position, "x".encode(encoding)), 1 << 20)
-        text = io.TextIOWrapper(until, encoding=encoding, errors="replace", newline="")
-        header = find_header(path, text)
-        rows = header.row
+    with options.path.open("rb") as file:
+        text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+        separator = find_header(options, text).separator
+    with options.path.open("rb") as file:
+        raw: Any = _Until(file, position, "x".encode(encoding))
+        buffered = io.BufferedReader(raw, 1 << 20)
+        text = io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
+        rows = 0
         try:
-            for _ in csv.reader(text, delimiter=header.separator):
+            for _ in csv.reader(text, delimiter=separator):
                 rows += 1
         except csv.Error:  # a quote that never closes: the byte stands behind it
             return rows + 1
@@ -73,6 +80,9 @@ _NOT_TEXT = (
     (b"\xfd7zXZ\x00", "it is compressed"),
     (b"7z\xbc\xaf", "it is compressed"),
 )
+_WEB_PAGE = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html|head|meta|table|!--)", re.IGNORECASE
+)
 _NO_FILES = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
@@ -92,34 +102,52 @@ _SEVERAL_BYTES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """How a file's bytes are to be read, and what they are: size, SHA-256 in hex."""
+    """How a file's bytes are to be read, and what they are: size, SHA-256 in hex.
+
+    `is_assumed`: nothing but Windows-1252 explains the bytes, and nobody named it.
+    """
 
     encoding: str
     size: int
     sha256: str
-    notice: str | None
+    is_assumed: bool = False
+    has_spaced_quotes: bool = False
+    has_broken_text: bool = False
+
+    @property
+    def label(self) -> str:
+        """The encoding as people write it."""
+        return _LABELS.get(self.encoding, self.encoding)
 
 
-def look_at(path: Path, encoding: str | None) -> Encoded:
+_LABELS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
+
+
+def look_at(options: InputOptions) -> Encoded:
     """Read the file once and tell how it is encoded.
 
     Raises UnusableFile where it cannot be read, is no text, or holds bytes that no rule explains.
     """
+    path = options.path
     data_start = _opening(path)
     for mark, why in _NOT_TEXT:
         if data_start.startswith(mark):
             raise unusable(path, why, hint="save it as CSV UTF-8, or as .xlsx, and name that file")
-    if encoding is not None:
-        return _as_told(path, encoding)
+    if _WEB_PAGE.match(data_start.removeprefix(codecs.BOM_UTF8)):
+        raise unusable(
+            path,
+            f"it is a web page under the name {path.suffix or path.name}",
+            hint="open it in a spreadsheet, save it as CSV UTF-8, and name that file",
+        )
+    if options.encoding is not None:
+        return _as_told(options, options.encoding)
     for mark, name in _MARKS:
         if data_start.startswith(mark):
-            return _read_as(path, name)
+            return _read_as(options, name)
     if b"\x00" in data_start.split(b"\n", 1)[0]:
         raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
-    size, sha256, wrong_at = _decoded(path, "utf-8")
-    if wrong_at is None:
-        return Encoded("utf-8", size, sha256, None)
-    return _as_windows_1252(path, wrong_at)
+    found = _decoded(path, "utf-8")
+    return found.encoded("utf-8") if found.wrong_at is None else _as_windows_1252(options, found)
 
 
 def _opening(path: Path) -> bytes:
@@ -131,9 +159,7 @@ def _opening(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(4096)
     except FileNotFoundError:
-        raise unusable(
-            path, "there is no such file", hint=f"looked for {path.absolute()}"
-        ) from None
+        raise _not_there(path) from None
     except OSError as error:
         why = f"it cannot be read ({error.strerror or error})"
         raise unusable(path, why, hint="is it open elsewhere, or another user's?") from None
@@ -142,7 +168,21 @@ def _opening(path: Path) -> bytes:
     return start
 
 
-def _as_told(path: Path, encoding: str) -> Encoded:
+def _not_there(path: Path) -> UnusableFile:
+    """Return that a file is missing, and which one of the same name lies beside it."""
+    hint = f"looked for {path.absolute()}"
+    beside = [
+        path.with_suffix(suffix)
+        for suffix in (".csv", ".xlsx", ".xlsm", ".xls", ".CSV", ".XLSX")
+        if suffix != path.suffix and path.with_suffix(suffix).is_file()
+    ]
+    if beside:
+        hint = f"{beside[0].name} lies beside it: name {systems.as_argument(beside[0])}"
+    return unusable(path, "there is no such file", hint=hint)
+
+
+def _as_told(options: InputOptions, encoding: str) -> Encoded:
+    path = options.path
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
@@ -150,7 +190,7 @@ def _as_told(path: Path, encoding: str) -> Encoded:
         raise unusable(path, why, hint=_ENCODINGS) from None
     if name in _NO_FILES or not _is_of_text(encoding):
         raise unusable(path, f"{quoted(encoding)} is no encoding of files", hint=_ENCODINGS)
-    return _read_as(path, "utf-8-sig" if name == "utf-8" else encoding)
+    return _read_as(options, "utf-8-sig" if name == "utf-8" else encoding)
 
 
 def _is_of_text(encoding: str) -> bool:
@@ -164,40 +204,49 @@ def _is_of_text(encoding: str) -> bool:
     return True
 
 
-def _read_as(path: Path, encoding: str) -> Encoded:
-    size, sha256, wrong_at = _decoded(path, encoding)
-    if wrong_at is not None:
-        row = row_at(path, wrong_at, encoding)
+def _read_as(options: InputOptions, encoding: str) -> Encoded:
+    found = _decoded(options.path, encoding)
+    if found.wrong_at is not None:
+        row = row_at(options, found.wrong_at, encoding)
         raise unusable(
-            path,
+            options.path,
             f"row {row} holds bytes that are not {encoding.removesuffix('-sig')}",
             hint=_SAVE_AGAIN,
         )
-    return Encoded(encoding, size, sha256, None)
+    return found.encoded(encoding)
 
 
-def _as_windows_1252(path: Path, wrong_at: int) -> Encoded:
-    row = row_at(path, wrong_at, "utf-8")
+def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
+    path = options.path
+    assert as_utf_8.wrong_at is not None
+    row = row_at(options, as_utf_8.wrong_at, "utf-8")
+    found = _decoded(path, "cp1252")
+    if _only_carriage_returns(path):
+        raise unusable(
+            path,
+            f"row {row} is not UTF-8, and its lines end as those of a Macintosh",
+            hint=f"`{options.command_with('--encoding', 'mac-roman')}`, and look at that row",
+        )
     utf_8_at = _first_utf_8(path)
     if utf_8_at is not None:
-        other = row_at(path, utf_8_at, "utf-8")
+        other = row_at(options, utf_8_at, "utf-8")
         why = f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both"
         if other == row:
             why = f"row {row} is written partly in UTF-8, partly not, so no encoding reads it"
         raise unusable(path, why, hint=_SAVE_AGAIN)
-    size, sha256, undefined_at = _decoded(path, "cp1252")
-    if undefined_at is not None:
-        row = row_at(path, undefined_at, "cp1252")
+    if found.wrong_at is not None:
+        row = row_at(options, found.wrong_at, "cp1252")
         raise unusable(
             path,
             f"row {row} holds bytes that are neither UTF-8 nor Windows-1252",
             hint=_SAVE_AGAIN,
         )
-    notice = (
-        f"row {row} is not UTF-8, so the file was read as Windows-1252, as Excel writes it; "
-        "if letters look wrong there, say with --encoding how it is encoded"
-    )
-    return Encoded("cp1252", size, sha256, notice)
+    return replace(found.encoded("cp1252"), is_assumed=True)
+
+
+def _only_carriage_returns(path: Path) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"\r") >= 0 and data.find(b"\n") < 0
 
 
 def _first_utf_8(path: Path) -> int | None:
@@ -207,23 +256,148 @@ def _first_utf_8(path: Path) -> int | None:
         return None if found is None else found.start()
 
 
-def _decoded(path: Path, encoding: str) -> tuple[int, str, int | None]:
-    """Return size, SHA-256, and where decoding fails (a byte's position), None if nowhere."""
-    digest, size, wrong_at = hashlib.sha256(), 0, None
+@dataclass(slots=True)
+class _Decoded:
+    """What one reading of the bytes shows; `wrong_at` is where decoding fails, None if nowhere."""
+
+    size: int = 0
+    sha256: str = ""
+    wrong_at: int | None = None
+    has_spaced_quotes: bool = False
+    has_broken_text: bool = False
+
+    def encoded(self, encoding: str) -> Encoded:
+        """Return it as the way to read the file."""
+        return Encoded(
+            encoding,
+            self.size,
+            self.sha256,
+            has_spaced_quotes=self.has_spaced_quotes,
+            has_broken_text=self.has_broken_text,
+        )
+
+    def note(self, text: str) -> None:
+        """Take what a part of the text shows."""
+        self.has_spaced_quotes = self.has_spaced_quotes or ' "' in text or '" ' in text
+        if not self.has_broken_text and not text.isascii():
+            self.has_broken_text = any(sign in text for sign in SIGNS_OF_BROKEN_TEXT)
+
+
+SIGNS_OF_BROKEN_TEXT = ("\ufffd", "Ã©", "Ã¨", "Ã¡", "Ã¶", "Ã¼", "Ã±", "Ã§", "â€", "Â£", "Â ")
+"""What UTF-8 looks like after somebody read it as Windows-1252, and what could not be read."""
+
+
+def rows_of_broken_text(numbers: Sequence[int], records: list[list[str]]) -> list[int]:
+    """Return the rows with text that was broken earlier."""
+    return [
+        number
+        for number, record in zip(numbers, records, strict=True)
+        if any(sign in value for value in record for sign in SIGNS_OF_BROKEN_TEXT)
+    ]
+
+
+def _decoded(path: Path, encoding: str) -> _Decoded:
+    """Decode and hash the whole file once, a block at a time."""
+    digest, found, last = hashlib.sha256(), _Decoded(), ""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
-            if wrong_at is None:
+            if found.wrong_at is None:
                 held = len(decoder.getstate()[0])
                 try:
-                    decoder.decode(block)
+                    text = decoder.decode(block)
                 except UnicodeError as error:
-                    wrong_at = size - held + getattr(error, "start", 0)
+                    found.wrong_at = found.size - held + getattr(error, "start", 0)
+                else:
+                    found.note(text)
+                    found.note(last + text[:2])
+                    last = text[-2:]
             digest.update(block)
-            size += len(block)
-    if wrong_at is None:
+            found.size += len(block)
+    if found.wrong_at is None:
         try:
             decoder.decode(b"", final=True)
         except UnicodeError:
-            wrong_at = max(0, size - len(decoder.getstate()[0]))
-    return size, digest.hexdigest(), wrong_at
+            found.wrong_at = max(0, found.size - len(decoder.getstate()[0]))
+    found.sha256 = digest.hexdigest()
+    return found
+
+
+class Letters:
+    """The letters of a file that was assumed to be Windows-1252, by the rows in which they stand.
+
+    Never the words around them: those may be reasons, and names.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[int]] = {}
+        self._doubtful: dict[str, list[int]] = {}
+        self._around: set[bytes] = set()
+
+    def add(self, numbers: Sequence[int], records: list[list[str]]) -> None:
+        """Take the letters of some rows."""
+        for number, record in zip(numbers, records, strict=True):
+            joined = "\n".join(record)
+            if joined.isascii():
+                continue
+            for letter in set(_NOT_ASCII.findall(joined)):
+                _append(self._rows.setdefault(letter, []), number)
+            for found in _DOUBTFUL.finditer(joined):
+                _append(self._doubtful.setdefault(found[0][0], []), number)
+            if len(self._around) < _MOST_WORDS_TRIED:
+                self._around |= {word.encode("cp1252") for word in _AROUND.findall(joined)}
+
+    def notice(self) -> str:
+        """Return what the file was read as, and which letters to look at."""
+        shown = _shown(self._rows)
+        return (
+            "the file is not UTF-8, so it was read as Windows-1252, as Excel writes it"
+            + (f": look at {shown}" if shown else "")
+            + "; if letters look wrong there, name its encoding with --encoding"
+        )
+
+    def refuse_unlikely(self, options: InputOptions) -> None:
+        """Raise UnusableFile where letters hardly stand so in a word, and nobody sees the plan."""
+        if not self._doubtful or options.attended:
+            return
+        better = [name for name in _OTHERS if self._reads_well(name)] or ["mac-roman", "cp850"]
+        ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
+        raise unusable(
+            options.path,
+            f"read as Windows-1252 it has letters that hardly stand so: {_shown(self._doubtful)}",
+            hint=f"it reads well with {ways}",
+        )
+
+    def _reads_well(self, encoding: str) -> bool:
+        words = [word.decode(encoding, "replace") for word in self._around]
+        return all(_LIKELY.fullmatch(word) for word in words)
+
+
+_OTHERS = ("mac-roman", "cp850")
+"""What a Macintosh and DOS wrote, and old exports still do."""
+
+_MOST_WORDS_TRIED = 1000
+_MOST_ROWS_SHOWN = 5
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_AROUND = re.compile(r"[A-Za-z0-9]?[^\x00-\x7f]+[A-Za-z0-9]?")
+_DOUBTFUL = re.compile(
+    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÓÔÕÐ](?= |[a-z]+Ó)"
+    r"|(?<=[a-z])[†‡ƒ‰ˆ]"
+)
+_LIKELY = re.compile(
+    r"[A-Za-z]?[à-öø-ÿ]+[a-z]?|[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ][a-z]?|[A-Za-z0-9]?[’‘“”–—…£€•]+[A-Za-z0-9]?"
+)
+
+
+def _append(rows: list[int], number: int) -> None:
+    if len(rows) <= _MOST_ROWS_SHOWN and (not rows or rows[-1] != number):
+        rows.append(number)
+
+
+def _shown(rows: dict[str, list[int]]) -> str:
+    parts = []
+    for letter, numbers in list(rows.items())[:12]:
+        more = " and more" if len(numbers) > _MOST_ROWS_SHOWN else ""
+        shown = ", ".join(map(str, numbers[:_MOST_ROWS_SHOWN]))
+        parts.append(f"{letter} (row{'s' if len(numbers) > 1 else ''} {shown}{more})")
+    return ", ".join(parts)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 
 import polars as pl
 
 from batch import columns
-from batch.codes import CHECK_CODES, Code
-from batch.intake import dates
-from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_date
+from batch.codes import Code
+from batch.intake import dates, evidence
+from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_text
 from batch.intake.csv_reader import RawChunk
 from batch.intake.header import Layout
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
+from batch.run_settings import InputOptions
 
 _NAMED = (
     ("raw_id", columns.TRAINEE_ID),
@@ -28,10 +28,19 @@ _DATE_SCHEMA = {
     "date": pl.String,
     "day": pl.String,
     "is_unusual": pl.Boolean,
+    "was_rewritten": pl.Boolean,
 }
 _MOST_DATES_KNOWN = 50_000
-_ReadDate = tuple[str, str, str | None, bool]
-"""As it stands, without what surrounds it, the day as YYYY-MM-DD or None, whether it is unusual."""
+_ReadDate = tuple[str, str, str | None, bool, bool]
+"""As it stands, without its edges, the day as YYYY-MM-DD or None; is it unusual, was it put right.
+"""
+_ERRORS = (
+    r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|FIELD!|GETTING_DATA|BLOCKED!"
+    r"|CONNECT!|UNKNOWN!|BUSY!|PYTHON!|EXTERNAL!|ERROR!)|#{1,16}|Err:[0-9]{3}"
+)
+_NO_REASON = rf"^(?:{_ERRORS}|(?i:NULL|\(null\)|<null>)|\\N)$"
+_OPENING_QUOTE = r'(?:^|[\s(])"'
+_LONGEST_WORD_FOR_NOTHING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,7 @@ _RULES = (
         columns.TRAINEE_ID,
         _NO_ID,
         (pl.col("id") != "") & _NO_ID,
-        lambda row: (
-            f"{dates.quoted(row['id'])} is not a trainee id: 1 to 64 letters, digits, - or _."
-        ),
+        lambda row: evidence.described_id(row["id"]),
     ),
     _Rule(
         Code.MISSING_DEFER_DATE,
@@ -89,7 +96,20 @@ _RULES = (
         pl.col("is_unusual"),
         lambda row: (
             f"{row['day']} is {'before 2000' if row['day'] < '2000' else 'more than a year ahead'}:"
-            " correct it, or, where it is meant, say --allow-unusual-dates."
+            " correct it, or use --allow-unusual-dates if it is right."
+        ),
+    ),
+    _Rule(
+        Code.UNUSABLE_REASON,
+        columns.DEFER_REASON,
+        _REASON.contains('"', literal=True) | (_REASON.len_bytes() <= _LONGEST_WORD_FOR_NOTHING),
+        _REASON.contains(_NO_REASON)
+        | (_REASON.contains(_OPENING_QUOTE) & (_REASON.count_matches('"', literal=True) % 2 == 1)),
+        lambda row: (
+            "The reason has a quote that opens and never closes: complete it, or take it away."
+            if '"' in row["reason"]
+            else f"{row['reason'][:20]} is a program's word for nothing, and no reason: "
+            "correct it, or empty it."
         ),
     ),
     _Rule(
@@ -112,18 +132,17 @@ class Checked:
     frame: pl.DataFrame
     problems: dict[int, tuple[Problem, ...]]
     repairs: tuple[Repair, ...]
+    day_counts: pl.DataFrame
+    """Each different date of the chunk: `date`, `day`, and how many rows have it."""
 
 
 class Rules:
     """The rules of one file: its layout, how its dates are written, what is a usual date."""
 
-    def __init__(
-        self, layout: Layout, *, date_format: str, allow_unusual_dates: bool, today: date
-    ) -> None:
+    def __init__(self, layout: Layout, options: InputOptions, *, with_formulas: bool) -> None:
         self._layout = layout
-        self._date_format = date_format
-        self._allow_unusual = allow_unusual_dates
-        self._today = today
+        self._options = options
+        self._with_formulas = with_formulas
         self._read_date = lru_cache(maxsize=_MOST_DATES_KNOWN)(self._date)
         self._names = {known: layout.own[place] for known, place in layout.places.items()}
 
@@ -132,11 +151,31 @@ class Rules:
 
         Most rows are plain: the chain of rules and repairs runs only on those that are not.
         """
-        frame = self._with_days(tidied(self._raw(chunk)))
+        frame, day_counts = self._with_days(
+            tidied(self._raw(chunk), with_formulas=self._with_formulas)
+        )
         problems = self._problems(frame.filter(_IS_SUSPECT))
+        if not self._options.require_trainee_id:
+            self._name_otherwise(chunk, problems)
         for place, found in chunk.problems.items():
             problems[place] = _together(found, problems.get(place, ()))
-        return Checked(frame, dict(sorted(problems.items())), repairs_of(frame, self._names))
+        if self._layout.evidence:
+            for place, returned in evidence.returned_since(self._layout, chunk, frame).items():
+                problems[place] = _together((returned,), problems.get(place, ()))
+        return Checked(
+            frame, dict(sorted(problems.items())), repairs_of(frame, self._names), day_counts
+        )
+
+    def _name_otherwise(self, chunk: RawChunk, problems: dict[int, tuple[Problem, ...]]) -> None:
+        """Let a row without an id be named by its TRN, HESA id or the provider's number."""
+        for place, found in list(problems.items()):
+            if any(problem.code is Code.MISSING_TRAINEE_ID for problem in found):
+                others = tuple(p for p in found if p.code is not Code.MISSING_TRAINEE_ID)
+                named = evidence.malformed_number(self._layout, chunk.records[place])
+                if named is not None:
+                    problems[place] = _together(named, others)
+        for place in [place for place, found in problems.items() if not found]:
+            del problems[place]
 
     def _raw(self, chunk: RawChunk) -> pl.DataFrame:
         numbers = chunk.numbers
@@ -167,18 +206,24 @@ class Rules:
         except IndexError:
             return [record[place] if len(record) > place else "" for record in records]
 
-    def _with_days(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _with_days(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read each different date once, however many rows share it."""
-        read = [self._read_date(raw) for raw in frame["raw_date"].unique()]
+        counts = frame["raw_date"].value_counts(name="rows")
+        read = [self._read_date(raw) for raw in counts["raw_date"]]
         known = pl.DataFrame(read, schema=_DATE_SCHEMA, orient="row")
-        return frame.join(known, on="raw_date", how="left", maintain_order="left")
+        joined = frame.join(known, on="raw_date", how="left", maintain_order="left")
+        return joined, known.select("date", "day").with_columns(counts["rows"])
 
     def _date(self, raw: str) -> _ReadDate:
-        """Return a date as written, without its edges, as a day, and whether it is unusual."""
-        text = tidied_date(raw)
-        day = dates.parsed(text, self._date_format)
-        unusual = day is not None and not self._allow_unusual and dates.is_unusual(day, self._today)
-        return raw, text, None if day is None else day.isoformat(), unusual
+        """Return a date as written, without its edges, as a day, and what is told of it."""
+        options = self._options
+        text = tidied_text(raw, with_formulas=self._with_formulas)
+        day = dates.parsed(text, options.date_format)
+        if day is None:
+            return raw, text, None, False, False
+        unusual = not options.allow_unusual_dates and dates.is_unusual(day, options.today)
+        rewritten = not dates.is_as_asked(text, options.date_format)
+        return raw, text, day.isoformat(), unusual, rewritten
 
     def _problems(self, suspect: pl.DataFrame) -> dict[int, tuple[Problem, ...]]:
         if suspect.is_empty():
@@ -193,7 +238,7 @@ class Rules:
     def _problems_of(self, row: dict[str, str], flags: tuple[bool, ...]) -> tuple[Problem, ...]:
         if row["too_many"]:
             words = f"The row has more values than the header has columns ({self._layout.width})."
-            advice = " An unquoted separator in the reason, most often: quote it."
+            advice = " Put quotes around the value that holds a separator, most often the reason."
             return (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words + advice),)
         return tuple(
             Problem(rule.code, self._names.get(rule.column, ""), rule.message(row))
@@ -207,4 +252,4 @@ def _together(of_cells: tuple[Problem, ...], of_values: tuple[Problem, ...]) -> 
     by_code = {problem.code: problem for problem in of_values + of_cells}
     if only := by_code.get(Code.WRONG_NUMBER_OF_VALUES):
         return (only,)
-    return tuple(by_code[code] for code in CHECK_CODES if code in by_code)
+    return tuple(by_code[code] for code in Code if code in by_code)

@@ -44,7 +44,9 @@ def stage_rows(
         journal.add_rows(run_no, chunk.rows())
         repairs += chunk.repairs[: MOST_REPAIRS_TOLD - len(repairs)]
     set_aside, another_date = set_aside_remembered(journal, run_no, origin, again=again)
-    journal.add_problems(run_no, input_file.conflicts(set_aside=() if again else set_aside))
+    journal.add_problems(
+        run_no, input_file.problems_of_the_whole(set_aside=() if again else set_aside)
+    )
     journal.describe(
         run_no,
         input_rows=input_file.row_count,

@@ -32,7 +32,7 @@ def test_what_is_wrong_with_every_date_is_said_once_before_the_table(office: Off
     office.write("list.csv", HEADER + "a,17/06/2024,x\nb,18/06/2024,x\n")
     out = office.run("check", "list.csv").out
     assert out.count("--date-format dmy") == 1
-    assert out.index("Every date looks like") < out.index("invalid_defer_date: rows 2, 3")
+    assert out.index("they are day/month/year") < out.index("invalid_defer_date: rows 2, 3")
 
 
 def test_a_program_is_told_where_each_problem_stands_and_what_to_do(office: Office) -> None:
@@ -65,8 +65,8 @@ def test_a_program_is_told_how_much_is_not_listed(office: Office) -> None:
 def test_one_row_is_told_as_one(office: Office) -> None:
     office.write("list.csv", HEADER + "abc,2026-10-01,x\n")
     out = office.run("check", "list.csv").out
-    assert out.startswith("list.csv: 1 row\n")
-    assert "1 row would be sent, in a few seconds at the rate limit." in out
+    assert out.startswith("list.csv, 1 row, UTF-8")
+    assert "1 of 1 row would be sent, in a few seconds at the rate limit." in out
 
 
 def test_nothing_in_a_file_steers_the_terminal(office: Office) -> None:
@@ -76,3 +76,31 @@ def test_nothing_in_a_file_steers_the_terminal(office: Office) -> None:
     checked = office.run("check", "good\x1b[2J.csv")
     assert refused.code == 2
     assert "\x1b" not in refused.out + refused.err + checked.out + checked.err
+
+
+def test_a_column_may_be_named_in_the_environment_and_the_option_wins(office: Office) -> None:
+    office.write("list.csv", "trainee_id,defer_date,Why,Because\na,2026-10-01,x,y\n")
+    office.environment["DEFER_BATCH_COLUMNS"] = "defer_reason=Why;defer_date=defer_date"
+    told = json.loads(office.run("check", "list.csv", "--json").out)["read"]["columns"]
+    won = office.run("check", "list.csv", "--json", "--column", "defer_reason=Because")
+    assert told["defer_reason"] == "Why"
+    assert json.loads(won.out)["read"]["columns"]["defer_reason"] == "Because"
+
+
+def test_a_hint_is_the_same_command_with_what_it_lacks(office: Office) -> None:
+    office.write("my list.csv", "trainee_id,defer_date,Leave reason\na,2026-10-01,x\n")
+    refused = office.run("run", "my list.csv", "--register", "emulator")
+    assert refused.code == 2
+    command = "run 'my list.csv' --register emulator --column 'defer_reason=Leave reason'"
+    assert command in refused.err
+
+
+def test_a_name_that_the_shell_split_gets_the_hint_to_quote_it(office: Office) -> None:
+    assert "quotes around" in office.run("check", "my", "list.csv").err
+
+
+def test_a_choice_that_is_none_is_refused(office: Office) -> None:
+    office.write("list.csv", HEADER + "a,2026-10-01,x\n")
+    for option in ("nonsense", "foo=bar", "defer_date="):
+        assert office.run("check", "list.csv", "--column", option).code == 2
+    assert office.run("check", "list.csv", "--hidden-rows", "maybe").code == 2

@@ -24,6 +24,7 @@ from batch.emulator.trainees import STATES, Trainee
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
 from batch.rows import folded
+from batch.run_settings import InputOptions
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "deferrals.csv"
 
@@ -128,14 +129,14 @@ def test_value_of_a_person_is_not_shown() -> None:
 
 
 def test_sample_meets_every_check_code_and_stays_within_one_window() -> None:
-    with open_input(SAMPLE, today=dt.date(2026, 11, 24)) as sample:
+    with open_input(InputOptions(SAMPLE, dt.date(2026, 11, 24))) as sample:
         problems = {
             row.row_number: row.problems[0].code
             for chunk in sample.chunks()
             for row in chunk.rows()
             if row.problems
         }
-        for row_number, problem in sample.conflicts():
+        for row_number, problem in sample.problems_of_the_whole():
             problems.setdefault(row_number, problem.code)
     assert set(problems.values()) == set(CHECK_CODES)
     assert sample.row_count >= 120

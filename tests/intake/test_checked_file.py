@@ -22,8 +22,8 @@ def test_spaces_around_ids_and_dates_are_removed_and_told(read: Reading, around:
 
 
 def test_apostrophes_before_ids_and_dates_are_removed(read: Reading) -> None:
-    told = read(HEADER + "'000123,''2026-10-01,'plain\n")
-    assert told.sent == [("000123", "2026-10-01", "'plain")]
+    told = read(HEADER + "'A00123,''2026-10-01,'plain\n")
+    assert told.sent == [("A00123", "2026-10-01", "'plain")]
 
 
 def test_the_apostrophe_of_a_guarded_reason_is_removed(read: Reading) -> None:
@@ -65,7 +65,7 @@ def test_an_id_that_could_change_the_path_is_malformed(read: Reading, bad: str) 
     assert read(f"{HEADER}{bad},2026-10-01,x\n").codes == {2: ["malformed_trainee_id"]}
 
 
-@pytest.mark.parametrize("good", ["a", "x" * 64, "A-b_9", "000123"])
+@pytest.mark.parametrize("good", ["a", "x" * 64, "A-b_9", "00012a"])
 def test_an_id_of_letters_digits_hyphens_and_underscores_is_good(read: Reading, good: str) -> None:
     assert read(f"{HEADER}{good},2026-10-01,x\n").sent == [(good, "2026-10-01", "x")]
 
@@ -86,11 +86,11 @@ def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("17/06/2024", "17/06/2024 looks like day/month/year: run with --date-format dmy."),
+        ("17/06/2024", "17/06/2024 looks like day/month/year: write it as YYYY-MM-DD."),
         ("06/17/2024", "06/17/2024 looks like month/day/year: write it as YYYY-MM-DD."),
         ("6-17-2024", "6-17-2024 looks like month-day-year: write it as YYYY-MM-DD."),
         ("31/31/2024", "31/31/2024 is not a day of the calendar."),
-        ("17.06.2024", "looks like day.month.year: run with --date-format dmy."),
+        ("17.06.2024", "looks like day.month.year: write it as YYYY-MM-DD."),
         ("2024", "2024 has no month and no day: write it as YYYY-MM-DD."),
         ("202406", "202406 has no day: write it as YYYY-MM-DD."),
         ("240617", "240617 has a year of two digits: write it as YYYY-MM-DD."),
@@ -99,7 +99,6 @@ def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
         ("2024-169", "which Register would store as no date at all"),
         ("2024-06", "Register would store it as no date at all"),
         ("2024-02-30", "2024-02-30 is not a day of the calendar."),
-        ("2024-6-7", "lacks leading zeros"),
         ("24-06-17", "year of two digits"),
         ("20240617", "has no hyphens"),
         ("2024-06-17T10:00:00Z", "has a time behind the date"),
@@ -168,20 +167,24 @@ def test_an_unusual_date_is_to_be_corrected_first(read: Reading) -> None:
     [
         (
             ("17/06/2024", "18/06/2024"),
-            "Every date looks like day/month/year: run with --date-format dmy.",
+            "--date-format dmy",
         ),
         (("soon", "later"), "Every date is something else: write it as YYYY-MM-DD."),
         (("2024-02-30", "2024-02-31"), "No date is a day of the calendar."),
         (("17/06/2024", "2024-06-18"), None),
-        (("17/06/2024", "06/18/2024"), None),
-        (("17/06/2024",), None),
+        (("17/06/2024", "06/18/2024"), "some the month"),
+        (("06/07/2024", "06/18/2024"), "month/day/year"),
+        (("06/07/2024",), "nothing shows"),
+        (("17/06/2024",), "--date-format dmy"),
+        (("soon",), None),
     ],
 )
 def test_what_is_wrong_with_every_date_is_said_once(
     read: Reading, texts: tuple[str, ...], said: str | None
 ) -> None:
     told = read(HEADER + "".join(f"id{n},{text},x\n" for n, text in enumerate(texts)))
-    assert told.file.common_date_problem == said
+    found = told.file.common_date_problem
+    assert found is None if said is None else said in str(found)
 
 
 def test_a_row_without_a_date_or_with_too_many_values_silences_nothing(read: Reading) -> None:
@@ -270,21 +273,21 @@ def test_two_deferrals_that_differ_are_both_held_back(read: Reading, other: str)
 
 def test_conflicting_rows_name_each_other(read: Reading) -> None:
     told = read(HEADER + "abc,2026-10-01,x\nq,2026-10-01,\nabc,2026-10-02,x\n")
-    (first, _) = told.file.conflicts()
+    (first, _) = told.file.problems_of_the_whole()
     assert first[1].message.startswith("Row 4 names the same trainee")
 
 
 @pytest.mark.parametrize("place", [0, 11, 12])
 def test_of_many_conflicting_rows_ten_are_named(read: Reading, place: int) -> None:
     told = read(HEADER + "".join(f"abc,2026-10-01,{n}\n" for n in range(13)))
-    said = list(told.file.conflicts())[place][1].message
+    said = list(told.file.problems_of_the_whole())[place][1].message
     named = [number for number in range(2, 15) if number != place + 2][:10]
     assert said.startswith(f"Rows {', '.join(map(str, named))} and 2 more name the same trainee")
 
 
 def test_rows_set_aside_contradict_nobody(read: Reading) -> None:
     told = read(HEADER + "abc,2026-10-01,x\nabc,2026-12-01,x\n")
-    assert list(told.file.conflicts(set_aside={2})) == []
+    assert list(told.file.problems_of_the_whole(set_aside={2})) == []
 
 
 def test_a_row_with_too_many_values_contradicts_others_and_has_no_other_code(

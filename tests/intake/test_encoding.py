@@ -11,6 +11,7 @@ import pytest
 
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
 from tests.support.reading import GOOD, HEADER, TODAY, Reading
 from tests.support.terminals import posix_only
 
@@ -30,8 +31,8 @@ def test_utf_16_with_tabs_and_the_other_byte_order_is_read(read: Reading) -> Non
 def test_windows_1252_is_said_with_the_first_row_where_it_mattered(read: Reading) -> None:
     rows = "".join(f"id{n},2026-10-01,plain\n" for n in range(2000))
     told = read((HEADER + rows + "abc,2026-10-01,été\n").encode("cp1252"))
-    (notice,) = told.file.notices
-    assert notice.startswith("row 2002 is not UTF-8, so the file was read as Windows-1252")
+    (notice,) = [said for said in told.file.all_notices() if "Windows-1252" in said]
+    assert "é (row 2002)" in notice
 
 
 def test_bytes_that_no_rule_explains_name_the_row(read: Reading) -> None:
@@ -77,7 +78,7 @@ def test_a_file_of_two_encodings_is_read_as_it_is_told(read: Reading) -> None:
 def test_the_row_is_counted_by_the_files_own_separator(read: Reading, separator: str) -> None:
     rows = 'trainee_id,defer_date,defer_reason\na,2026-10-01,"two\nlines"\nb,2026-10-01,'
     told = read(rows.replace(",", separator).encode() + b"\xe9t\xe9\n")
-    assert told.file.notices[0].startswith("row 3 is not UTF-8")
+    assert "é (row 3)" in told.file.all_notices()[-1]
 
 
 def test_the_row_of_a_broken_utf_16_file_is_counted_in_its_letters(read: Reading) -> None:
@@ -105,7 +106,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None
     os.mkfifo(tmp_path / name)
     with (
         pytest.raises(UnusableFile, match="a pipe or a device"),
-        open_input(tmp_path / name, today=TODAY),
+        open_input(InputOptions(tmp_path / name, TODAY)),
     ):
         pass
 
@@ -158,7 +159,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, said: str) -> Non
     (tmp_path / "folder").mkdir()
     with (
         pytest.raises(UnusableFile, match=said),
-        open_input(tmp_path / name, today=TODAY),
+        open_input(InputOptions(tmp_path / name, TODAY)),
     ):
         pass
 
@@ -168,6 +169,6 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     with (
         pytest.raises(UnusableFile, match="it cannot be read"),
-        open_input(tmp_path / "loop.csv", today=TODAY),
+        open_input(InputOptions(tmp_path / "loop.csv", TODAY)),
     ):
         pass

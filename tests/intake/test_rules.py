@@ -17,6 +17,7 @@ WRONG = {
     "missing_defer_date": ("defer_date", ""),
     "invalid_defer_date": ("defer_date", "soon"),
     "unusual_defer_date": ("defer_date", "1999-12-31"),
+    "unusable_reason": ("defer_reason", "#N/A"),
     "reason_too_long": ("defer_reason", LONG),
 }
 PAIRS = [pair for pair in combinations(WRONG, 2) if WRONG[pair[0]][0] != WRONG[pair[1]][0]]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batch.intake.checked_file import open_input
 from batch.record import report
+from batch.run_settings import InputOptions
 from tests.support.journals import RUN, failed, journal_of
 
 VALUES = st.text(
@@ -33,7 +34,9 @@ def test_a_report_reads_back_as_the_journal_holds_it(rows: list[tuple[str, str, 
         with journal_of(folder, kept, columns=columns) as journal:
             report.write_report(journal, RUN.run_id, folder / "run", tool_version="1")
             assert report.self_check(journal.ledger, RUN.run_id, folder / "run") == []
-        with open_input(folder / "run" / "unprocessable.csv", today=dt.date(2026, 11, 24)) as again:
+        with open_input(
+            InputOptions(folder / "run" / "unprocessable.csv", dt.date(2026, 11, 24))
+        ) as again:
             read = [row.values for chunk in again.chunks() for row in chunk.rows()]
             assert again.columns == columns
     assert read == rows

@@ -78,9 +78,9 @@ def fuzz(*, files: int, seed: int) -> list[str]:
 
 
 def _wrong_with(path: Path, date_format: str) -> str:
-    options = InputOptions(path, None, None, date_format, allow_unusual_dates=False, today=TODAY)
+    options = InputOptions(path, TODAY, date_format=date_format)
     try:
-        with open_input(path, date_format=date_format, today=TODAY) as file:
+        with open_input(options) as file:
             rows = [row for chunk in file.chunks() for row in chunk.rows()]
     except UnusableFile as refused:
         said = str(refused).replace("\n", "")
@@ -95,7 +95,7 @@ def _wrong_with(path: Path, date_format: str) -> str:
     checked = check_file(options, RateLimit(100, 60.0))
     if checked.rows != len(rows) or not checked.lines() or not checked.as_json():
         return f"{checked.rows} rows checked, {len(rows)} read"
-    reported = _reported(path, date_format)
+    reported = _reported(options)
     return "" if reported == len(rows) else f"{reported} rows in the journal, {len(rows)} read"
 
 
@@ -124,13 +124,13 @@ def _filled_rows_of_the_workbook(path: Path, _separator: str) -> int:
     return sum(any(str(value or "").strip(UNSEEN) for value in row) for row in rows)
 
 
-def _reported(path: Path, date_format: str) -> int:
+def _reported(options: InputOptions) -> int:
     """Take a file into a journal, and count the rows that come out of it."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     database._migrate(connection)
     journal = Journal(connection, wall=lambda: 1_795_514_400.0)
     try:
-        with open_input(path, date_format=date_format, today=TODAY) as file:
+        with open_input(options) as file:
             run = replace(RUN, columns=file.columns, separator=file.separator)
             run_no = journal.stage(run, origin=RUN.base_url)
             stage_rows(journal, run_no, file, origin=RUN.base_url, again=False)

@@ -25,7 +25,7 @@ class Read:
             self.told += [(number, str(problem.code)) for number, problem in chunk.problems]
             self.repairs += [(r.row_number, r.column, r.kind) for r in chunk.repairs]
         self.file = input_file
-        found = list(input_file.conflicts())
+        found = list(input_file.problems_of_the_whole())
         self.conflicts = [(number, problem.code) for number, problem in found]
         self.file_messages = [problem.message for _, problem in found]
 
