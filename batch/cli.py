@@ -133,6 +133,7 @@ def run(
     operator: options.Operator = None,
     yes: options.Yes = False,
     again: options.Again = False,
+    match_by: options.MatchBy = None,
     no_preview: options.NoPreview = False,
     no_final_check: options.NoFinalCheck = False,
     start_over: options.StartOver = False,
@@ -155,6 +156,7 @@ def run(
         give_up_after=give_up_after,
         reports_dir=reports_dir,
         date_format=date_format,
+        match_by=match_by,
     )
     finished = run_file(
         Context(
@@ -173,6 +175,7 @@ def run(
             hidden_rows,
             allow_unusual_dates,
             attended=terminal.is_attended() and not yes,
+            require_trainee_id=no_preview or settings.match_by == "trainee_id",
         ),
         start_over=start_over,
     )
@@ -394,6 +397,7 @@ def _input_options(
     unusual: bool,
     *,
     attended: bool = True,
+    require_trainee_id: bool = False,
 ) -> Any:
     from batch.run_settings import InputOptions  # noqa: PLC0415
 
@@ -407,6 +411,7 @@ def _input_options(
         columns=settings.chosen_columns(column or ()),
         hidden_rows=hidden_rows,
         attended=attended,
+        require_trainee_id=require_trainee_id,
         command=tuple(as_text(word) for word in sys.argv[1:]),
     )
 

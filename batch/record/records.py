@@ -53,6 +53,7 @@ class RunRecord:
     purged_counts: Mapping[str, int] | None = None
     reports_dir: str = "reports"
     held_in: Mapping[str, str] = field(default_factory=dict)
+    date_format: str = "iso"
     final_check: Mapping[str, object] | None = None
 
     @property
