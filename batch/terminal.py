@@ -277,7 +277,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines.append(plan.input_name)
+    lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _row_lines(plan)
     if plan.to_read_first:

@@ -54,6 +54,8 @@ class RunRecord:
     reports_dir: str = "reports"
     held_in: Mapping[str, str] = field(default_factory=dict)
     date_format: str = "iso"
+    reading: Mapping[str, object] = field(default_factory=dict)
+    reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
 
     @property
