@@ -252,6 +252,7 @@ def test_a_certificate_that_does_not_verify_is_told(office: Office) -> None:
         ran, checks = looked_at(office, "--register", f"https://127.0.0.1:{port}")
     assert (ran.code, not_ready(checks)) == (1, {"network"})
     assert "certificate" in checks["network"]["found"]
+    assert "store" in checks["network"]["to_do"]
 
 
 def test_the_proxy_is_named_without_its_password(office: Office) -> None:
@@ -266,7 +267,7 @@ def test_a_proxy_of_another_kind_is_told(office: Office) -> None:
     office.environment["ALL_PROXY"] = "socks5://127.0.0.1:1"
     ran, checks = looked_at(office, "--register", "https://register.example")
     assert (ran.code, not_ready(checks)) == (1, {"network"})
-    assert "HTTPS_PROXY" in checks["network"]["to_do"]
+    assert "ALL_PROXY" in checks["network"]["to_do"]
 
 
 def test_no_proxy_is_used_for_this_machine(register: Serving, office: Office) -> None:
@@ -348,7 +349,7 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     with office.start("run", "list.csv", *target) as process:
         until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         before = len(emulator.received())
-        beside = office.run("doctor", *target)
+        beside = office.run("doctor", "--register", "emulator")
         elsewhere = office.run("doctor", *target, "--reports-dir", "elsewhere")
         process.kill()
     assert (beside.code, elsewhere.code) == (4, 4)
