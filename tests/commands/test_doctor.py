@@ -20,7 +20,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.settings import Settings
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import bound_by_modes, posix_only
 from tests.support.tls import served_over_tls
 from tests.support.troubles import Fault, FaultPlan
@@ -319,7 +319,7 @@ def test_a_disk_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
     assert "pip install" in found_here(tmp_path, "workbooks").to_do
 
 
@@ -332,7 +332,7 @@ def test_an_unfinished_run_is_told_with_the_command_that_continues_it(
     office.write("list.csv", ONE)
     office.write("token.txt", TOKEN).chmod(0o600)
     target = ("--register", emulator.base_url, "--api-token-file", "token.txt")
-    assert office.run("run", "list.csv", *target).code == 3
+    assert office.run("run", "list.csv", *target, *SENDING_ALONE).code == 3
     emulator.plan = None
     ran, checks = looked_at(office, *target)
     command = checks["run"]["to_do"].split(": ", 1)[1]
