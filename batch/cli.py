@@ -19,6 +19,10 @@ from batch import __version__, options, terminal
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
 
+RARELY = (200_000, 50, 100)
+"""When to look for garbage: starting and reading make much that stays, and looking through it all
+again and again costs a third of the time: after so many allocations, then collections."""
+
 app = typer.Typer(
     name="defer-batch",
     help="Defer many trainees in the Register of trainee teachers from one CSV.",
@@ -34,7 +38,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
-    gc.disable()  # a start makes much and throws nothing away; who works long collects again
+    gc.set_threshold(*RARELY)
     terminal.make_streams_usable()
     try:
         code = int(app(standalone_mode=False) or 0)
@@ -316,7 +320,7 @@ def template() -> None:
 
 @app.command()
 def explain(code: options.CodeName = None) -> None:
-    """Say what a code means and what to do; without CODE, all of them."""
+    """Explain what a code means and what to do; without CODE, all of them."""
     from batch.commands.explain import explained  # noqa: PLC0415
 
     terminal.show("\n".join(explained(code)))
@@ -357,7 +361,6 @@ def emulator(
     from batch.commands.emulator import serve_until_interrupted  # noqa: PLC0415
     from batch.settings import Settings  # noqa: PLC0415
 
-    gc.enable()
     limit = Settings.load(rate_limit=rate_limit).rate_limit
     rate = None if limit is None else (limit.requests, limit.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)

@@ -93,7 +93,7 @@ class UnknownRun(DeferBatchError):
 
 
 class StoppedEarly(DeferBatchError):
-    """The run ended before its rows did; `resume` carries on."""
+    """The run ended before its rows did; `resume` continues it."""
 
     exit_code = 3
 

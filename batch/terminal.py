@@ -191,7 +191,7 @@ class Terminal:
         return answered(question) == str(plan.to_send)
 
     def warn(self, words: str) -> None:
-        """Say a warning."""
+        """Show a warning."""
         say(f"warning: {words}")
 
     def begin(self, rows: int) -> None:
@@ -269,7 +269,7 @@ def age(moment: str) -> str:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan as lines: where to, what is sent, what is held back, warnings, time."""
+    """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
     where = "the emulator in this process" if settings.is_rehearsal else settings.origin
     is_named = settings.environment != settings.origin or settings.is_rehearsal
@@ -325,7 +325,7 @@ def _row_lines(plan: Plan) -> list[str]:
 
 def _settled_line(plan: Plan, code: str, count: int) -> str:
     is_done = plan.resumed_from is not None and Code(code).outcome is Outcome.SUCCEEDED
-    return f"  {count} already done: {code}" if is_done else f"  held back: {count} {code}"
+    return f"  {count} already done: {code}" if is_done else f"  will not be sent: {count} {code}"
 
 
 def _memory_lines(plan: Plan) -> list[str]:

@@ -233,12 +233,12 @@ def _register(plan: Plan, journal: Journal) -> Iterator[str]:
     if not plan.settings.is_rehearsal:
         yield plan.settings.origin
         return
-    from batch.emulator.rehearsal import Named, rehearsing  # noqa: PLC0415 — a real run has no server
+    from batch.emulator.rehearsal import NamedTrainee, rehearsing  # noqa: PLC0415 — a real run has no server
 
     succeeded = journal.ledger.rows(plan.run_id, Outcome.SUCCEEDED)
     deferred = {row.trainee_id: row.defer_date for row in succeeded}
     run = journal.ledger.run(plan.run_id)
-    named = (Named(**row) for row in named_in(run, journal.ledger.rows(plan.run_id)))
+    named = (NamedTrainee(**row) for row in named_in(run, journal.ledger.rows(plan.run_id)))
     with rehearsing(named, deferred, plan.settings.rate_limit) as base_url:
         yield base_url
 

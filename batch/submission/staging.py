@@ -95,7 +95,7 @@ def superseded(
         run_id = in_the_way[0][1]
         raise UnfinishedRun(
             f"an unfinished run of this file is in the way: {run_id}",
-            hint=f"`{resume_command(run_id, reports_dir)}` carries on with it; --start-over begins "
-            "anew (that run can then no longer be resumed)",
+            hint=f"to continue it, run: {resume_command(run_id, reports_dir)} (--start-over begins "
+            "anew; that run can then no longer be resumed)",
         )
     return tuple(run_no for run_no, _ in in_the_way)

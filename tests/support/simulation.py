@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from batch.codes import Code, Outcome
-from batch.emulator.model import Begun, Deed, Register, Request, Who
+from batch.emulator.model import Actor, Begun, Deed, Register, Request
 from batch.emulator.trainees import Trainee
 from batch.record import database
 from batch.record.journal import Journal
@@ -328,7 +328,7 @@ class History:
             e for e in self.world.register.history if e.trainee_id == row.trainee_id.capitalize()
         ]
         return bool(events) and (
-            events[-1].who is Who.API
+            events[-1].who is Actor.API
             and events[-1].deed is Deed.DEFERRED
             and events[-1].defer_date == row.defer_date
         )
