@@ -31,14 +31,53 @@ if TYPE_CHECKING:
     from batch.commands.plan import Plan
 
 
+class _Unfailing(io.FileIO):
+    """A descriptor that takes whatever is written to it, and loses what cannot be written.
+
+    A full disk, a reader that has gone (`| head`) or a terminal that was closed must end no run
+    and change no exit code, whoever writes: this module, rich, typer, or Python as it ends.
+    """
+
+    lost: str | None = None
+    """Why something was lost, where it was; a reader that had enough is no loss."""
+
+    def write(self, data: Any, /) -> int:
+        """Return how many bytes were taken: those that could be written, or else all."""
+        try:
+            written = super().write(data)
+        except BrokenPipeError:
+            written = None
+        except OSError as error:
+            written, self.lost = None, error.strerror or str(error)
+        return memoryview(data).nbytes if written is None else written
+
+
 def make_streams_usable() -> None:
-    """Let no closed stream, and no letter that the terminal's encoding lacks, end a run."""
+    """Let no stream that is closed or cannot be written, and no letter that it lacks, end a run."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-        else:
+        elif isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO):
+            setattr(sys, name, _unfailing(stream))
+        else:  # a console of Windows, which takes no bytes
             stream.reconfigure(errors="backslashreplace")
+
+
+def _unfailing(stream: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Unfailing(stream.fileno(), "wb", closefd=False)),
+        stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
+
+
+def say_what_was_lost() -> None:
+    """Warn where standard output could not be written: someone may wait for what it held."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Unfailing) and raw.lost is not None:
+        say(f"warning: standard output could not be written ({raw.lost})")
 
 
 def show(words: str, *, as_is: bool = False) -> None:
@@ -46,12 +85,8 @@ def show(words: str, *, as_is: bool = False) -> None:
 
     `as_is` leaves alone what is for programs.
     """
-    try:
-        shown = words if as_is else printable(words)
-        sys.stdout.write(shown + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.write((words if as_is else printable(words)) + "\n")
+    sys.stdout.flush()
 
 
 def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
@@ -76,6 +111,8 @@ def answered(question: str) -> str:
     sys.stderr.flush()
     try:
         return sys.stdin.readline().strip()
+    except OSError:  # the terminal has gone: nobody agreed to anything
+        return ""
     except DeferBatchError:
         sys.stderr.write("\n")
         raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from batch import files
 from batch.codes import TABLE, Code, Outcome
@@ -66,7 +67,10 @@ def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
         _write_summary(made, ledger, run)
         for outcome in Outcome:
             _write_rows(made, ledger, run, outcome)
-        book.close()
+        try:
+            book.close()
+        except FileCreateError as error:  # what xlsxwriter makes of any OSError, as on a full disk
+            raise error.args[0] from None
 
 
 def _began(run: RunRecord) -> datetime:
