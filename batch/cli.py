@@ -113,6 +113,59 @@ def check(
 
 
 @app.command()
+def preview(
+    file: options.File,
+    register: options.RegisterName = None,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    max_at_once: options.MaxAtOnce = None,
+    timeout: options.Timeout = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    date_format: options.DateFormat = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    column: options.Columns = None,
+    hidden_rows: options.HiddenRows = None,
+    allow_unusual_dates: options.UnusualDates = False,
+    again: options.Again = False,
+    out: options.OutFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Check, look each trainee up, and say what each row would become; reads only."""
+    from batch.commands.execute import Context  # noqa: PLC0415
+    from batch.commands.preview_file import preview_file  # noqa: PLC0415
+    from batch.settings import Settings  # noqa: PLC0415
+    from batch.terminal import Terminal, preview_lines  # noqa: PLC0415
+
+    settings = Settings.load(
+        register_name=register,
+        api_token_file=api_token_file,
+        api_version=api_version,
+        rate_limit=rate_limit,
+        max_at_once=max_at_once,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        reports_dir=reports_dir,
+        date_format=date_format,
+    )
+    found = preview_file(
+        Context(
+            settings.reports_dir,
+            None if settings.target.is_rehearsal else settings.token(),
+            _who(None),
+            Terminal(yes=False),
+        ),
+        settings.for_run(again=again, preview=True, final_check=True),
+        _input_options(file, settings, encoding, sheet, column, hidden_rows, allow_unusual_dates),
+        out=out,
+    )
+    terminal.show_either(found.as_json(), preview_lines(found), as_json=as_json)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def run(
     file: options.File,
     register: options.RegisterName = None,

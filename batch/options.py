@@ -79,6 +79,10 @@ NoFinalCheck = Annotated[
     bool,
     typer.Option("--no-final-check", help="Do not read the deferrals back at the end."),
 ]
+OutFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the rows with what was found: a CSV."),
+]
 Again = Annotated[
     bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
 ]

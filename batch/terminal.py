@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from batch.commands.execute import Finished
     from batch.commands.plan import Plan
+    from batch.commands.preview_file import PreviewedFile
 
 
 def make_streams_usable() -> None:
@@ -299,6 +300,14 @@ def plan_lines(plan: Plan) -> list[str]:
             "funding choices.",
         ]
     return lines
+
+
+def preview_lines(found: PreviewedFile) -> list[str]:
+    """Return the plan that `run` would show, without its question."""
+    if not found.rows:
+        return [f"{found.run.input_name} has a header and no rows: nothing to do."]
+    banner = [REHEARSAL, ""] if found.run.rehearsal else []
+    return banner + plan_lines(found.plan)
 
 
 def _instead_of(version: str | None) -> str:

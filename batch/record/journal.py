@@ -355,6 +355,20 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
 
 
 @contextmanager
+def in_memory(path: Path, *, wall: Callable[[], float]) -> Iterator[Journal]:
+    """Yield a journal in memory that knows what the one at `path` does, if there is one.
+
+    For commands that only read Register: what they write down leaves no trace, and the file is
+    only read. Raises JournalProblem.
+    """
+    journal = Journal(database.copy_in_memory(path), wall=wall)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@contextmanager
 def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -> Iterator[Journal]:
     """Hold the writer's lock, and yield the journal, made or migrated where needed.
 

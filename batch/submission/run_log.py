@@ -34,6 +34,14 @@ def open_run_log(path: Path, run_id: str) -> Iterator[RunLog]:
         )
 
 
+def without_log(run_id: str) -> RunLog:
+    """Return a log that keeps nothing, for commands that only read Register."""
+    nothing = structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[], wrapper_class=structlog.BoundLogger
+    )
+    return RunLog(nothing, run_id)
+
+
 class RunLog:
     """The log of one stretch of a run."""
 
