@@ -274,17 +274,57 @@ def resume(
         "lost_answer_wait_seconds": lost_answer_wait,
         "give_up_after_seconds": give_up_after,
     }
-    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
-    changed |= {} if api_version is None else {"api_version": settings.api_version}
     finished = resume_run(
         Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,
-        changed,
+        _given_anew(given, settings, rate_limit, api_version),
         register=None if register is None else target_of(register).origin,
         yes=yes,
     )
     _end(finished, as_json=as_json)
+
+
+@app.command()
+def close(
+    run_name: options.RunName,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    timeout: options.Timeout = None,
+    lost_answer_wait: options.LostAnswerWait = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    operator: options.Operator = None,
+    yes: options.YesClose = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """End an unfinished run for good: nothing of it is sent any more."""
+    from batch.commands.close import close_run  # noqa: PLC0415
+    from batch.commands.execute import Context  # noqa: PLC0415
+    from batch.settings import Settings  # noqa: PLC0415
+    from batch.terminal import Terminal  # noqa: PLC0415
+
+    settings = Settings.load(
+        api_token_file=api_token_file,
+        api_version=api_version,
+        rate_limit=rate_limit,
+        timeout=timeout,
+        lost_answer_wait=lost_answer_wait,
+        give_up_after=give_up_after,
+        reports_dir=_reports_dir(run_name, reports_dir),
+    )
+    given = {
+        "timeout_seconds": timeout,
+        "lost_answer_wait_seconds": lost_answer_wait,
+        "give_up_after_seconds": give_up_after,
+    }
+    closed = close_run(
+        Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
+        _run_id(run_name),
+        _given_anew(given, settings, rate_limit, api_version),
+        confirm=lambda words: _agreed(words, yes=yes or not terminal.is_attended()),
+    )
+    _end(closed, as_json=as_json)
 
 
 @app.command()
@@ -411,6 +451,15 @@ def emulator(
     limit = Settings.load(rate_limit=rate_limit).rate_limit
     rate = None if limit is None else (limit.requests, limit.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
+
+
+def _given_anew(
+    given: dict[str, Any], settings: Any, rate_limit: str | None, api_version: str | None
+) -> dict[str, Any]:
+    """Return the settings that win over those that the run began with."""
+    changed = {name: value for name, value in given.items() if value is not None}
+    changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
+    return changed | ({} if api_version is None else {"api_version": settings.api_version})
 
 
 def _end(finished: Any, *, as_json: bool) -> NoReturn:

@@ -86,6 +86,7 @@ OutFile = Annotated[
 Again = Annotated[
     bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
 ]
+YesClose = Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")]
 StartOver = Annotated[
     bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
 ]

@@ -16,7 +16,7 @@ from collections import Counter
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, TABLE, Code, Outcome
+from batch.codes import CHECK_CODES, Code, Outcome, advice_on
 from batch.errors import DeferBatchError
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
@@ -357,7 +357,7 @@ def summary_lines(finished: Finished) -> list[str]:
     lines = [run.banner, ""] if run.banner else []
     lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
     lines += [f"notice: {notice}" for notice in run.notices]
-    width = len(str(run.input_rows))
+    width, is_closed = len(str(run.input_rows)), run.ended is not None
     for outcome in Outcome:
         lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
     if run.blank_rows:
@@ -367,9 +367,14 @@ def summary_lines(finished: Finished) -> list[str]:
     for code, numbers, message, count in finished.problems:
         lines += ["", f"{code}: {row_list(numbers, count)}"]
         if not _is_said_of_all(message, run.notices):
-            lines += [f"  e.g. {message}", f"  what to do: {TABLE[Code(code)].advice}"]
+            lines += [
+                f"  e.g. {message}",
+                f"  what to do: {advice_on(Code(code), is_closed=is_closed)}",
+            ]
     lines += _hunch(finished)
-    if run.stopped_because:
+    if run.stopped_because and is_closed:
+        lines += ["", run.stopped_because]
+    elif run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
         lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]

@@ -317,6 +317,12 @@ class Journal:
         )
         self._connection.execute("COMMIT")
 
+    def end_for_good(self, run_no: int, *, exit_code: int, because: str) -> None:
+        """End a run that nobody wants to resume; its rows stay as they are."""
+        with self._one_commit() as now:
+            self._note(run_no, ended="closed")
+            self._connection.execute(_SQL["end_for_good"], (now, exit_code, because, run_no))
+
     def settle_the_rest(self, run_no: int) -> None:
         """Settle every row without an outcome as `not_sent` or `answer_lost`, by its attempts."""
         codes = (Code.ANSWER_LOST, Code.NOT_SENT)
