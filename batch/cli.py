@@ -88,9 +88,7 @@ _reports_dir_in_use: ContextVar[Path] = ContextVar("reports_dir", default=Path(D
 
 def _settings(**options: object) -> Settings:
     """Return the settings of a command. Raises UsageProblem."""
-    from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
-
-    settings = Settings.load(**options)
+    settings = _settings(**options)
     _reports_dir_in_use.set(settings.reports_dir)
     return settings
 
@@ -141,6 +139,60 @@ def check(
     )
     terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def preview(
+    file: options.File,
+    register: options.RegisterName = None,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    max_at_once: options.MaxAtOnce = None,
+    timeout: options.Timeout = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    date_format: options.DateFormat = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    column: options.Columns = None,
+    hidden_rows: options.HiddenRows = None,
+    allow_unusual_dates: options.UnusualDates = False,
+    again: options.Again = False,
+    match_by: options.MatchBy = None,
+    out: options.OutFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Check, look each trainee up, and say what each row would become; reads only."""
+    from batch.commands.execute import Context  # noqa: PLC0415
+    from batch.commands.preview_file import preview_file  # noqa: PLC0415
+    from batch.terminal import Terminal, preview_lines  # noqa: PLC0415
+
+    settings = _settings(
+        register_name=register,
+        api_token_file=api_token_file,
+        api_version=api_version,
+        rate_limit=rate_limit,
+        max_at_once=max_at_once,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        reports_dir=reports_dir,
+        date_format=date_format,
+        match_by=match_by,
+    )
+    found = preview_file(
+        Context(
+            settings.reports_dir,
+            None if settings.target.is_rehearsal else settings.token(),
+            _who(None),
+            Terminal(yes=False),
+        ),
+        settings.for_run(again=again, preview=True, final_check=True),
+        _input_options(file, settings, encoding, sheet, column, hidden_rows, allow_unusual_dates),
+        out=out,
+    )
+    terminal.show_either(found.as_json(), preview_lines(found), as_json=as_json)
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()
@@ -254,17 +306,56 @@ def resume(
         "lost_answer_wait_seconds": lost_answer_wait,
         "give_up_after_seconds": give_up_after,
     }
-    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
-    changed |= {} if api_version is None else {"api_version": settings.api_version}
     finished = resume_run(
         Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
         run_id,
-        changed,
+        _given_anew(given, settings, rate_limit, api_version),
         register=None if register is None else target_of(register).origin,
         yes=yes,
     )
     _end(finished, as_json=as_json)
+
+
+@app.command()
+def close(
+    run_name: options.RunName,
+    api_token_file: options.TokenFile = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    timeout: options.Timeout = None,
+    lost_answer_wait: options.LostAnswerWait = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    operator: options.Operator = None,
+    yes: options.YesClose = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """End an unfinished run for good: nothing of it is sent any more."""
+    from batch.commands.close import close_run  # noqa: PLC0415
+    from batch.commands.execute import Context  # noqa: PLC0415
+    from batch.terminal import Terminal  # noqa: PLC0415
+
+    settings = _settings(
+        api_token_file=api_token_file,
+        api_version=api_version,
+        rate_limit=rate_limit,
+        timeout=timeout,
+        lost_answer_wait=lost_answer_wait,
+        give_up_after=give_up_after,
+        reports_dir=_reports_dir(run_name, reports_dir),
+    )
+    given = {
+        "timeout_seconds": timeout,
+        "lost_answer_wait_seconds": lost_answer_wait,
+        "give_up_after_seconds": give_up_after,
+    }
+    closed = close_run(
+        Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
+        _run_id(run_name),
+        _given_anew(given, settings, rate_limit, api_version),
+        confirm=lambda words: _agreed(words, yes=yes or not terminal.is_attended()),
+    )
+    _end(closed, as_json=as_json)
 
 
 @app.command()
@@ -384,6 +475,15 @@ def emulator(
     limit = _settings(rate_limit=rate_limit).rate_limit
     rate = None if limit is None else (limit.requests, limit.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
+
+
+def _given_anew(
+    given: dict[str, Any], settings: Any, rate_limit: str | None, api_version: str | None
+) -> dict[str, Any]:
+    """Return the settings that win over those that the run began with."""
+    changed = {name: value for name, value in given.items() if value is not None}
+    changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
+    return changed | ({} if api_version is None else {"api_version": settings.api_version})
 
 
 def _end(finished: Any, *, as_json: bool) -> NoReturn:

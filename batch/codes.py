@@ -293,6 +293,19 @@ def attention_counts(codes: Mapping[str, int]) -> dict[Attention, int]:
     return counts
 
 
+_ADVICE_ONCE_CLOSED = (
+    "The run was closed. To defer these trainees after all, run unresolved.csv as a new list: "
+    "where an answer was lost, Register is asked first."
+)
+
+
+def advice_on(code: Code, *, is_closed: bool) -> str:
+    """Return what to do about rows of this code, in a run that may have been closed for good."""
+    if is_closed and code.outcome is Outcome.UNRESOLVED:
+        return _ADVICE_ONCE_CLOSED
+    return TABLE[code].advice
+
+
 def exit_code_of(codes: Mapping[str, int], *, interrupted: int = 0) -> int:
     """Return the exit code that a run's counts by code mean (interface.md, "Exit codes")."""
     if counts_of(codes)[Outcome.UNRESOLVED]:

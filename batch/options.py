@@ -86,9 +86,14 @@ NoFinalCheck = Annotated[
     bool,
     typer.Option("--no-final-check", help="Do not read the deferrals back at the end."),
 ]
+OutFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the rows with what was found: a CSV."),
+]
 Again = Annotated[
     bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
 ]
+YesClose = Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")]
 StartOver = Annotated[
     bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
 ]

@@ -16,7 +16,7 @@ from collections import Counter
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, TABLE, Code, Outcome
+from batch.codes import CHECK_CODES, Code, Outcome, advice_on
 from batch.errors import DeferBatchError
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from batch.commands.execute import Finished
     from batch.commands.plan import Plan
+    from batch.commands.preview_file import PreviewedFile
 
 
 class _Unfailing(io.FileIO):
@@ -338,6 +339,14 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
+def preview_lines(found: PreviewedFile) -> list[str]:
+    """Return the plan that `run` would show, without its question."""
+    if not found.rows:
+        return [f"{found.run.input_name} has a header and no rows: nothing to do."]
+    banner = [REHEARSAL, ""] if found.run.rehearsal else []
+    return banner + plan_lines(found.plan)
+
+
 def _instead_of(version: str | None) -> str:
     first = VERSIONS[0]
     return "" if version in {None, first} or version not in VERSIONS else f" ({first} was retired)"
@@ -385,7 +394,7 @@ def summary_lines(finished: Finished) -> list[str]:
     lines = [run.banner, ""] if run.banner else []
     lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
     lines += [f"notice: {notice}" for notice in run.notices]
-    width = len(str(run.input_rows))
+    width, is_closed = len(str(run.input_rows)), run.ended is not None
     for outcome in Outcome:
         lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
     if run.blank_rows:
@@ -395,9 +404,14 @@ def summary_lines(finished: Finished) -> list[str]:
     for code, numbers, message, count in finished.problems:
         lines += ["", f"{code}: {row_list(numbers, count)}"]
         if not _is_said_of_all(message, run.notices):
-            lines += [f"  e.g. {message}", f"  what to do: {TABLE[Code(code)].advice}"]
+            lines += [
+                f"  e.g. {message}",
+                f"  what to do: {advice_on(Code(code), is_closed=is_closed)}",
+            ]
     lines += _hunch(finished)
-    if run.stopped_because:
+    if run.stopped_because and is_closed:
+        lines += ["", run.stopped_because]
+    elif run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
         lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]

@@ -117,7 +117,7 @@ def execute(
     try:
         with open_run_log(folder / "run.log", plan.run_id) as log:
             if plan.to_send:
-                with _register(plan, journal) as base_url:
+                with register_of(plan, journal) as base_url:
                     asyncio.run(_submit(context, journal, plan, begin, log, base_url))
             else:
                 begin(log, plan)
@@ -158,7 +158,7 @@ async def _submit(
         journal.note_version(run_no, version)
         plan = replace(plan, settings=replace(plan.settings, api_version=version))
         if plan.settings.preview:
-            plan = await _looked_up(session, journal, plan)
+            plan = await looked_up(session, journal, plan)
         plan = replace(plan, seconds_needed=session.seconds_needed())
         with raising():
             if not context.watcher.confirm(plan):
@@ -173,7 +173,7 @@ async def _submit(
     session.finish()
 
 
-async def _looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
+async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     """Return the plan, knowing what Register holds of the trainees whose rows would be sent."""
     run = journal.ledger.run(plan.run_id)
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
@@ -228,7 +228,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
 
 
 @contextlib.contextmanager
-def _register(plan: Plan, journal: Journal) -> Iterator[str]:
+def register_of(plan: Plan, journal: Journal) -> Iterator[str]:
     """Yield the Register's address; of a rehearsal, that of an emulator within this process."""
     if not plan.settings.is_rehearsal:
         yield plan.settings.origin

@@ -47,6 +47,11 @@ class Plan:
     preview: Preview | None = None
     """What the rows would become, once they have been looked up."""
 
+    @property
+    def reports_dir(self) -> Path:
+        """The folder in which the journal and the run folders stand."""
+        return self.journal.parent
+
 
 def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) -> Plan:
     """Return what a staged run would do; the journal lies at `path`."""

@@ -51,10 +51,7 @@ def resume_run(
     """
     now = time.time()
     if not context.journal.exists():
-        raise UnknownRun(
-            f"there is no run {run_id[:80]}: there is no journal at {context.journal}",
-            hint="name the folder of the journal with --reports-dir",
-        )
+        raise no_such_run(context, run_id)
     with contextlib.ExitStack() as stack:
         since = iso(now)
         opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
@@ -81,6 +78,14 @@ def resume_run(
                 f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
             )
         return _continue(context, journal, run, replace(plan, needs_yes=_unless(yes, plan)))
+
+
+def no_such_run(context: Context, run_id: str) -> UnknownRun:
+    """Return the error for a run of a journal that is not there."""
+    return UnknownRun(
+        f"there is no run {run_id[:80]}: there is no journal at {context.journal}",
+        hint="name the folder of the journal with --reports-dir",
+    )
 
 
 def _unless(yes: bool, plan: Plan) -> str | None:  # noqa: FBT001 — a flag of the command line

@@ -37,12 +37,12 @@ def run_file(
     ):
         raise no_token()
     now = time.time()
-    run_id = _run_id(options.path, now)
+    run_id = new_run_id(options.path, now)
     with (
         open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
     ):
-        run = _record(run_id, input_file, context, settings, options, now)
+        run = record_of(run_id, input_file, context, settings, options, now)
         run_no = journal.stage(run, origin=settings.origin)
         try:
             staged = stage_rows(
@@ -111,7 +111,7 @@ def _may_need_none(context: Context, settings: RunSettings) -> bool:
     return any(run.base_url == settings.origin and not run.rehearsal for run in runs)
 
 
-def _record(
+def record_of(
     run_id: str,
     input_file: InputFile,
     context: Context,
@@ -119,6 +119,7 @@ def _record(
     options: InputOptions,
     now: float,
 ) -> RunRecord:
+    """Return the run of a file as it is staged; `now` is in Unix seconds."""
     return RunRecord(
         run_id=run_id,
         rehearsal=settings.is_rehearsal,
@@ -147,7 +148,8 @@ def _record(
     )
 
 
-def _run_id(path: Path, now: float) -> str:
+def new_run_id(path: Path, now: float) -> str:
+    """Return an id for a run of that file: it begins with the time and ends at random."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name = re.sub(r"[^A-Za-z0-9]+", "-", path.stem).strip("-")[:40] or "input"
     return f"{moment}-{name}-{secrets.token_hex(2)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sqlite3
@@ -98,6 +99,27 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
     return _read_only(path)
+
+
+def copy_in_memory(path: Path) -> sqlite3.Connection:
+    """Return a journal in memory that begins with what the one at `path` holds, if there is one.
+
+    Whatever is written to it is gone with the connection; the file is only read. Raises
+    JournalProblem where that is not usable.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        if path.exists():
+            with contextlib.closing(open_for_reading(path)) as source:
+                source.backup(connection)
+        _migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ from batch.codes import (
     Attention,
     Code,
     Outcome,
+    advice_on,
     attention_counts,
     by_urgency,
     counts_of,
@@ -54,13 +55,16 @@ class Headline:
 
 def findings(ledger: Ledger, run_id: str) -> Findings:
     """Group the rows that need attention by code."""
-    codes = ledger.counts(run_id)
+    codes, is_closed = ledger.counts(run_id), ledger.run(run_id).ended is not None
     by_code: dict[Code, list[RowRecord]] = {}
     for row in _needing_attention(ledger, run_id, codes):
         rows = by_code.setdefault(Code(row.code), [])
         if len(rows) < MOST_ROWS_SHOWN_A_CODE:
             rows.append(row)
-    groups = [_group(code, codes[code], by_code[code]) for code in sorted(by_code, key=by_urgency)]
+    groups = [
+        _group(code, codes[code], by_code[code], advice_on(code, is_closed=is_closed))
+        for code in sorted(by_code, key=by_urgency)
+    ]
     return Findings(
         tuple(group for group in groups if _asks(group.code) is Attention.TO_DO),
         tuple(group for group in groups if _asks(group.code) is Attention.TO_KNOW),
@@ -103,9 +107,9 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _group(code: Code, count: int, rows: list[RowRecord]) -> Group:
+def _group(code: Code, count: int, rows: list[RowRecord], advice: str) -> Group:
     shown, folded = rows[:MOST_ROWS_UNFOLDED], rows[MOST_ROWS_UNFOLDED:]
-    return Group(code, count, TABLE[code].advice, tuple(shown), tuple(folded))
+    return Group(code, count, advice, tuple(shown), tuple(folded))
 
 
 def _asks(code: Code) -> Attention:

@@ -317,6 +317,12 @@ class Journal:
         )
         self._connection.execute("COMMIT")
 
+    def end_for_good(self, run_no: int, *, exit_code: int, because: str) -> None:
+        """End a run that nobody wants to resume; its rows stay as they are."""
+        with self._one_commit() as now:
+            self._note(run_no, ended="closed")
+            self._connection.execute(_SQL["end_for_good"], (now, exit_code, because, run_no))
+
     def settle_the_rest(self, run_no: int) -> None:
         """Settle every row without an outcome as `not_sent` or `answer_lost`, by its attempts."""
         codes = (Code.ANSWER_LOST, Code.NOT_SENT)
@@ -352,6 +358,20 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
         return (*ids, row.deferral.defer_date, row.deferral.defer_reason, None, None, None, None)
     code = row.problems[0].code
     return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now)
+
+
+@contextmanager
+def in_memory(path: Path, *, wall: Callable[[], float]) -> Iterator[Journal]:
+    """Yield a journal in memory that knows what the one at `path` does, if there is one.
+
+    For commands that only read Register: what they write down leaves no trace, and the file is
+    only read. Raises JournalProblem.
+    """
+    journal = Journal(database.copy_in_memory(path), wall=wall)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
 @contextmanager

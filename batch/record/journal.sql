@@ -91,6 +91,10 @@ UPDATE runs SET finished_at = ?, exit_code = ?, stopped_because = ?,
         WHERE r.run_no = runs.run_no AND r.outcome = 'unresolved'), 'started', 'finished')
 WHERE run_no = ?;
 
+-- name: end_for_good
+UPDATE runs SET stage = 'ended', finished_at = ?, exit_code = ?, stopped_because = ?
+WHERE run_no = ?;
+
 -- name: settle_the_rest
 UPDATE rows AS r SET outcome = 'unresolved', settled_at = ?, (code, message) = (
     SELECT iif(max(a.is_in_doubt), ?, ?),

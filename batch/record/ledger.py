@@ -24,7 +24,7 @@ from batch.record.records import (
     UnsentRow,
     iso,
 )
-from batch.rows import Deferral
+from batch.rows import Deferral, RowUnderWay
 
 __all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
@@ -151,6 +151,11 @@ class Ledger:
         for number, own, trainee_id, date, reason, is_open in self._of_run("to_look_up", run_id):
             values = tuple(json.loads(own))
             yield UnsentRow(number, values, trainee_id, date, reason, is_open=bool(is_open))
+
+    def in_doubt(self, run_id: str) -> list[RowUnderWay]:
+        """Return the rows that were sent, and of which nobody knows what became of them."""
+        found = self._of_run("in_doubt", run_id, Code.ANSWER_LOST)
+        return [RowUnderWay(n, Deferral(i, d, reason), is_open=True) for n, i, d, reason in found]
 
     def superseded(self, run_id: str) -> dict[int, str]:
         """Return, by row, the later run that dealt with the trainee of a row never sent."""

@@ -45,6 +45,10 @@ FROM rows r
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
 ORDER BY row_number;
 
+-- name: in_doubt
+SELECT row_number, trainee_id, defer_date, defer_reason FROM rows
+WHERE run_no = ? AND code = ? ORDER BY row_number;
+
 -- Rows never sent whose trainee a later run, begun after theirs, sent for or dealt with.
 -- name: superseded
 SELECT r.row_number, max(x.run_id)

@@ -184,12 +184,17 @@ def report_values(row: RowRecord) -> list[str]:
 
 
 def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> None:
+    run = ledger.run(run_id)
+    rows = (as_told(row, run) for row in ledger.rows(run_id, outcome))
+    write_table(path, _header(ledger, run_id), map(report_values, rows))
+
+
+def write_table(path: Path, header: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
+    """Write a CSV as those of the reports are: UTF-8 with a mark, CRLF, guarded, whole, private."""
     with files.replacing(path) as file:
         file.write(BYTE_ORDER_MARK)
-        file.write(_line(_header(ledger, run_id)))
-        run = ledger.run(run_id)
-        rows = (as_told(row, run) for row in ledger.rows(run_id, outcome))
-        file.writelines(_line(report_values(row)) for row in rows)
+        file.write(_line(header))
+        file.writelines(map(_line, lines))
 
 
 def _line(values: Iterable[str]) -> bytes:

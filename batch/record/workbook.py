@@ -108,7 +108,7 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
     yield "Started", run.started_at, ""
     yield "Finished", run.finished_at or "", ""
     if run.stopped_because:
-        yield "Stopped early", run.stopped_because, ""
+        yield "Closed" if run.ended else "Stopped early", run.stopped_because, ""
     codes = ledger.counts(run.run_id)
     told = headline(run, codes)
     yield "Result", told.sentence, told.more

@@ -34,6 +34,14 @@ def open_run_log(path: Path, run_id: str) -> Iterator[RunLog]:
         )
 
 
+def without_log(run_id: str) -> RunLog:
+    """Return a log that keeps nothing, for commands that only read Register."""
+    nothing = structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[], wrapper_class=structlog.BoundLogger
+    )
+    return RunLog(nothing, run_id)
+
+
 class RunLog:
     """The log of one stretch of a run."""
 
@@ -82,11 +90,14 @@ class RunLog:
         """Log what became of one row."""
         self._log.info("row_settled", row=row_number, outcome=settled.outcome, code=settled.code)
 
+    def closed(self, ledger: Ledger) -> None:
+        """Log that the run was ended for good, and which rows are left."""
+        self._log_unresolved(ledger)
+        self._log.info("run_closed")
+
     def end(self, ledger: Ledger) -> None:
         """Log which rows are left, and why the stretch ended early, if it did."""
-        for row_number, outcome, code, _ in ledger.outcomes(self._run_id):
-            if outcome == Outcome.UNRESOLVED:
-                self._log.info("row_left_unresolved", row=row_number, code=code)
+        self._log_unresolved(ledger)
         because = ledger.run(self._run_id).stopped_because
         self._log.info("run_finished", stopped_because=because)
 
@@ -94,6 +105,11 @@ class RunLog:
         is_rehearsal = ledger.run(self._run_id).rehearsal
         remark = {"remark": REHEARSAL} if is_rehearsal else {}
         self._log.info(event, rows=rows, rehearsal=is_rehearsal, **remark)
+
+    def _log_unresolved(self, ledger: Ledger) -> None:
+        for row_number, outcome, code, _ in ledger.outcomes(self._run_id):
+            if outcome == Outcome.UNRESOLVED:
+                self._log.info("row_left_unresolved", row=row_number, code=code)
 
     def _log_settled(self, ledger: Ledger) -> None:
         for row_number, outcome, code, at in ledger.outcomes(self._run_id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,11 +18,12 @@ from batch.register.answers import Kind, Meaning
 from batch.register.api import VERSIONS
 from batch.register.client import Client
 from batch.roster.listing import Look
-from batch.rows import Settled
+from batch.rows import RowUnderWay, Settled
 from batch.run_settings import RunSettings
 from batch.submission.looking import look_up
 from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
+from batch.submission.reading_back import read_back
 from batch.submission.run_log import RunLog
 from batch.submission.stopping import Stopping, interruptible
 from batch.submission.watcher import Watcher
@@ -186,6 +188,27 @@ class Session:
         except RefusedByRegister:
             return False
         return not look.unread and not self.is_ending
+
+    async def read_back(self, rows: Sequence[RowUnderWay]) -> dict[int, Settled]:
+        """Read trainees whose deferral may have been carried out; return what that settles.
+
+        Nothing is sent. Who could not be read is left out. Raises Interrupted at a signal.
+        """
+        settled: dict[int, Settled] = {}
+        reading = read_back(
+            rows,
+            self._register,
+            settled,
+            wait_seconds=self._settings.lost_answer_wait_seconds,
+            at_once=self._settings.max_at_once,
+        )
+        try:
+            await self._stopping.unless_ending(reading)
+        finally:
+            await self._register.health.close()
+        if self._stopping.signal is not None:
+            raise Interrupted(*self._stopping.signal)
+        return settled
 
     @property
     def is_ending(self) -> bool:
