@@ -88,7 +88,9 @@ _reports_dir_in_use: ContextVar[Path] = ContextVar("reports_dir", default=Path(D
 
 def _settings(**options: object) -> Settings:
     """Return the settings of a command. Raises UsageProblem."""
-    settings = _settings(**options)
+    from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
+
+    settings = Settings.load(**options)
     _reports_dir_in_use.set(settings.reports_dir)
     return settings
 
@@ -280,7 +282,7 @@ def resume(
     yes: options.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Carry on a run that stopped early; without RUN, the newest unfinished one."""
+    """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.resume import newest_unfinished, resume_run  # noqa: PLC0415
     from batch.settings import target_of  # noqa: PLC0415

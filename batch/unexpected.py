@@ -31,7 +31,7 @@ def fault_of_this_tool(error: Exception, reports_dir: Path) -> Fault:
     return Fault(
         f"a fault of this tool ({type(error).__name__}); the journal is safe",
         notes=(f"please send the maintainers {where}",),
-        hint=f"if a run was under way, `{resume_newest_command(reports_dir)}` carries on with it",
+        hint=f"if a run was under way, `{resume_newest_command(reports_dir)}` continues it",
     )
 
 
