@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 TRAINEE_ID = "trainee_id"
 DEFER_DATE = "defer_date"
@@ -42,30 +43,32 @@ TRAINEE_STATUS = "trainee_status"
 OF_REGISTERS_EXPORT = (RETURN_DATE, TRAINEE_STATUS)
 """Columns by which Register's own export is known (API.md, "Register's own export")."""
 
-REPORT_COLUMNS = (
-    "row",
-    "outcome",
-    "code",
-    "message",
-    "http_status",
-    "attempts",
-    "sent_date",
-    "register_date",
-    "settled_at",
+_REPORTED = (
+    ("row", "row_number"),
+    ("outcome", "outcome"),
+    ("code", "code"),
+    ("message", "message"),
+    ("http_status", "http_status"),
+    ("attempts", "attempts"),
+    ("sent_trainee_id", "sent_trainee_id"),
+    ("sent_date", "sent_date"),
+    ("sent_reason", "sent_reason"),
+    ("register_date", "register_date"),
+    ("settled_at", "settled_at"),
 )
+"""Each column that a report adds, and what of the row's record it holds (interface.md)."""
+
+REPORT_COLUMNS = tuple(name for name, _ in _REPORTED)
 """What a report adds behind the input's own columns, in this order."""
+
+added_cells: Callable[[object], tuple[str | int | None, ...]] = attrgetter(
+    *(attribute for _, attribute in _REPORTED)
+)
+"""Returns the cells that a report adds for a row's record, in the order of `REPORT_COLUMNS`."""
 
 REPORT_COLUMNS_OF_ANY_VERSION = (
     REPORT_COLUMNS,
-    (*REPORT_COLUMNS[:6], "sent_date", "register_date", "settled_at"),
-    (
-        *REPORT_COLUMNS[:6],
-        "sent_trainee_id",
-        "sent_date",
-        "sent_reason",
-        "register_date",
-        "settled_at",
-    ),
+    (*REPORT_COLUMNS[:6], "sent_date", "register_date", "settled_at"),  # 0.1.0
 )
 """What the reports of this version and of others add: all are recognised in an input."""
 

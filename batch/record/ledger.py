@@ -119,13 +119,24 @@ class Ledger:
             found = self._of_run("rows", run_id)
         else:
             found = self._of_run("rows_of", run_id, outcome)
-        for n, own, trainee_id, date, out, code, message, status, sent, register, at in found:
-            values = tuple(json.loads(own))
-            sent_date = date if sent else None
+        for number, own, trainee_id, date, reason, became, code, *rest, register, at in found:
+            message, status, attempts = rest
             yield RowRecord(
-                n, values, trainee_id, date, out, code or Code.NOT_SENT.value, message, status,
-                sent, sent_date, register, at,
-            )  # fmt: skip
+                row_number=number,
+                values=tuple(json.loads(own)),
+                trainee_id=trainee_id,
+                defer_date=date,
+                outcome=became,
+                code=code or Code.NOT_SENT.value,
+                message=message,
+                http_status=status,
+                attempts=attempts,
+                sent_trainee_id=trainee_id if attempts else None,
+                sent_date=date if attempts else None,
+                sent_reason=reason if attempts else None,
+                register_date=register,
+                settled_at=at,
+            )
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""

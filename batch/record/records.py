@@ -73,7 +73,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class RowRecord:
-    """One row and what became of it; `attempts` are the defer requests that may have arrived."""
+    """One row and what became of it; `attempts` are the defer requests that may have arrived.
+
+    What was sent is None where nothing was.
+    """
 
     row_number: int
     values: tuple[str, ...]
@@ -84,7 +87,9 @@ class RowRecord:
     message: str
     http_status: int | None
     attempts: int
+    sent_trainee_id: str | None
     sent_date: str | None
+    sent_reason: str | None
     register_date: str | None
     settled_at: str | None
 

@@ -169,18 +169,10 @@ def _shown(line: list[str]) -> str:
 
 def report_values(row: RowRecord) -> list[str]:
     """Return a row's cells as the CSVs hold them, before the guard."""
-    added = (
-        row.row_number,
-        row.outcome,
-        row.code,
-        row.message,
-        row.http_status,
-        row.attempts,
-        row.sent_date,
-        row.register_date,
-        row.settled_at,
-    )
-    return [*row.values, *("" if value is None else str(value) for value in added)]
+    return [
+        *row.values,
+        *("" if value is None else str(value) for value in columns.added_cells(row)),
+    ]
 
 
 def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> None:

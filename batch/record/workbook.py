@@ -15,7 +15,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from batch import files
 from batch.codes import TABLE, Code, Outcome
-from batch.columns import REPORT_COLUMNS
+from batch.columns import REPORT_COLUMNS, added_cells
 from batch.record.findings import headline
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, as_told
@@ -155,18 +155,7 @@ def _widths(names: tuple[str, ...], rows: Iterator[RowRecord]) -> list[int]:
 
 
 def _cells(row: RowRecord) -> tuple[str | int | None, ...]:
-    return (
-        *row.values,
-        row.row_number,
-        row.outcome,
-        row.code,
-        row.message,
-        row.http_status,
-        row.attempts,
-        row.sent_date,
-        row.register_date,
-        row.settled_at,
-    )
+    return (*row.values, *added_cells(row))
 
 
 def _write_text(

@@ -53,7 +53,10 @@ def test_the_inputs_own_columns_come_first_and_unchanged(ran: Ran) -> None:
 
 def test_the_columns_that_a_report_adds_are_in_their_order(ran: Ran) -> None:
     (row,) = ran.rows("succeeded")
-    added = "row outcome code message http_status attempts sent_date register_date settled_at"
+    added = (
+        "row outcome code message http_status attempts sent_trainee_id sent_date sent_reason "
+        "register_date settled_at"
+    )
     assert list(row)[4:] == added.split()
     assert (row["row"], row["attempts"], row["sent_date"]) == ("2", "1", "2026-10-01")
     assert row["settled_at"].endswith("Z")
@@ -89,7 +92,8 @@ def test_the_summary_has_what_programs_rely_on(ran: Ran) -> None:
     told = ran.summary
     assert told["input"]["rows"] == 4
     assert told["counts"] == {"succeeded": 1, "not_found": 1, "unprocessable": 2, "unresolved": 0}
-    assert told["requests"] == {"sent": 3, "throttled": 0, "read_back": 0}
+    zero = dict.fromkeys(("throttled", "read_back", "preview", "final_check"), 0)
+    assert told["requests"] == {"sent": 3, **zero}
     assert (told["stopped_because"], told["exit_code"], told["rehearsal"]) == (None, 1, False)
 
 

@@ -110,7 +110,7 @@ def test_a_row_taken_out_is_named_and_no_other(folder: Path) -> None:
 
 def test_a_row_put_in_is_named(folder: Path) -> None:
     path = folder / "succeeded.csv"
-    path.write_bytes(path.read_bytes() + b"a,b,c,9,succeeded,deferred,,200,1,,,\r\n")
+    path.write_bytes(path.read_bytes() + b"a,b,c,9,succeeded,deferred,,200,1,,,,,\r\n")
     assert "succeeded.csv has a row that the journal has not: row 9" in differences(folder)
 
 

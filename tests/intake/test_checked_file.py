@@ -207,7 +207,7 @@ def test_empty_values_behind_the_last_column_are_no_surplus(read: Reading) -> No
 
 
 def test_empty_values_behind_a_reports_columns_are_no_surplus(read: Reading) -> None:
-    tail = "2,unprocessable,x,y,,0,,,"
+    tail = "2,unprocessable,x,y,,0,,,,,"
     header = f"trainee_id,defer_date,defer_reason,{','.join(REPORT_COLUMNS)}\n"
     told = read(f"{header}a,2026-10-01,ill,{tail},,\nb,2026-10-01,ill, very,{tail}\n")
     assert told.rows[0].values == ("a", "2026-10-01", "ill")

@@ -11,8 +11,8 @@ ID = "GMQvaenhSzsu8fADqo5k93zC"
 
 
 def row(trainee_id: str, *values: str, code: str = "invalid_defer_date") -> RowRecord:
-    no_answer = (None, 0, None, None, None)
-    return RowRecord(2, values, trainee_id, None, "unprocessable", code, "", *no_answer)
+    nothing = (None, 0, None, None, None, None, None)
+    return RowRecord(2, values, trainee_id, None, "unprocessable", code, "", *nothing)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_rows_beyond_what_a_sheet_holds_are_said_to_be_in_the_csv(
 
 def test_the_header_is_frozen_and_filtered_over_every_row(tmp_path: Path) -> None:
     sheet = sheet_of(written(tmp_path, "a", "b", "c"))
-    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:L2")
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:N2")
 
 
 def test_a_column_is_as_wide_as_what_it_holds_within_reason(tmp_path: Path) -> None:
