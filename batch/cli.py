@@ -179,7 +179,7 @@ def run(
             settings.reports_dir,
             None if settings.target.is_rehearsal else settings.token(),
             _who(operator),
-            Terminal(yes=yes),
+            Terminal(yes=yes, notes=settings.notes()),
         ),
         settings.for_run(again=again, preview=not no_preview, final_check=not no_final_check),
         _input_options(file, settings.date_format, encoding, sheet, allow_unusual_dates),
@@ -234,7 +234,12 @@ def resume(
     changed |= {} if rate_limit is None else {"rate_limit": settings.rate_limit}
     changed |= {} if api_version is None else {"api_version": settings.api_version}
     finished = resume_run(
-        Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
+        Context(
+            settings.reports_dir,
+            settings.token(),
+            _who(operator),
+            Terminal(yes=yes, notes=settings.notes()),
+        ),
         run_id,
         changed,
         register=None if register is None else target_of(register).origin,
