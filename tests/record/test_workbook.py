@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
+from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 
 from batch.record import workbook
@@ -45,10 +46,13 @@ def test_a_header_is_text_too(tmp_path: Path) -> None:
 def test_a_full_disk_is_called_one_and_no_fault_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed_on_a_full_disk(_: object) -> None:
+    close = Workbook.close
+
+    def closed_on_a_full_disk(book: Workbook) -> None:
+        close(book)
         raise FileCreateError(OSError(errno.ENOSPC, "No space left on device"))
 
-    monkeypatch.setattr("xlsxwriter.Workbook.close", closed_on_a_full_disk)
+    monkeypatch.setattr(Workbook, "close", closed_on_a_full_disk)
     with pytest.raises(OSError, match="No space left"):
         written(tmp_path, "abc", "x", "y")
 
