@@ -36,10 +36,11 @@ check: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python tests/benchmarks/bench.py
 
+# Each part runs, whatever became of the one before; fails at the end where any failed.
 soak: $(VENV)/.installed
-	$(BIN)/python -m tests.support.simulation 0 $(SEEDS)
-	$(BIN)/python -m tests.support.fuzzing
-	$(BIN)/python tests/soak/soak.py
+	@red=; for part in "-m tests.support.simulation 0 $(SEEDS)" "-m tests.support.fuzzing" tests/soak/soak.py; do \
+		echo "$(BIN)/python $$part"; $(BIN)/python $$part || red="$$red\n  $$part"; \
+	done; [ -z "$$red" ] || { printf "red:$$red\n"; exit 1; }
 
 # Fails where a changed operator or number is noticed by no test and is not in survivors.toml.
 mutants: build/mutants/.installed

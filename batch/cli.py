@@ -247,7 +247,7 @@ def run(
             settings.reports_dir,
             None if settings.target.is_rehearsal else settings.token(),
             _who(operator),
-            Terminal(yes=yes),
+            Terminal(yes=yes, notes=settings.notes()),
         ),
         settings.for_run(again=again, preview=not no_preview, final_check=not no_final_check),
         _input_options(
@@ -309,7 +309,12 @@ def resume(
         "give_up_after_seconds": give_up_after,
     }
     finished = resume_run(
-        Context(settings.reports_dir, settings.token(), _who(operator), Terminal(yes=yes)),
+        Context(
+            settings.reports_dir,
+            settings.token(),
+            _who(operator),
+            Terminal(yes=yes, notes=settings.notes()),
+        ),
         run_id,
         _given_anew(given, settings, rate_limit, api_version),
         register=None if register is None else target_of(register).origin,

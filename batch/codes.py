@@ -212,7 +212,8 @@ TABLE: Mapping[Code, Entry] = {
     Code.REFUSED_BY_REGISTER: Entry(
         Outcome.UNPROCESSABLE,
         "Register refused the deferral; the message says why.",
-        "Look the trainee up in Register.",
+        "Open the trainee's record in Register: where the message does not name the deferral, the "
+        "record has another fault, which must be corrected there first.",
         urgency=6,
     ),
     Code.ALREADY_DEFERRED: Entry(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from batch import columns
+from batch import columns, systems
 from batch.errors import UsageProblem
 from batch.run_settings import EMULATOR, RateLimit, RunSettings
 
@@ -59,6 +59,8 @@ class Settings(BaseModel):
     match_by: Literal["trainee_id", "trn", "hesa_id", "provider_trainee_id"] | None = None
     date_format: Literal["iso", "dmy"] = "iso"
     columns: str = ""
+    from_dotenv: tuple[str, ...] = ()
+    """The variables that a file `.env` in the working folder decided."""
 
     @field_validator("rate_limit", mode="before")
     @classmethod
@@ -70,7 +72,10 @@ class Settings(BaseModel):
         """Return the settings; `options` that are None were not given. Raises UsageProblem."""
         given = {name: value for name, value in options.items() if value is not None}
         try:
-            return cls.model_validate({**_found(cls.model_fields), **given})
+            found = _found(name for name in cls.model_fields if name not in given)
+            settings = cls.model_validate(
+                {**found.environment, **found.dotenv, **given, "from_dotenv": found.variables}
+            )
         except ValidationError as error:
             raise _as_usage_problem(error) from None
         except UnicodeDecodeError:
@@ -78,6 +83,22 @@ class Settings(BaseModel):
                 "cannot read the settings in .env: it is not UTF-8",
                 hint="save it as UTF-8, or set the environment's variables instead",
             ) from None
+        _refuse_what_dotenv_may_not(settings)
+        return settings
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know of where the settings come from, before sending."""
+        lines = []
+        if self.from_dotenv:
+            names = ", ".join(PREFIX + name for name in self.from_dotenv)
+            lines.append(f"from the file .env: {names}")
+        path = self.api_token_file
+        if path is not None and path.exists() and systems.can_be_read_by_others(path):
+            lines.append(
+                f"warning: other users of this machine can read the token in {path}: "
+                f"`chmod 600 {systems.as_argument(path)}`"
+            )
+        return tuple(lines)
 
     @property
     def target(self) -> Target:
@@ -88,7 +109,15 @@ class Settings(BaseModel):
                 hint="say --register production, sandbox, emulator, or a base URL "
                 "(or set DEFER_BATCH_REGISTER); `--register emulator` rehearses",
             )
-        return target_of(self.register_name)
+        target = target_of(self.register_name)
+        if "REGISTER" in self.from_dotenv and not self._is_token_of_dotenv:
+            _refuse_stranger(target)
+        return target
+
+    @property
+    def _is_token_of_dotenv(self) -> bool:
+        """Whether the token itself stands in `.env`: a file that it names may be anyone's."""
+        return "API_TOKEN" in self.from_dotenv and self.api_token_file is None
 
     def for_run(self, *, again: bool, preview: bool, final_check: bool) -> RunSettings:
         """Return what a run is told of Register and of its pace. Raises UsageProblem."""
@@ -141,18 +170,70 @@ def _column(text: str) -> tuple[str, str]:
     return known, header.strip()
 
 
-def _found(fields: Iterable[str]) -> dict[str, str]:
-    """Return what the environment and `.env` say of the settings; an empty value says nothing.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the environment and `.env` say of the settings, each by the field's name."""
 
-    Where the environment gives the token, a token file of `.env` has no say.
+    environment: dict[str, str]
+    dotenv: dict[str, str]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(_variable(name).removeprefix(PREFIX) for name in self.dotenv)
+
+
+def _found(fields: Iterable[str]) -> _Found:
+    """Return what is said of the fields where no option says it; an empty value says nothing.
+
+    Where the environment gives the token, a token of `.env` has no say, whichever way it is given.
     """
     environment = {name: value for name, value in os.environ.items() if value}
     dotenv = {name: value for name, value in dotenv_values(".env").items() if value}
-    if f"{PREFIX}API_TOKEN" in environment:
-        dotenv.pop(f"{PREFIX}API_TOKEN_FILE", None)
-    said = dotenv | environment
-    variables = {name: _variable(name) for name in fields}
-    return {name: said[variable] for name, variable in variables.items() if variable in said}
+    variables = {name: _variable(name) for name in fields if name != "from_dotenv"}
+    said = {name: environment[v] for name, v in variables.items() if v in environment}
+    more = {name: dotenv[v] for name, v in variables.items() if v in dotenv and name not in said}
+    if not {"api_token", "api_token_file"} <= variables.keys() or _TOKENS & said.keys():
+        more = {name: value for name, value in more.items() if name not in _TOKENS}
+    return _Found(said, more)
+
+
+_TOKENS = frozenset({"api_token", "api_token_file"})
+
+
+def _refuse_what_dotenv_may_not(settings: Settings) -> None:
+    """Raise UsageProblem where the `.env` of a stranger's folder makes a run less careful."""
+    least = Settings.model_fields["lost_answer_wait"].default
+    if "LOST_ANSWER_WAIT" in settings.from_dotenv and settings.lost_answer_wait < least:
+        raise _not_from_dotenv("lost_answer_wait", f"wait less than {least:g} seconds")
+    if "RATE_LIMIT" in settings.from_dotenv and _is_faster(settings.rate_limit):
+        raise _not_from_dotenv("rate_limit", "lift Register's rate limit")
+
+
+def _refuse_stranger(target: Target) -> None:
+    """Raise UsageProblem where only `.env` names a Register that the token was not given for."""
+    if target.environment not in {*NAMED_TARGETS, EMULATOR}:
+        raise UsageProblem(
+            f"the file .env in this folder names another Register: {target.origin}. The token is "
+            "not sent there",
+            hint=f"if it is meant, add --register {target.origin}, or put the token for it into "
+            "the same .env",
+        )
+
+
+def _is_faster(limit: RateLimit | None) -> bool:
+    usual: RateLimit = Settings.model_fields["rate_limit"].default
+    if limit is None:
+        return True
+    is_denser = limit.requests * usual.period_seconds > usual.requests * limit.period_seconds
+    return is_denser or limit.requests > usual.requests
+
+
+def _not_from_dotenv(field: str, deed: str) -> UsageProblem:
+    option = f"--{field.replace('_', '-')}"
+    return UsageProblem(
+        f"the file .env in this folder may not {deed} ({_variable(field)})",
+        hint=f"take that line out of .env; if it is meant, give {option} yourself",
+    )
 
 
 def _variable(field: str) -> str:

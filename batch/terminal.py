@@ -179,6 +179,8 @@ def _rendered(table: Any, width: int) -> list[str]:
 
 
 def _stage(run: dict[str, Any]) -> str:
+    if run.get("is_under_way"):
+        return "under way"
     return _STAGES.get(run["stage"], str(run["stage"]))
 
 
@@ -201,8 +203,10 @@ _SHOW_CURSOR = "\x1b[?25h"
 class Terminal:
     """Watches a run for someone at a terminal, or for a log where nobody sits at it."""
 
-    def __init__(self, *, yes: bool) -> None:
+    def __init__(self, *, yes: bool, notes: tuple[str, ...] = ()) -> None:
+        """Begin with nothing shown; `notes` end the plan, with where the settings come from."""
         self._yes = yes
+        self._notes = notes
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._counts: Counter[str] = Counter()
@@ -218,7 +222,7 @@ class Terminal:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
-        say("\n".join(plan_lines(plan)))
+        say("\n".join([*plan_lines(plan), *self._notes]))
         if plan.settings.is_rehearsal or self._yes:
             return True
         if plan.needs_yes is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from batch.emulator.server import Emulator
-from tests.support.office import Office, Ran
+from tests.support.office import TOKEN, Office, Ran
+from tests.support.terminals import posix_only
 
 SAMPLE = "trainee_id,defer_date\nabc,2026-09-14\n"
 
@@ -89,3 +91,91 @@ def test_a_host_with_a_space_in_it_is_no_register(office: Office) -> None:
     office.environment["DEFER_BATCH_API_TOKEN"] = "token"
     ran = office.run("run", "list.csv", "--register", "https://exa mple")
     assert (ran.code, "no such Register" in ran.err) == (2, True)
+
+
+ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_dotenv_cannot_send_the_users_token_elsewhere(
+    register: Callable[..., Emulator], office: Office, *, by_file: bool
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", TOKEN)
+    given = "DEFER_BATCH_API_TOKEN_FILE" if by_file else "DEFER_BATCH_API_TOKEN"
+    office.environment[given] = "token.txt" if by_file else TOKEN
+    office.write(".env", f"DEFER_BATCH_REGISTER={emulator.base_url}\nDEFER_BATCH_API_TOKEN=x\n")
+    office.write("list.csv", ONE)
+    ran = office.run("run", "list.csv", "--yes")
+    assert (ran.code, emulator.received()) == (2, [])
+    assert "--register" in ran.err
+
+
+def test_nor_the_token_of_a_file_that_an_option_names(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", TOKEN)
+    office.write(".env", f"DEFER_BATCH_REGISTER={emulator.base_url}\nDEFER_BATCH_API_TOKEN=x\n")
+    office.write("list.csv", ONE)
+    ran = office.run("run", "list.csv", "--yes", "--api-token-file", "token.txt")
+    assert (ran.code, emulator.received()) == (2, [])
+
+
+def test_nor_the_token_of_a_file_that_it_names_itself(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", TOKEN)
+    tokens = "DEFER_BATCH_API_TOKEN=x\nDEFER_BATCH_API_TOKEN_FILE=token.txt\n"
+    office.write(".env", f"DEFER_BATCH_REGISTER={emulator.base_url}\n{tokens}")
+    office.write("list.csv", ONE)
+    assert office.run("run", "list.csv", "--yes").code == 2
+    assert emulator.received() == []
+
+
+def test_a_dotenv_that_brings_its_own_token_may_and_is_named_in_the_plan(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received")
+    address = f"DEFER_BATCH_REGISTER={emulator.base_url}\n"
+    office.write(".env", f"{address}DEFER_BATCH_API_TOKEN={TOKEN}\n")
+    office.write("list.csv", ONE)
+    ran = office.run("run", "list.csv", "--yes")
+    assert ran.code == 0, ran.err
+    assert "from the file .env: " in ran.err
+    assert {"DEFER_BATCH_REGISTER", "DEFER_BATCH_API_TOKEN"} <= set(re.findall(r"\w+", ran.err))
+    assert TOKEN not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("LOST_ANSWER_WAIT=59", 2),
+        ("LOST_ANSWER_WAIT=60", 0),
+        ("RATE_LIMIT=none", 2),
+        ("RATE_LIMIT=101/60", 2),
+        ("RATE_LIMIT=200/120", 2),
+        ("RATE_LIMIT=50/10", 2),
+        ("RATE_LIMIT=50/60", 0),
+        ("RATE_LIMIT=100/61", 0),
+        ("REGISTER=sandbox", 0),
+    ],
+)
+def test_a_dotenv_may_make_a_run_slower_but_not_less_careful(
+    office: Office, line: str, code: int
+) -> None:
+    office.write(".env", f"DEFER_BATCH_{line}\n")
+    assert office.run("runs").code == code
+
+
+@posix_only
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o600, False)])
+def test_a_token_file_that_others_can_read_is_warned_about(
+    register: Callable[..., Emulator], office: Office, mode: int, *, warned: bool
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("token.txt", TOKEN).chmod(mode)
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, "--api-token-file", "token.txt", "--yes")
+    assert ("chmod 600 token.txt" in office.run("run", "list.csv", *target).err) is warned

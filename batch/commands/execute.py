@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from batch import files
 from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.commands.plan import Plan
 from batch.commands.preview import Looking, check_finally, named_in
@@ -113,13 +112,13 @@ def execute(
     folder, ledger = context.reports_dir / plan.run_id, journal.ledger
     if plan.to_send and context.token is None and not plan.settings.is_rehearsal:
         raise no_token()
-    files.make_own_folder(folder)
     try:
         with open_run_log(folder / "run.log", plan.run_id) as log:
             if plan.to_send:
                 with register_of(plan, journal) as base_url:
                     asyncio.run(_submit(context, journal, plan, begin, log, base_url))
             else:
+                log.keep()
                 begin(log, plan)
                 code = exit_code_of(ledger.counts(plan.run_id))
                 run_no = ledger.run_number(plan.run_id)
@@ -164,6 +163,7 @@ async def _submit(
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
+        log.keep()
         begin(log, plan)
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)

@@ -7,6 +7,7 @@ from typing import Any
 
 from batch.codes import counts_of
 from batch.hints import resume_command
+from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
 
@@ -15,6 +16,7 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
     """Return every run, the unfinished first, then newest first, with its counts."""
     if not (reports_dir / JOURNAL).exists():
         return []
+    under_way = locks.run_that_writes(reports_dir / JOURNAL)
     ledger = Ledger.read(reports_dir / JOURNAL)
     try:
         listed = [
@@ -28,14 +30,13 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "finished_at": run.finished_at,
                 "exit_code": run.exit_code,
                 "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
-                "carry_on": _carry_on(stage, run.run_id, reports_dir),
+                "is_under_way": run.run_id == under_way,
+                "carry_on": resume_command(run.run_id, reports_dir)
+                if stage == "started" and run.run_id != under_way
+                else None,
             }
             for stage, run in ledger.runs()
         ]
     finally:
         ledger.close()
     return sorted(listed, key=lambda run: run["stage"] != "started")
-
-
-def _carry_on(stage: str, run_id: str, reports_dir: Path) -> str | None:
-    return resume_command(run_id, reports_dir) if stage == "started" else None

@@ -17,9 +17,23 @@ from batch.errors import DeferBatchError, ForeignJournal, JournalLost, JournalPr
 _MAKE_ROOM = "make room on the disk"
 _CONTINUE = "then run `defer-batch resume` to continue; nothing is lost"
 
+_KEEP_DAMAGED = (
+    "keep journal.db as it is, it may be the only record of what was sent; restore it from a "
+    "backup, then run `defer-batch resume`"
+)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file, rather than the disk or another program, is at fault (SQLite's codes)."""
+    code = getattr(error, "sqlite_errorcode", None)  # absent where Python's own checks raised
+    primary = None if code is None else code & 0xFF  # the rest says more of the same
+    return primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
 
 def journal_lost(error: sqlite3.Error) -> JournalLost:
-    """Return what ends a run whose journal can no longer be written."""
+    """Return what ends a run whose journal can no longer be written, or read."""
+    if is_damage(error):
+        return JournalLost(f"the journal is damaged ({error})", hint=_KEEP_DAMAGED)
     return JournalLost(
         f"the journal can no longer be written: {error}",
         hint=f"{_remedy(error)}, {_CONTINUE}",
@@ -28,6 +42,12 @@ def journal_lost(error: sqlite3.Error) -> JournalLost:
 
 def disk_failed(error: sqlite3.Error | OSError, *, has_begun: bool) -> DeferBatchError:
     """Return what ends a command whose disk fails; `has_begun` where a run may have sent."""
+    if isinstance(error, sqlite3.Error) and is_damage(error):
+        if has_begun:
+            return journal_lost(error)
+        return JournalProblem(
+            f"the journal is damaged ({error}): nothing was sent", hint=_KEEP_DAMAGED
+        )
     if not has_begun:
         return JournalProblem(f"{_what(error)}: nothing was sent", hint=f"{_remedy(error)}")
     if isinstance(error, sqlite3.Error):
@@ -83,9 +103,9 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
-        if "locked" in str(error):
-            raise disk_failed(error, has_begun=False) from error
-        raise _unusable(path, str(error)) from error
+        if is_damage(error):
+            raise _unusable(path, str(error)) from error
+        raise disk_failed(error, has_begun=False) from error
     except BaseException:
         connection.close()
         raise

@@ -53,6 +53,7 @@ from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joi
 
 _SQL = statements("journal")
 _LOST = "A request was sent and its answer was lost: Register may hold the deferral or not."
+_REFUSED = "Register refused it; the run stopped before the trainee could be read to learn why."
 _ENDED_THE_RUN = "Not deferred: Register's answer to it was about the whole run, which stopped."
 _NOT_SENT = "Not sent: the run stopped before this row."
 
@@ -324,9 +325,13 @@ class Journal:
             self._connection.execute(_SQL["end_for_good"], (now, exit_code, because, run_no))
 
     def settle_the_rest(self, run_no: int) -> None:
-        """Settle every row without an outcome as `not_sent` or `answer_lost`, by its attempts."""
-        codes = (Code.ANSWER_LOST, Code.NOT_SENT)
-        messages = (_LOST, _ENDED_THE_RUN, _NOT_SENT)
+        """Settle every row without an outcome by its attempts.
+
+        As `answer_lost`, `not_sent`, or, where only the cause was still to be read, as
+        `refused_by_register`.
+        """
+        codes = (Code.ANSWER_LOST, Code.REFUSED_BY_REGISTER, Code.NOT_SENT)
+        messages = (_LOST, _REFUSED, _ENDED_THE_RUN, _NOT_SENT)
         self._connection.execute(
             _SQL["settle_the_rest"], (iso(self._wall()), *codes, *messages, run_no)
         )
@@ -385,7 +390,10 @@ def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -
     files.make_private_folder(path.parent)
     files.refuse_shared_folder(path.parent)
     with locks.one_writer(path, run_id=run_id, since=since):
-        journal = Journal.open(path, wall=wall)
+        try:
+            journal = Journal.open(path, wall=wall)
+        except (sqlite3.Error, OSError) as error:
+            raise disk_failed(error, has_begun=False) from error
         try:
             yield journal
         except (sqlite3.Error, OSError) as error:

@@ -96,9 +96,12 @@ UPDATE runs SET stage = 'ended', finished_at = ?, exit_code = ?, stopped_because
 WHERE run_no = ?;
 
 -- name: settle_the_rest
-UPDATE rows AS r SET outcome = 'unresolved', settled_at = ?, (code, message) = (
-    SELECT iif(max(a.is_in_doubt), ?, ?),
-        CASE WHEN max(a.is_in_doubt) THEN ? WHEN max(a.may_count) THEN ? ELSE ? END
+UPDATE rows AS r SET settled_at = ?, (outcome, code, message) = (
+    SELECT CASE WHEN NOT max(a.is_in_doubt) AND max(a.was_refused) THEN 'unprocessable'
+            ELSE 'unresolved' END,
+        CASE WHEN max(a.is_in_doubt) THEN ? WHEN max(a.was_refused) THEN ? ELSE ? END,
+        CASE WHEN max(a.is_in_doubt) THEN ? WHEN max(a.was_refused) THEN ?
+            WHEN max(a.may_count) THEN ? ELSE ? END
     FROM requests a
     WHERE a.run_no = r.run_no AND a.row_number = r.row_number AND a.kind = 'defer')
 WHERE run_no = ? AND outcome IS NULL;

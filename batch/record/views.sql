@@ -17,6 +17,7 @@ CREATE TEMP VIEW requests AS         -- a request without a meaning may have arr
 SELECT *,
     meaning IS NULL OR meaning IN (SELECT meaning FROM doubts) AS is_in_doubt,
     meaning IS NULL OR meaning <> 'never_left' AS was_sent,
+    meaning IN ('refused', 'state_refused') AS was_refused,
     kind = 'defer' AND (meaning IS NULL OR meaning NOT IN ('throttled', 'never_left')) AS may_count
 FROM attempts;
 

@@ -211,7 +211,14 @@ def _meaning_of_success(answer: Reply, deferral: Deferral) -> Meaning:
 
 
 def _meaning_of_422(answer: Reply, deferral: Deferral) -> Meaning:
-    errors = body.errors_of(body.json_of(answer))
+    content = body.json_of(answer)
+    if body.has_another_fault(content):
+        words = (
+            f'refused it: "{body.ANOTHER_FAULT}": the trainee\'s record in Register has another '
+            "fault, so open it there"
+        )
+        return _said(answer, Kind.REFUSED, words)
+    errors = body.errors_of(content)
     if any("state is invalid" in error.lower() for error in errors):
         return _said(answer, Kind.STATE_REFUSED, "says that the trainee's state forbids it")
     quote = body.on_one_line(" / ".join(errors))[:_QUOTED_AT_MOST]

@@ -24,8 +24,8 @@ _STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _VERSION = re.compile(r"v\d{4}\.\d{1,3}(-[a-z]+)?", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9a-f\-]{8,64}", re.ASCII | re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
-
-
+ANOTHER_FAULT = "Unprocessable entity"
+"""What Register says, in `error`, of a trainee whose record has a fault of its own."""
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]{5,20}(Z|[-+]\d{2}:\d{2})", re.ASCII)
 _LARGEST_COUNT = 10**9
 _LONGEST_ID = 128
@@ -161,6 +161,14 @@ def errors_of(body: Any) -> tuple[str, ...]:
         return ()
     messages = [error.get("message") if isinstance(error, dict) else error for error in errors]
     return tuple(on_one_line(message) for message in messages if isinstance(message, str))
+
+
+def has_another_fault(body: Any) -> bool:
+    """Whether a 422 says that the trainee's record, rather than the deferral, is at fault.
+
+    API.md, "422 has more than one shape".
+    """
+    return isinstance(body, dict) and body.get("error") == ANOTHER_FAULT
 
 
 def is_about_trainee(reply: Reply) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, TextIO, cast
 
 import structlog
 
@@ -15,14 +16,49 @@ from batch.register.answers import Meaning
 from batch.rows import REHEARSAL, Settled
 
 
+class _Lines:
+    """The log's file, which is there from `keep` on: a run that never begins leaves nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._waiting: list[str] = []
+
+    def keep(self) -> None:
+        if self._file is None:
+            files.make_own_folder(self._path.parent)
+            files.make_private_file(self._path)
+            self._file = self._path.open("a", encoding="utf-8")
+            self._file.writelines(self._waiting)
+
+    def write(self, text: str) -> None:
+        if self._file is None:
+            self._waiting.append(text)
+        else:
+            self._file.write(text)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
 @contextlib.contextmanager
 def open_run_log(path: Path, run_id: str) -> Iterator[RunLog]:
-    """Open a run's log for appending, private; every line carries the run's id."""
-    files.make_private_file(path)
-    with path.open("a", encoding="utf-8") as file:
+    """Open a run's log for appending, private; every line carries the run's id.
+
+    A log that is not there yet is made, folder and all, by `keep`.
+    """
+    lines = _Lines(path)
+    if path.exists():
+        lines.keep()
+    with contextlib.closing(lines):
         yield RunLog(
             structlog.wrap_logger(
-                structlog.WriteLogger(file),
+                structlog.WriteLogger(cast("TextIO", lines)),
                 processors=[
                     structlog.processors.add_log_level,
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -31,6 +67,7 @@ def open_run_log(path: Path, run_id: str) -> Iterator[RunLog]:
                 wrapper_class=structlog.BoundLogger,
             ).bind(run_id=run_id),
             run_id,
+            lines,
         )
 
 
@@ -45,9 +82,16 @@ def without_log(run_id: str) -> RunLog:
 class RunLog:
     """The log of one stretch of a run."""
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger, run_id: str) -> None:
+    def __init__(
+        self, log: structlog.typing.FilteringBoundLogger, run_id: str, lines: _Lines
+    ) -> None:
         self._log = log
         self._run_id = run_id
+        self._lines = lines
+
+    def keep(self) -> None:
+        """Make the file, with what was logged so far: the run may begin."""
+        self._lines.keep()
 
     def begin(
         self, ledger: Ledger, *, rows: int, repairs: Iterable[tuple[int, str, str]], more: int

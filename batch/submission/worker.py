@@ -16,6 +16,9 @@ from batch.submission.settling import Later, Read, Send, Step, Stop
 from batch.submission.stopping import Stopped, Stopping
 
 MOST_READ_FAILURES = 5
+MOST_READS_REFUSED = 3
+"""So many times in a row a read may be called a wrong address, where none ever worked, before
+nothing is read any more: one odd 404 comes from something between, not from a Register without."""
 MOST_REFUSALS_IN_A_ROW = 10
 ROWS_AHEAD = 5
 """For each worker, the rows whose intent is written ahead, where no limit paces: enough that nobody
@@ -61,7 +64,8 @@ class Workers:
             lost_answer_wait_seconds=lost_answer_wait_seconds,
             intents_ahead=0 if register.pacer.is_limited else ROWS_AHEAD * max_at_once,
         )
-        self._reads_work = True
+        self._a_read_worked = False
+        self._reads_refused = 0
         self._refusals = 0
 
     def seconds_left(self, requests: int) -> float:
@@ -138,21 +142,29 @@ class Workers:
         return step
 
     async def _read(self, row: RowUnderWay, read: Read) -> Step:
-        if not self._reads_work:
-            return settling.after_read(row, read, _NO_READ, waited=False)
-        failures = 0
-        while True:
+        began, meaning, failures = 0.0, _NO_READ, 0
+        while self._can_read and failures < MOST_READ_FAILURES:
             began = asyncio.get_running_loop().time()
             meaning = await self._register.read(row)
-            if not meaning.is_service_failure:
+            self._note_read(meaning)
+            if not (meaning.is_service_failure or meaning.kind is Kind.WRONG_PATH):
                 break
             failures += 1
-            if failures == MOST_READ_FAILURES or self._stopping.reason is not None:
+            if self._stopping.reason is not None:
                 break
-        if meaning.kind is Kind.WRONG_PATH:
-            self._reads_work = False
         waited = row.read_after is not None and began >= row.read_after
         return settling.after_read(row, read, meaning, waited=waited)
+
+    @property
+    def _can_read(self) -> bool:
+        """Whether reading a trainee may work: it did, or was not refused too often yet."""
+        return self._a_read_worked or self._reads_refused < MOST_READS_REFUSED
+
+    def _note_read(self, meaning: Meaning) -> None:
+        if meaning.kind is Kind.WRONG_PATH:
+            self._reads_refused += 1
+        elif meaning.kind in {Kind.FOUND, Kind.NOT_FOUND}:
+            self._a_read_worked, self._reads_refused = True, 0
 
     async def _is_refused_everywhere(self) -> bool:
         """Ask /info whether a 403 is about the client rather than the row."""

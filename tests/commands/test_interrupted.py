@@ -17,7 +17,7 @@ from batch.emulator.server import Emulator
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
-from tests.support.troubles import Fault, Never, plan_of
+from tests.support.troubles import Fault, Hung, Never, plan_of
 from tests.support.waiting import until
 
 pytestmark = posix_only
@@ -72,10 +72,10 @@ def test_a_signal_at_the_question_sends_nothing(
     ) as process:
         assert process.stderr is not None
         asked = b""
-        while b"Type yes to send" not in asked:
+        while b"Type 1 to send" not in asked:
             asked += os.read(process.stderr.fileno(), 4096)
         process.send_signal(number)
-        os.write(ours, b"yes\n")
+        os.write(ours, b"1\n")
         _, err = process.communicate()
     os.close(ours)
     os.close(theirs)
@@ -83,6 +83,57 @@ def test_a_signal_at_the_question_sends_nothing(
     assert b"nothing was sent" in err
     assert not list(office.reports.glob("2*"))
     assert emulator.received(Endpoint.DEFER) == []
+
+
+def test_a_kill_at_the_question_leaves_no_folder(register: Serving, office: Office) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    ours, theirs = pseudo_terminal()
+    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
+    with subprocess.Popen(
+        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        asked = b""
+        while b"Type 1 to send" not in asked:
+            asked += os.read(process.stderr.fileno(), 4096)
+        process.kill()
+    os.close(ours)
+    os.close(theirs)
+    assert not list(office.reports.glob("2*"))
+
+
+def test_a_row_whose_refusal_waits_for_its_read_was_refused(
+    register: Serving, office: Office
+) -> None:
+    hung = Fault("abc", Endpoint.READ, last=None, given=Hung())
+    emulator = register(abc="withdrawn", bcd="trn_received", faults=[hung])
+    rows = "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\n"
+    process = begin(office, emulator, rows, "--timeout", "5")
+    until(lambda: emulator.received(Endpoint.READ))
+    process.send_signal(signal.SIGINT)
+    returned, out, err = ended(process)
+    ran = Ran(returned, out, err, office.reports)
+    assert (returned, ran.codes()[2]) == (130, "refused_by_register")
+    office.run("resume")
+    assert len(emulator.received(Endpoint.DEFER, "abc")) == 1
+
+
+def test_who_is_in_the_way_is_named_and_a_run_under_way_is_not_to_be_resumed(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    hung = Fault("abc", last=None, given=Hung())
+    emulator = register(abc="trn_received", faults=[hung])
+    process = begin(office, emulator, ONE)
+    until(lambda: emulator.received(Endpoint.DEFER))
+    another = submit(emulator, ONE)
+    runs = office.run("runs")
+    process.kill()
+    ended(process)
+    assert (another.code, f"process {process.pid}" in another.err) == (4, True)
+    assert ("resume" in runs.out, "under way" in runs.out) == (False, True)
+    assert "resume" in office.run("runs").out
 
 
 def test_a_signal_while_a_429_holds_everyone_back_leaves_rows_not_sent(

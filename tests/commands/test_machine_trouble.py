@@ -15,6 +15,7 @@ import pytest
 
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from batch.record.database import disk_failed
 from batch.unexpected import fault_of_this_tool, trace_lines
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
@@ -199,6 +200,36 @@ def test_a_disk_that_is_full_before_anything_was_sent_keeps_no_run(
     assert b"make room" in ended.stderr
     assert emulator.received(Endpoint.DEFER) == []
     assert office.run("runs").out == "no runs yet\n"
+
+
+@posix_only
+@pytest.mark.parametrize("kilobytes", [4, 16])
+def test_a_disk_that_is_full_at_the_start_is_not_called_damage(
+    register: Serving, office: Office, kilobytes: int
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    words = f'ulimit -f {kilobytes}; $1 run list.csv --register "$2"'
+    ended = in_a_shell(office, words, emulator.base_url)
+    assert (ended.returncode, b"make room" in ended.stderr) == (2, True), ended.stderr
+    assert b"backup" not in ended.stderr
+    assert emulator.received(Endpoint.DEFER) == []
+
+
+def test_damage_and_a_full_disk_get_hints_of_their_own(tmp_path: Path) -> None:
+    damaged, full = tmp_path / "damaged.db", sqlite3.connect(":memory:")
+    damaged.write_bytes(b"no journal at all" * 100)
+    full.execute("PRAGMA max_page_count=1")
+    told = {}
+    for connection in (sqlite3.connect(damaged), full):
+        with contextlib.closing(connection), pytest.raises(sqlite3.Error) as raised:
+            connection.execute("CREATE TABLE rows (own_values)")
+        told[connection] = [
+            disk_failed(raised.value, has_begun=begun).hint for begun in (False, True)
+        ]
+    for_damage, for_full = told.values()
+    assert all("backup" in hint and "make room" not in hint for hint in for_damage)
+    assert all("backup" not in hint and "make room" in hint for hint in for_full)
 
 
 def test_a_journal_that_another_program_writes_to_is_not_called_a_full_disk(

@@ -79,6 +79,42 @@ def test_a_row_that_fails_a_check_is_not_sent(register: Serving, submit: Submit)
     assert ran.rows("unprocessable")[0]["http_status"] == ""
 
 
+FIVE = "trainee_id,defer_date\n" + "".join(f"t{n}bc,2026-10-01\n" for n in range(5))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_one_odd_404_does_not_end_reading(
+    register: Serving, submit: Submit, *, later: bool
+) -> None:
+    odd = 3 if later else 1  # before any read worked, and after
+    faults: list[Fault] = [troubles.lost_after(f"t{n}bc") for n in range(5)]
+    faults.append(Fault(None, Endpoint.READ, first=odd, last=odd, given=troubles.NOT_FOUND))
+    emulator = register(**{f"t{n}bc": "trn_received" for n in range(5)}, faults=faults)
+    ran = submit(emulator, FIVE, "--max-at-once", "1")
+    assert set(ran.codes().values()) == {"confirmed_by_read_back"}
+    assert len(emulator.received(Endpoint.READ)) == 6
+
+
+def test_where_no_read_ever_works_three_are_enough(register: Serving, submit: Submit) -> None:
+    faults: list[Fault] = [troubles.lost_after(f"t{n}bc") for n in range(5)]
+    faults.append(Fault(None, Endpoint.READ, last=None, given=troubles.NOT_FOUND))
+    emulator = register(**{f"t{n}bc": "trn_received" for n in range(5)}, faults=faults)
+    ran = submit(emulator, FIVE, "--max-at-once", "1", "--lost-answer-wait", "0")
+    assert set(ran.codes().values()) == {"answer_lost"}
+    assert len(emulator.received(Endpoint.READ)) == 3
+
+
+def test_another_fault_of_the_record_is_quoted_and_explained(
+    register: Serving, submit: Submit
+) -> None:
+    fault = troubles.json_content(422, {"error": "Unprocessable entity"})
+    emulator = register(abc="trn_received", faults=[troubles.answered_before("abc", fault)])
+    (row,) = submit(emulator, ONE).rows("unprocessable")
+    assert row["code"] == "refused_by_register"
+    assert "Unprocessable entity" in row["message"]
+    assert "another fault" in row["message"]
+
+
 def test_no_verdict_comes_before_the_lost_answers_wait(register: Serving, submit: Submit) -> None:
     once = (Deferring("2026-10-01"), Reinstating())  # so the trainee carries this date already
     late = Fault("abc", before=once, arrival=Late(1.5), given=Hung())

@@ -1,0 +1,31 @@
+"""`make soak`: every part runs and reports, and one red part makes all of it red."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
+@pytest.mark.parametrize(("red", "code"), [("simulation", 2), ("soak.py", 2), ("nothing", 0)])
+def test_every_part_of_the_soak_runs_and_one_red_part_fails_it(
+    tmp_path: Path, red: str, code: int
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/ran\ncase "$*" in *{red}*) exit 1;; esac\n'
+    )
+    python.chmod(0o700)
+    venv = ("-o", f"{tmp_path}/.installed", f"VENV={tmp_path}", f"BIN={tmp_path}")
+    (tmp_path / ".installed").touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    ended = subprocess.run(
+        ["make", "soak", *venv], cwd=ROOT, env=kept, capture_output=True, check=False
+    )
+    assert (ended.returncode, len((tmp_path / "ran").read_text().splitlines())) == (code, 3)
