@@ -142,7 +142,10 @@ def _rendered(table: Any, width: int) -> list[str]:
 
 
 def _stage(run: dict[str, Any]) -> str:
-    return _STAGES.get(run["stage"], str(run["stage"]))
+    stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if later is None:
+        return stage
+    return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
 
 
 def _register(run: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from batch.codes import counts_of
 from batch.hints import resume_command
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
+from batch.roster.standing import Held
 
 
 def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
@@ -28,6 +29,7 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "finished_at": run.finished_at,
                 "exit_code": run.exit_code,
                 "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
+                "reconciled": _reconciled(ledger, run.run_id),
                 "carry_on": _carry_on(stage, run.run_id, reports_dir),
             }
             for stage, run in ledger.runs()
@@ -35,6 +37,16 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
     finally:
         ledger.close()
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def _reconciled(ledger: Ledger, run_id: str) -> dict[str, Any] | None:
+    """Return when Register was last asked whether the report stands, and the answer's counts."""
+    last = ledger.last_reconciliation(run_id)
+    if last is None:
+        return None
+    at, counts = last
+    stand = counts.get(Held.STANDS, 0)
+    return {"at": at, "checked": sum(counts.values()), "stand": stand, "counts": counts}
 
 
 def _carry_on(stage: str, run_id: str, reports_dir: Path) -> str | None:

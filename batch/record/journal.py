@@ -223,6 +223,16 @@ class Journal:
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
         )
 
+    def note_reconciliation(self, run_id: str, at: str, counts: Mapping[str, int]) -> None:
+        """Write down that Register was asked what it holds now, when, and the rows by answer.
+
+        It is no part of the run itself: a report of the run stays as it is, and still verifies.
+        """
+        run_no = self.ledger.run_number(run_id)
+        self._connection.execute(
+            _SQL["note_reconciliation"], (run_no, at, json.dumps(dict(counts)))
+        )
+
     def note_cut_off(self, run_id: str, *, exit_code: int, stopped_because: str | None) -> None:
         """Write down how a run ended that had no time to: at the last moment that it wrote down."""
         run_no = self.ledger.run_number(run_id)
