@@ -261,7 +261,7 @@ def _named(ledger: Ledger, run_id: str, register: str | None) -> RunRecord:
 
 def _ask(context: Context, settings: RunSettings, runs: Sequence[RunRecord]) -> Reconciled:
     newest = runs[-1]
-    with in_memory(context.journal, wall=time.time) as journal:
+    with in_memory(context.journal, origin=settings.origin, wall=time.time) as journal:
         reported = [
             (run.run_id, row) for run in runs for row in journal.ledger.succeeded(run.run_id)
         ]

@@ -44,7 +44,7 @@ from pathlib import Path
 
 from batch import files
 from batch.codes import Code
-from batch.record import database, locks
+from batch.record import database, locks, recent_requests
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
 from batch.record.ledger import Ledger
@@ -371,16 +371,19 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
 
 
 @contextmanager
-def in_memory(path: Path, *, wall: Callable[[], float]) -> Iterator[Journal]:
+def in_memory(path: Path, *, origin: str | None, wall: Callable[[], float]) -> Iterator[Journal]:
     """Yield a journal in memory that knows what the one at `path` does, if there is one.
 
-    For commands that only read Register: what they write down leaves no trace, and the file is
-    only read. Raises JournalProblem.
+    For commands that only read Register: of what they write down only the times of their requests
+    to `origin` are kept, for pacing (None: of a rehearsal), and the file is only read. Raises
+    JournalProblem.
     """
-    journal = Journal(database.copy_in_memory(path), wall=wall)
+    journal, began = Journal(database.copy_in_memory(path), wall=wall), wall()
     try:
         yield journal
     finally:
+        if origin is not None and (asked := journal.ledger.sent_since(origin, began)):
+            recent_requests.note(origin, asked, now=wall())
         journal.close()
 
 

@@ -152,3 +152,16 @@ def test_a_row_whose_earlier_request_got_no_answer_is_said_to_be_read_first(
     ran = ask(office, emulator, READY, "--json")
     assert [row["code"] for row in json.loads(ran.out)["rows"]] == ["answer_lost"]
     assert ran.code == 1
+
+
+def test_its_requests_count_for_the_pace_of_the_run_that_follows(
+    office: Office, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", rate_limit=(5, 8.0))
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", READY)
+    target = ("--register", emulator.base_url, "--rate-limit", "5/8")
+    for _ in range(2):
+        assert office.run("preview", "list.csv", *target).code == 0
+    ran = office.run("run", "list.csv", *target)
+    assert (ran.code, ran.summary["requests"]["throttled"]) == (0, 0), ran.err
