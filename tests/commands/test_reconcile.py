@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from batch.emulator import replies
+from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
-from batch.emulator.server import Emulator
+from batch.emulator.server import Emulator, serve
+from batch.emulator.trainees import Trainee
 from batch.record import locks
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
@@ -140,6 +142,25 @@ def test_many_trainees_are_read_by_list(office: Office, register: Serving) -> No
     ran = office.run("reconcile", "--json")
     assert (ran.code, found(ran)["counts"]) == (0, {"stands": 120})
     assert found(ran)["requests"]["sent"] <= 23
+
+
+def test_nothing_that_register_says_of_a_person_is_left(office: Office) -> None:
+    person: dict[str, Any] = {
+        "last_name": "Zqperson",
+        "trn": "7654321",
+        "date_of_birth": "1999-09-09",
+    }
+    known = [Trainee(f"abc{n}", state="trn_received", **person) for n in range(30)]
+    content = "trainee_id,defer_date\n" + "".join(f"abc{n},2026-10-01\n" for n in range(30))
+    with serve(rehearsal_register(known, token=TOKEN)) as emulator:
+        run(office, emulator, content)
+        ran = office.run("reconcile", "--json", "--out", "now.csv")
+        assert emulator.received(Endpoint.LIST)
+    left = [path.read_bytes() for path in office.folder.rglob("*") if path.is_file()]
+    assert ran.code == 0, ran.out
+    for secret in (*person.values(), TOKEN):
+        assert secret not in ran.out + ran.err
+        assert not [content for content in left if secret.encode() in content]
 
 
 def test_a_register_that_cannot_be_asked_can_be_asked_later(
