@@ -10,14 +10,23 @@ import platform
 import shutil
 import sys
 import time
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from batch import __version__, options, terminal
 from batch.errors import DeferBatchError, UsageProblem
 from batch.files import as_text
+from batch.hints import DEFAULT_REPORTS_DIR
+
+if TYPE_CHECKING:
+    from batch.settings import Settings
+
+RARELY = (200_000, 50, 100)
+"""When to look for garbage: starting and reading make much that stays, and looking through it all
+again and again costs a third of the time: after so many allocations, then collections."""
 
 app = typer.Typer(
     name="defer-batch",
@@ -34,33 +43,56 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
-    gc.disable()  # a start makes much and throws nothing away; who works long collects again
+    gc.set_threshold(*RARELY)
     terminal.make_streams_usable()
+    code = _exit_code()
+    terminal.say_what_was_lost()
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Return how the command ended: no failure, of users or of this tool, gets past here."""
     try:
-        code = int(app(standalone_mode=False) or 0)
+        return int(app(standalone_mode=False) or 0)
     except DeferBatchError as error:
         terminal.say(str(error))
-        code = error.exit_code
+        return error.exit_code
     except typer.Exit as leaving:
-        code = leaving.exit_code
+        return leaving.exit_code
     except typer.Abort:
-        code = 130
+        return 130
     except KeyboardInterrupt:
         terminal.say("interrupted; nothing more was sent")
-        code = 130
+        return 130
     except OSError as error:
-        terminal.say(f"error: cannot use {error.filename or 'a file'}: {error.strerror}")
-        code = 2
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        words = error.format_message()
-        hint = "`defer-batch --help`"
-        if "unexpected extra argument" in words:
-            hint = f"put quotes around a name with spaces in it; {hint}"
-        terminal.say(f"error: {words}\nhint: {hint}")
-        code = 2
-    sys.exit(code)
+        terminal.say(f"error: cannot use {error.filename or 'a file'}: {error.strerror or error}")
+        return 2
+    except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
+        if hasattr(error, "format_message"):
+            words = error.format_message()
+            hint = "`defer-batch --help`"
+            if "unexpected extra argument" in words:
+                hint = f"put quotes around a name with spaces in it; {hint}"
+            terminal.say(f"error: {words}\nhint: {hint}")
+            return 2
+        from batch.unexpected import fault_of_this_tool  # noqa: PLC0415
+
+        fault = fault_of_this_tool(error, _reports_dir_in_use.get())
+        terminal.say(str(fault))
+        return fault.exit_code
+
+
+_reports_dir_in_use: ContextVar[Path] = ContextVar("reports_dir", default=Path(DEFAULT_REPORTS_DIR))
+"""Where the command keeps its reports, once it has read its settings."""
+
+
+def _settings(**options: object) -> Settings:
+    """Return the settings of a command. Raises UsageProblem."""
+    from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
+
+    settings = Settings.load(**options)
+    _reports_dir_in_use.set(settings.reports_dir)
+    return settings
 
 
 @app.callback(invoke_without_command=True)
@@ -101,9 +133,8 @@ def check(
 ) -> None:
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.commands.check import check_file  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415 — `--help` imports nothing heavy
 
-    settings = Settings.load(date_format=date_format, rate_limit=rate_limit)
+    settings = _settings(date_format=date_format, rate_limit=rate_limit)
     result = check_file(
         _input_options(file, settings, encoding, sheet, column, hidden_rows, allow_unusual_dates),
         settings.rate_limit,
@@ -130,16 +161,16 @@ def preview(
     hidden_rows: options.HiddenRows = None,
     allow_unusual_dates: options.UnusualDates = False,
     again: options.Again = False,
+    match_by: options.MatchBy = None,
     out: options.OutFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Check, look each trainee up, and say what each row would become; reads only."""
     from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.preview_file import preview_file  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
     from batch.terminal import Terminal, preview_lines  # noqa: PLC0415
 
-    settings = Settings.load(
+    settings = _settings(
         register_name=register,
         api_token_file=api_token_file,
         api_version=api_version,
@@ -149,6 +180,7 @@ def preview(
         give_up_after=give_up_after,
         reports_dir=reports_dir,
         date_format=date_format,
+        match_by=match_by,
     )
     found = preview_file(
         Context(
@@ -186,6 +218,7 @@ def run(
     operator: options.Operator = None,
     yes: options.Yes = False,
     again: options.Again = False,
+    match_by: options.MatchBy = None,
     no_preview: options.NoPreview = False,
     no_final_check: options.NoFinalCheck = False,
     start_over: options.StartOver = False,
@@ -194,10 +227,9 @@ def run(
     """Check, ask Register, confirm, submit, report."""
     from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.run import run_file  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
-    settings = Settings.load(
+    settings = _settings(
         register_name=register,
         api_token_file=api_token_file,
         api_version=api_version,
@@ -208,6 +240,7 @@ def run(
         give_up_after=give_up_after,
         reports_dir=reports_dir,
         date_format=date_format,
+        match_by=match_by,
     )
     finished = run_file(
         Context(
@@ -226,6 +259,7 @@ def run(
             hidden_rows,
             allow_unusual_dates,
             attended=terminal.is_attended() and not yes,
+            require_trainee_id=no_preview or settings.match_by == "trainee_id",
         ),
         start_over=start_over,
     )
@@ -248,13 +282,13 @@ def resume(
     yes: options.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Carry on a run that stopped early; without RUN, the newest unfinished one."""
+    """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.execute import Context  # noqa: PLC0415
     from batch.commands.resume import newest_unfinished, resume_run  # noqa: PLC0415
-    from batch.settings import Settings, target_of  # noqa: PLC0415
+    from batch.settings import target_of  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
-    settings = Settings.load(
+    settings = _settings(
         api_token_file=api_token_file,
         api_version=api_version,
         rate_limit=rate_limit,
@@ -301,10 +335,9 @@ def close(
     """End an unfinished run for good: nothing of it is sent any more."""
     from batch.commands.close import close_run  # noqa: PLC0415
     from batch.commands.execute import Context  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
     from batch.terminal import Terminal  # noqa: PLC0415
 
-    settings = Settings.load(
+    settings = _settings(
         api_token_file=api_token_file,
         api_version=api_version,
         rate_limit=rate_limit,
@@ -331,10 +364,9 @@ def close(
 def runs(reports_dir: options.Reports = None, as_json: options.AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
     from batch.commands.runs import listed_runs  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
     from batch.terminal import runs_lines  # noqa: PLC0415
 
-    listed = listed_runs(Settings.load(reports_dir=reports_dir).reports_dir)
+    listed = listed_runs(_settings(reports_dir=reports_dir).reports_dir)
     terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
@@ -347,9 +379,8 @@ def report(
 ) -> None:
     """Write a run's report again from the journal."""
     from batch.commands.report import write_again  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
+    settings = _settings(reports_dir=_reports_dir(run_name, reports_dir))
     finished = write_again(settings.reports_dir, _run_id(run_name), tool_version=__version__)
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
@@ -366,9 +397,8 @@ def verify(
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
     from batch.commands.run_names import named  # noqa: PLC0415
     from batch.commands.verify import verify_run  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.load(reports_dir=_reports_dir(run_name, reports_dir))
+    settings = _settings(reports_dir=_reports_dir(run_name, reports_dir))
     found = verify_run(
         named(run_name), settings.reports_dir, manifest_sha256, tool_version=__version__
     )
@@ -438,9 +468,8 @@ def purge(
 ) -> None:
     """Delete old runs: journal rows and report folders."""
     from batch.commands.purge import purge_runs  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.load(reports_dir=reports_dir)
+    settings = _settings(reports_dir=reports_dir)
     purged = purge_runs(
         settings.reports_dir, older_than, confirm=lambda words: _agreed(words, yes=yes)
     )
@@ -460,7 +489,7 @@ def template() -> None:
 
 @app.command()
 def explain(code: options.CodeName = None) -> None:
-    """Say what a code means and what to do; without CODE, all of them."""
+    """Explain what a code means and what to do; without CODE, all of them."""
     from batch.commands.explain import explained  # noqa: PLC0415
 
     terminal.show("\n".join(explained(code)))
@@ -477,9 +506,8 @@ def doctor(
 ) -> None:
     """Is everything ready? Token, version, network, folder, clock; reads only."""
     from batch.commands.doctor import examine  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.load(
+    settings = _settings(
         register_name=register,
         api_token_file=api_token_file,
         api_version=api_version,
@@ -499,10 +527,8 @@ def emulator(
 ) -> None:
     """Serve a local emulator of Register until Ctrl-C."""
     from batch.commands.emulator import serve_until_interrupted  # noqa: PLC0415
-    from batch.settings import Settings  # noqa: PLC0415
 
-    gc.enable()
-    limit = Settings.load(rate_limit=rate_limit).rate_limit
+    limit = _settings(rate_limit=rate_limit).rate_limit
     rate = None if limit is None else (limit.requests, limit.period_seconds)
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
@@ -550,6 +576,7 @@ def _input_options(
     unusual: bool,
     *,
     attended: bool = True,
+    require_trainee_id: bool = False,
 ) -> Any:
     from batch.run_settings import InputOptions  # noqa: PLC0415
 
@@ -563,6 +590,7 @@ def _input_options(
         columns=settings.chosen_columns(column or ()),
         hidden_rows=hidden_rows,
         attended=attended,
+        require_trainee_id=require_trainee_id,
         command=tuple(as_text(word) for word in sys.argv[1:]),
     )
 

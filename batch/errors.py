@@ -13,7 +13,8 @@ DeferBatchError                     a message, a hint, an exit code
 │   └── JournalLost          (3)    the journal could not be written while rows were under way
 ├── Interrupted              (130)  Ctrl-C or SIGTERM (143) before anything was sent
 ├── AlreadyRunning           (4)    another run holds the lock
-└── SelfCheckFailed          (5)    the reports disagree with the journal
+├── SelfCheckFailed          (5)    the reports disagree with the journal
+└── Fault                    (70)   what nobody foresaw: a defect of this tool
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class UnknownRun(DeferBatchError):
 
 
 class StoppedEarly(DeferBatchError):
-    """The run ended before its rows did; `resume` carries on."""
+    """The run ended before its rows did; `resume` continues it."""
 
     exit_code = 3
 
@@ -122,3 +123,9 @@ class SelfCheckFailed(DeferBatchError):
     """The run's reports and its journal disagree: a defect of this tool."""
 
     exit_code = 5
+
+
+class Fault(DeferBatchError):
+    """What nobody foresaw went wrong: a defect of this tool, and no fault of the user's."""
+
+    exit_code = 70

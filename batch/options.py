@@ -71,6 +71,13 @@ ApiVersion = Annotated[
     str | None, typer.Option("--api-version", help="The version in the URL path.  [v2025.0]")
 ]
 Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the manifest.")]
+MatchBy = Annotated[
+    str | None,
+    typer.Option(
+        "--match-by",
+        help="trainee_id, trn, hesa_id or provider_trainee_id.  [told by the columns]",
+    ),
+]
 NoPreview = Annotated[
     bool,
     typer.Option("--no-preview", help="Do not look the trainees up in Register before sending."),

@@ -42,6 +42,7 @@ class RunSettings:
 
     `rate_limit` None: pacing is off. `api_version` None: nobody named one. `preview`: trainees
     are looked up before sending; `final_check`: deferrals are read back at the end.
+    `match_by` is the column that says who a row's trainee is, None where the columns tell.
     """
 
     environment: str
@@ -55,6 +56,7 @@ class RunSettings:
     again: bool = False
     preview: bool = True
     final_check: bool = True
+    match_by: str | None = None
 
     @property
     def is_rehearsal(self) -> bool:

@@ -56,6 +56,7 @@ class Settings(BaseModel):
     lost_answer_wait: float = Field(default=60.0, ge=0, le=86_400, allow_inf_nan=False)
     give_up_after: _Seconds = 120.0
     reports_dir: Path = Path("reports")
+    match_by: Literal["trainee_id", "trn", "hesa_id", "provider_trainee_id"] | None = None
     date_format: Literal["iso", "dmy"] = "iso"
     columns: str = ""
 
@@ -103,6 +104,7 @@ class Settings(BaseModel):
             again=again,
             preview=preview,
             final_check=final_check,
+            match_by=self.match_by,
         )
 
     def chosen_columns(self, given: Iterable[str]) -> dict[str, str]:

@@ -32,14 +32,53 @@ if TYPE_CHECKING:
     from batch.commands.preview_file import PreviewedFile
 
 
+class _Unfailing(io.FileIO):
+    """A descriptor that takes whatever is written to it, and loses what cannot be written.
+
+    A full disk, a reader that has gone (`| head`) or a terminal that was closed must end no run
+    and change no exit code, whoever writes: this module, rich, typer, or Python as it ends.
+    """
+
+    lost: str | None = None
+    """Why something was lost, where it was; a reader that had enough is no loss."""
+
+    def write(self, data: Any, /) -> int:
+        """Return how many bytes were taken: those that could be written, or else all."""
+        try:
+            written = super().write(data)
+        except BrokenPipeError:
+            written = None
+        except OSError as error:
+            written, self.lost = None, error.strerror or str(error)
+        return memoryview(data).nbytes if written is None else written
+
+
 def make_streams_usable() -> None:
-    """Let no closed stream, and no letter that the terminal's encoding lacks, end a run."""
+    """Let no stream that is closed or cannot be written, and no letter that it lacks, end a run."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-        else:
+        elif isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO):
+            setattr(sys, name, _unfailing(stream))
+        else:  # a console of Windows, which takes no bytes
             stream.reconfigure(errors="backslashreplace")
+
+
+def _unfailing(stream: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Unfailing(stream.fileno(), "wb", closefd=False)),
+        stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
+
+
+def say_what_was_lost() -> None:
+    """Warn where standard output could not be written: someone may wait for what it held."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Unfailing) and raw.lost is not None:
+        say(f"warning: standard output could not be written ({raw.lost})")
 
 
 def show(words: str, *, as_is: bool = False) -> None:
@@ -47,12 +86,8 @@ def show(words: str, *, as_is: bool = False) -> None:
 
     `as_is` leaves alone what is for programs.
     """
-    try:
-        shown = words if as_is else printable(words)
-        sys.stdout.write(shown + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.write((words if as_is else printable(words)) + "\n")
+    sys.stdout.flush()
 
 
 def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
@@ -77,6 +112,8 @@ def answered(question: str) -> str:
     sys.stderr.flush()
     try:
         return sys.stdin.readline().strip()
+    except OSError:  # the terminal has gone: nobody agreed to anything
+        return ""
     except DeferBatchError:
         sys.stderr.write("\n")
         raise
@@ -195,7 +232,7 @@ class Terminal:
         return answered(question) == str(plan.to_send)
 
     def warn(self, words: str) -> None:
-        """Say a warning."""
+        """Show a warning."""
         say(f"warning: {words}")
 
     def begin(self, rows: int) -> None:
@@ -273,7 +310,7 @@ def age(moment: str) -> str:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan as lines: where to, what is sent, what is held back, warnings, time."""
+    """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
     where = "the emulator in this process" if settings.is_rehearsal else settings.origin
     is_named = settings.environment != settings.origin or settings.is_rehearsal
@@ -281,7 +318,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines.append(plan.input_name)
+    lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _row_lines(plan)
     if plan.to_read_first:
@@ -337,7 +374,7 @@ def _row_lines(plan: Plan) -> list[str]:
 
 def _settled_line(plan: Plan, code: str, count: int) -> str:
     is_done = plan.resumed_from is not None and Code(code).outcome is Outcome.SUCCEEDED
-    return f"  {count} already done: {code}" if is_done else f"  held back: {count} {code}"
+    return f"  {count} already done: {code}" if is_done else f"  will not be sent: {count} {code}"
 
 
 def _memory_lines(plan: Plan) -> list[str]:

@@ -17,6 +17,7 @@ LAYERS = (
     ("settings",),
     ("submission", "roster", "emulator"),
     ("intake", "register", "record"),
+    ("unexpected",),
     ("run_settings", "columns", "hints", "files"),
     ("rows",),
     ("codes",),

@@ -18,7 +18,7 @@ import pytest
 
 from batch.codes import Code
 from batch.emulator.rehearsal import rehearsal_register
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import STATES, Trainee
@@ -254,7 +254,7 @@ def test_a_token_is_kept_out_however_a_server_writes_it(
 ) -> None:
     token = "s3cret/of=the\\provider"
     escaped = refusal(f"no: {token}").reply.body.replace(b"/", rb"\/")
-    faults_met = troubles.answered_before("abc", Canned(Reply(422, {}, escaped)))
+    faults_met = troubles.answered_before("abc", Canned(Response(422, {}, escaped)))
     office.write("list.csv", listing("abc"))
     with serving(faults_met, known=["abc"], token=token) as emulator:
         ran = office.run(*asking(emulator))

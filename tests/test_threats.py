@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from batch import columns
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.register.api import NoReply
@@ -76,7 +76,7 @@ def test_a_trusted_certificate_of_another_host_is_none(
 def test_an_endless_answer_is_given_up(
     register: Serving, headers: dict[str, str], body: bytes
 ) -> None:
-    endless = Fault(None, Endpoint.INFO, given=Canned(Reply(200, headers, body)))
+    endless = Fault(None, Endpoint.INFO, given=Canned(Response(200, headers, body)))
     emulator = register(faults=[endless])
 
     async def ask() -> object:

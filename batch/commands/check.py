@@ -23,7 +23,7 @@ MOST_LISTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProblemInCell:
     """One problem of one row: where a spreadsheet shows it (`C14`), what was seen, what to do."""
 
     row: int
@@ -45,11 +45,11 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Findings:
+class ProblemsOfCode:
     """All problems of one code: the rows of all, the first of them whole."""
 
     rows: array[int] = field(default_factory=lambda: array("L"))
-    listed: list[Finding] = field(default_factory=list)
+    listed: list[ProblemInCell] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class CheckedFile:
     blank_rows: int
     to_send: int
     seconds_needed: float
-    by_code: Mapping[Code, Findings]
+    by_code: Mapping[Code, ProblemsOfCode]
     repair_counts: Mapping[str, int]
     repairs: Sequence[Repair]
     common_problem: str | None
@@ -116,7 +116,7 @@ class CheckedFile:
             lines += ["", *self._lines_of(code, findings)]
         return [*lines, "", self._end()]
 
-    def _lines_of(self, code: Code, findings: Findings) -> list[str]:
+    def _lines_of(self, code: Code, findings: ProblemsOfCode) -> list[str]:
         count = len(findings.rows)
         heading = f"{code}: {row_list(tuple(findings.rows[:MOST_SHOWN]), count)}"
         if code is Code.INVALID_DEFER_DATE and self.common_problem:
@@ -135,7 +135,7 @@ class CheckedFile:
 def check_file(options: InputOptions, rate_limit: RateLimit | None) -> CheckedFile:
     """Read and validate every row. Raises UnusableFile."""
     with open_input(options) as input_file:
-        found = _Found(input_file)
+        found = _Gathered(input_file)
         for chunk in input_file.chunks():
             for number, problem in chunk.problems:
                 found.add(number, problem)
@@ -145,24 +145,24 @@ def check_file(options: InputOptions, rate_limit: RateLimit | None) -> CheckedFi
         return _checked(input_file, found, rate_limit)
 
 
-class _Found:
+class _Gathered:
     """Problems as they are found: every row by code, few kept of many."""
 
     def __init__(self, input_file: InputFile) -> None:
         self._layout = input_file.layout
         self.rows: set[int] = set()
-        self.by_code: dict[Code, Findings] = {}
+        self.by_code: dict[Code, ProblemsOfCode] = {}
         self.repairs: list[Repair] = []
 
     def add(self, number: int, problem: Problem) -> None:
         """Record one problem of one row."""
         self.rows.add(number)
-        findings = self.by_code.setdefault(problem.code, Findings())
+        findings = self.by_code.setdefault(problem.code, ProblemsOfCode())
         findings.rows.append(number)
         if len(findings.listed) < MOST_LISTED:
             place = self._place(problem)
             findings.listed.append(
-                Finding(
+                ProblemInCell(
                     number,
                     self._layout.own[place],
                     self._layout.cell(place, number),
@@ -180,7 +180,7 @@ class _Found:
         return next(self._layout.places[n] for n in columns.NAMING if n in self._layout.places)
 
 
-def _checked(input_file: InputFile, found: _Found, rate_limit: RateLimit | None) -> CheckedFile:
+def _checked(input_file: InputFile, found: _Gathered, rate_limit: RateLimit | None) -> CheckedFile:
     to_send = input_file.row_count - len(found.rows)
     return CheckedFile(
         reading=input_file.reading(),

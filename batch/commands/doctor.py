@@ -457,9 +457,9 @@ def _disk(folder: Path) -> Examined:
 
 
 def _workbooks() -> Examined:
-    if importlib.util.find_spec("fastexcel") is not None:
+    if importlib.util.find_spec("openpyxl") is not None:
         return Examined("workbooks", "Excel workbooks can be read")
-    command = f"{systems.as_argument(Path(sys.executable))} -m pip install fastexcel"
+    command = f"{systems.as_argument(Path(sys.executable))} -m pip install openpyxl"
     return Examined(
         "workbooks",
         "Excel workbooks cannot be read: the extra `excel` is not installed (CSV files can)",

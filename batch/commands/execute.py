@@ -17,7 +17,7 @@ from typing import Protocol
 from batch import files
 from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.commands.plan import Plan
-from batch.commands.preview import Looking, check_finally
+from batch.commands.preview import Looking, check_finally, named_in
 from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
 from batch.record import report
 from batch.record.database import JOURNAL
@@ -181,9 +181,10 @@ async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     preview = looking.previewed()
     for code, count in plan.settled.items():
         preview.forecast.codes[Code(code)] += count
-    to_send = plan.to_send - len(preview.settled)
-    session.expect(to_send, reads_first=plan.to_read_first)
-    return replace(plan, preview=preview, to_send=to_send)
+    to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
+    reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
+    session.expect(to_send, reads_first=reads_first)
+    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:
@@ -232,11 +233,12 @@ def register_of(plan: Plan, journal: Journal) -> Iterator[str]:
     if not plan.settings.is_rehearsal:
         yield plan.settings.origin
         return
-    from batch.emulator.rehearsal import Named, rehearsing  # noqa: PLC0415 — a real run has no server
+    from batch.emulator.rehearsal import NamedTrainee, rehearsing  # noqa: PLC0415 — a real run has no server
 
     succeeded = journal.ledger.rows(plan.run_id, Outcome.SUCCEEDED)
     deferred = {row.trainee_id: row.defer_date for row in succeeded}
-    named = map(Named, journal.ledger.trainee_ids(plan.run_id))
+    run = journal.ledger.run(plan.run_id)
+    named = (NamedTrainee(**row) for row in named_in(run, journal.ledger.rows(plan.run_id)))
     with rehearsing(named, deferred, plan.settings.rate_limit) as base_url:
         yield base_url
 

@@ -35,6 +35,8 @@ class Plan:
     journal_is_new: bool
     seconds_needed: float
     notices: tuple[str, ...] = ()
+    reading_lines: tuple[str, ...] = ()
+    """What was taken of the file."""
     known_under_another_date: tuple[int, ...] = ()
     again: tuple[int, ...] = ()
     """Rows that are sent only because of `--again`."""
@@ -69,6 +71,7 @@ def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) ->
         journal_is_new=not known and not ledger.runs(),
         seconds_needed=seconds_needed(settings, to_send),
         notices=run.notices,
+        reading_lines=run.reading_lines,
         known_under_another_date=staged.known_under_another_date,
         again=staged.again,
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field
 
 from batch.codes import Code, Outcome
 from batch.errors import UsageProblem
+from batch.intake import dates
 from batch.record.journal import Journal
-from batch.record.records import MadeRow, RunRecord, UnsentRow
+from batch.record.records import MadeRow, RowRecord, RunRecord, UnsentRow
 from batch.register.body import ListedTrainee
 from batch.roster import identity
 from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent, Would, would_become
@@ -20,6 +22,7 @@ from batch.roster.standing import standing
 from batch.rows import Settled, folded
 from batch.run_settings import RunSettings
 from batch.submission.session import Session
+from batch.submission.staging import set_aside_remembered
 
 _OF_A_PERSON = (
     identity.TRN,
@@ -28,6 +31,9 @@ _OF_A_PERSON = (
     identity.LAST_NAME,
     identity.DATE_OF_BIRTH,
 )
+_STATUS = "trainee_status"
+"""The column of Register's own export that says what a trainee's state is (API.md)."""
+
 _CLOCKS_APART = dt.timedelta(minutes=5)
 """How far Register's clock may be from ours, where nothing that it said tells."""
 
@@ -75,10 +81,11 @@ class Looking:
         self._run = run
         self._run_no = journal.ledger.run_number(run.run_id)
         self._again = settings.again
+        self._match_by = settings.match_by
         self._rows = [row for row in journal.ledger.to_look_up(run.run_id) if not row.is_open]
-        self._places = {name: run.columns.index(header) for name, header in run.held_in.items()}
         self._sought = [self._sought_by(row) for row in self._rows]
-        self._matching = Matching(self._sought)
+        by = None if self._match_by in {None, "trainee_id"} else self._match_by
+        self._matching = Matching(self._sought, by=by)
         self._cycles: set[int] = set()
         newest = current_cycle(today)
         self.look = Look(
@@ -112,8 +119,8 @@ class Looking:
             if isinstance(match, Sighting)
         }
         matched = {row.row_number for row in self._sought if not row.trainee_id}
-        self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
-        repeats = dict(repeated(self._asked(found))) if matched else {}
+        dealt_with = self._note(matched, found) if matched else frozenset()
+        repeats = dict(repeated(self._asked(found, dealt_with))) if matched else {}
         superseded = self._journal.ledger.superseded(self._run.run_id)
         would = {
             row.row_number: would_become(
@@ -126,6 +133,7 @@ class Looking:
                 saw_every_list=self.look.saw_every_list,
             )
             for row in self._sought
+            if row.row_number not in dealt_with
         }
         forecast = Forecast()
         for number, one in would.items():
@@ -149,17 +157,54 @@ class Looking:
         self._matching.see(trainee, cycle)
 
     def _sought_by(self, row: UnsentRow) -> Sought:
-        said = {name: self._value(row.values, name) for name in _OF_A_PERSON}
-        return Sought(row.row_number, row.defer_date, row.trainee_id, Person(**said))
+        is_by_id = self._match_by in {None, "trainee_id"}
+        trainee_id = row.trainee_id if is_by_id else ""
+        return Sought(row.row_number, row.defer_date, trainee_id, person_of(self._run, row.values))
 
-    def _value(self, values: Sequence[str], name: str) -> str:
-        place = self._places.get(name)
-        return "" if place is None or place >= len(values) else identity.trimmed(values[place])
+    def _note(self, matched: AbstractSet[int], found: Mapping[int, str]) -> frozenset[int]:
+        """Write down whom rows were found to mean; return those that need no table any more.
 
-    def _asked(self, found: Mapping[int, str]) -> Iterator[Asked]:
+        An earlier run settled them, or may have sent for their trainee: those are read first.
+        """
+        self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
+        settled, _ = set_aside_remembered(
+            self._journal, self._run_no, self._run.base_url, again=self._again
+        )
+        rows = self._journal.ledger.to_look_up(self._run.run_id)
+        is_open = {row.row_number for row in rows if row.is_open}
+        return frozenset(is_open) if self._again else settled | is_open
+
+    def _asked(self, found: Mapping[int, str], dealt_with: frozenset[int]) -> Iterator[Asked]:
         for row in self._rows:
-            if row.row_number in found:
+            if row.row_number in found and row.row_number not in dealt_with:
                 yield Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
+
+
+def person_of(run: RunRecord, values: Sequence[str]) -> Person:
+    """Return what a row's own values say of who the trainee is; "" where they say nothing."""
+    said = {name: value_of(run, values, name) for name in _OF_A_PERSON}
+    born = dates.parsed(said[identity.DATE_OF_BIRTH], run.date_format)
+    return Person(**(said | {identity.DATE_OF_BIRTH: "" if born is None else born.isoformat()}))
+
+
+def value_of(run: RunRecord, values: Sequence[str], name: str) -> str:
+    """Return what a row holds of that name, trimmed; "" where the file has no such column."""
+    header = run.held_in.get(name)
+    place = -1 if header is None else run.columns.index(header)
+    return identity.trimmed(values[place]) if 0 <= place < len(values) else ""
+
+
+def named_in(run: RunRecord, rows: Iterable[RowRecord]) -> Iterator[dict[str, str | None]]:
+    """Yield, for a rehearsal, by what each well-formed row names its trainee."""
+    status = run.columns.index(_STATUS) if _STATUS in run.columns else None
+    for row in rows:
+        if row.defer_date is not None:
+            person = asdict(person_of(run, row.values))
+            first_names = value_of(run, row.values, "first_names")
+            told = {"trainee_id": row.trainee_id, "first_names": first_names, **person}
+            given = {name: value or None for name, value in told.items()}
+            state = row.values[status].strip() if status is not None else None
+            yield {**given, "trainee_status": state or None}
 
 
 @dataclass(slots=True)

@@ -129,7 +129,7 @@ def preview_file(
             wall=time.time,
         ) as journal,
     ):
-        run = record_of(run_id, input_file, context, settings, now)
+        run = record_of(run_id, input_file, context, settings, options, now)
         run_no = journal.stage(run, origin=settings.origin)
         staged = stage_rows(
             journal, run_no, input_file, origin=settings.origin, again=settings.again
@@ -183,7 +183,7 @@ def _with_what_is_in_the_way(plan: Plan, ledger: Ledger, run: RunRecord) -> Plan
     if not in_the_way:
         return plan
     carry_on = resume_command(in_the_way[0][1], plan.reports_dir)
-    words = f"an unfinished run of this file is in the way: `{carry_on}` carries on with it"
+    words = f"an unfinished run of this file is in the way: `{carry_on}` continues it"
     return replace(plan, notices=(*plan.notices, words))
 
 

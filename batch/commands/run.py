@@ -42,7 +42,7 @@ def run_file(
         open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
     ):
-        run = record_of(run_id, input_file, context, settings, now)
+        run = record_of(run_id, input_file, context, settings, options, now)
         run_no = journal.stage(run, origin=settings.origin)
         try:
             staged = stage_rows(
@@ -112,7 +112,12 @@ def _may_need_none(context: Context, settings: RunSettings) -> bool:
 
 
 def record_of(
-    run_id: str, input_file: InputFile, context: Context, settings: RunSettings, now: float
+    run_id: str,
+    input_file: InputFile,
+    context: Context,
+    settings: RunSettings,
+    options: InputOptions,
+    now: float,
 ) -> RunRecord:
     """Return the run of a file as it is staged; `now` is in Unix seconds."""
     return RunRecord(
@@ -136,6 +141,7 @@ def record_of(
         command=context.who.command,
         started_at=iso(now),
         reports_dir=str(context.reports_dir),
+        date_format=options.date_format,
         held_in={
             name: input_file.columns[place] for name, place in input_file.layout.places.items()
         },

@@ -10,7 +10,7 @@ RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedRun:
     """A run as it was named: `folder` is its folder where a path was given, else None."""
 
     name: str
@@ -31,11 +31,11 @@ class Named:
         return RUN_ID.fullmatch(self.run_id) is not None
 
 
-def named(run_name: str) -> Named:
+def named(run_name: str) -> NamedRun:
     """Return an id from a path: a path has a separator or dots, or is a folder that is here."""
     path = Path(run_name)
     if path.name in {"", ".."}:
         path = path.resolve()
     elif path.parent == Path() and not path.is_dir():
-        return Named(run_name)
-    return Named(run_name, path)
+        return NamedRun(run_name)
+    return NamedRun(run_name, path)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from batch.commands.run_names import Named
+from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.record import verify
 from batch.record.database import JOURNAL
@@ -16,7 +16,7 @@ from batch.record.verify import Verification
 
 
 def verify_run(
-    name: Named, reports_dir: Path, manifest_sha256: str | None, *, tool_version: str
+    name: NamedRun, reports_dir: Path, manifest_sha256: str | None, *, tool_version: str
 ) -> Verification:
     """Return what holding a run's folder against the journal, or its manifest, has found.
 
@@ -61,7 +61,7 @@ def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> Verific
 
 @contextlib.contextmanager
 def _journal_for(
-    name: Named, folder: Path, reports_dir: Path
+    name: NamedRun, folder: Path, reports_dir: Path
 ) -> Iterator[tuple[Ledger | None, list[str], list[str]]]:
     """Yield the journal to verify against, and what differs or goes unchecked as it is unusable.
 

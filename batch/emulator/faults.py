@@ -13,42 +13,42 @@ from dataclasses import replace
 from functools import partial
 
 from batch.emulator import replies
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint, Route
 from batch.emulator.server import Exchange, Strike
 from batch.rows import folded
 
 _ANOTHER_DATE = "2026-08-31"
 
-Fault = Callable[[Exchange, Reply], Awaitable[None]]
+Fault = Callable[[Exchange, Response], Awaitable[None]]
 """What becomes of Register's answer to the request that is struck."""
 
 
-async def lost_answer(exchange: Exchange, reply: Reply) -> None:
+async def lost_answer(exchange: Exchange, reply: Response) -> None:
     """End the connection: the answer never arrives."""
     del reply
     await exchange.cut()
 
 
-async def truncated_answer(exchange: Exchange, reply: Reply) -> None:
+async def truncated_answer(exchange: Exchange, reply: Response) -> None:
     """Send half of the answer, then end the connection."""
     await exchange.answer_half(reply)
 
 
-async def error_after(exchange: Exchange, reply: Reply) -> None:
+async def error_after(exchange: Exchange, reply: Response) -> None:
     """Answer 500, as Register does where the work after a deferral fails."""
     del reply
     await exchange.answer(replies.failed())
 
 
-async def lost_answer_then_reinstated(exchange: Exchange, reply: Reply) -> None:
+async def lost_answer_then_reinstated(exchange: Exchange, reply: Response) -> None:
     """Have somebody else reinstate the trainee, and end the connection."""
     del reply
     exchange.register.reinstate(exchange.route.trainee_id)
     await exchange.cut()
 
 
-async def differing_answer(exchange: Exchange, reply: Reply) -> None:
+async def differing_answer(exchange: Exchange, reply: Response) -> None:
     """Answer with another date than the one asked for; reads then show no state."""
     await exchange.answer(altered(reply, {"defer_date": _ANOTHER_DATE}))
 
@@ -100,7 +100,7 @@ async def _without_state(exchange: Exchange) -> None:
     await exchange.answer(altered(exchange.processed(), {"state": None}))
 
 
-def altered(reply: Reply, changes: Mapping[str, str | None]) -> Reply:
+def altered(reply: Response, changes: Mapping[str, str | None]) -> Response:
     """Return the reply with some of the trainee's values changed; a refusal stays as it is."""
     if reply.status != 200:
         return reply

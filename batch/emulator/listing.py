@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from batch.emulator import replies
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.trainees import Trainee, as_seen, instant
 
 PER_PAGE = 50
@@ -31,7 +31,7 @@ NOBODY = "No trainees found"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Who is in a list; None means that everybody passes. `status` holds every status wanted."""
+    """Actor is in a list; None means that everybody passes. `status` holds every status wanted."""
 
     cycle: int
     status: frozenset[str] | None
@@ -51,7 +51,7 @@ class Filter:
         )
 
 
-def listed(trainees: Iterable[Trainee], query: str, now: float) -> Reply:
+def listed(trainees: Iterable[Trainee], query: str, now: float) -> Response:
     """Answer a request for the list; `now` is Unix seconds and decides the current cycle.
 
     `trainees` stand in the order of Register's own numbers, which decides between equal times.
@@ -117,7 +117,7 @@ def _filter(wanted: _Query, today: dt.date) -> Filter:
     )
 
 
-def _page(found: list[Trainee], page: int, per_page: int) -> Reply:
+def _page(found: list[Trainee], page: int, per_page: int) -> Response:
     rows = found[(page - 1) * per_page : page * per_page]
     if not rows:
         return replies.not_found(NOBODY)

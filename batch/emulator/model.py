@@ -14,13 +14,13 @@ from enum import StrEnum
 
 from batch.emulator import replies
 from batch.emulator.listing import listed
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint, Route, Wanted, route_of, wanted
 from batch.emulator.trainees import DEFERRABLE, Trainee, as_seen, instant
 from batch.rows import folded
 
 
-class Who(StrEnum):
+class Actor(StrEnum):
     """Whose deed it was: a request's, or somebody else's on Register's own pages."""
 
     API = "api"
@@ -43,7 +43,7 @@ class Event:
     """
 
     at: float
-    who: Who
+    who: Actor
     deed: Deed
     trainee_id: str
     state: str
@@ -57,11 +57,11 @@ def deferrals_by_api(history: Iterable[Event], trainee_id: str) -> tuple[int, ..
         if folded(event.trainee_id) == folded(trainee_id):
             if event.deed is Deed.REINSTATED:
                 counts.append(0)
-            counts[-1] += event.who is Who.API and event.deed is Deed.DEFERRED
+            counts[-1] += event.who is Actor.API and event.deed is Deed.DEFERRED
     return tuple(counts)
 
 
-__all__ = ["ANY_TOKEN", "VERSIONS", "Begun", "Deed", "Event", "Register", "Request", "Who"]
+__all__ = ["ANY_TOKEN", "VERSIONS", "Actor", "Begun", "Deed", "Event", "Register", "Request"]
 
 VERSIONS = ("v2025.0", "v2026.1")
 ANY_TOKEN = "*"  # noqa: S105 - stands for no token in particular
@@ -126,25 +126,25 @@ class Register:
         body: bytes = b"",
         content_type: str = "application/json",
         address: str = "127.0.0.1",
-    ) -> Reply:
+    ) -> Response:
         """Answer a request: all of it happens in this moment."""
         request = Request(method, target, token, body, content_type, address)
         begun = self.begin(request)
         return self.commit(begun) if isinstance(begun, Begun) else begun
 
-    def begin(self, request: Request) -> Begun | Reply:
+    def begin(self, request: Request) -> Begun | Response:
         """Look at a request: a deferral to be committed, or the final answer."""
         looked_at = self._looked_at(request)
         return looked_at if isinstance(looked_at, Begun) else self._signed(looked_at)
 
-    def commit(self, begun: Begun) -> Reply:
+    def commit(self, begun: Begun) -> Response:
         """Make the deferral whatever happened since `begin`, as Register does: nothing locks."""
         trainee = self._trainees[folded(begun.trainee_id)]
         date, reason = begun.wanted.defer_date, begun.wanted.defer_reason
         deferred = replace(trainee, state="deferred", defer_date=date, defer_reason=reason)
         if trainee.started_on_time:
             deferred = replace(deferred, trainee_start_date=trainee.itt_start_date)
-        deferred = self._happened(Who.API, Deed.DEFERRED, deferred)
+        deferred = self._happened(Actor.API, Deed.DEFERRED, deferred)
         return self._signed(replies.answered({"data": as_seen(deferred)}))
 
     def trainee(self, trainee_id: str) -> Trainee | None:
@@ -166,23 +166,23 @@ class Register:
         """Defer as somebody else would on Register's own pages; KeyError where unknown."""
         trainee = self._known(trainee_id)
         trainee = replace(trainee, defer_date=defer_date, defer_reason=defer_reason)
-        self._happened(Who.OTHER, Deed.DEFERRED, replace(trainee, state="deferred"))
+        self._happened(Actor.OTHER, Deed.DEFERRED, replace(trainee, state="deferred"))
 
     def reinstate(self, trainee_id: str) -> None:
         """Reinstate as somebody else would: the date of the deferral stays as it was."""
         today = instant(self.clock()).date().isoformat()
         trainee = replace(self._known(trainee_id), state="trn_received", reinstate_date=today)
-        self._happened(Who.OTHER, Deed.REINSTATED, trainee)
+        self._happened(Actor.OTHER, Deed.REINSTATED, trainee)
 
     def set_state(self, trainee_id: str, state: str) -> None:
         """Put a trainee into another state, as somebody else's deed (withdrawn, say)."""
-        self._happened(Who.OTHER, Deed.STATE_SET, replace(self._known(trainee_id), state=state))
+        self._happened(Actor.OTHER, Deed.STATE_SET, replace(self._known(trainee_id), state=state))
 
     def deferrals_by_api(self, trainee_id: str) -> tuple[int, ...]:
         """Count the deferrals that requests made: before, between and after reinstatements."""
         return deferrals_by_api(self.history, trainee_id)
 
-    def _looked_at(self, request: Request) -> Begun | Reply:
+    def _looked_at(self, request: Request) -> Begun | Response:
         route = route_of(request.method, request.target)
         if route.endpoint is Endpoint.ELSEWHERE:
             return replies.page_not_found()
@@ -196,7 +196,7 @@ class Register:
             return replies.not_found("Not found")
         return self._routed(route, request)
 
-    def _routed(self, route: Route, request: Request) -> Begun | Reply:
+    def _routed(self, route: Route, request: Request) -> Begun | Response:
         match route.endpoint:
             case Endpoint.DEFER:
                 return self._asked_to_defer(route.trainee_id, request)
@@ -212,14 +212,14 @@ class Register:
             case _:
                 return replies.not_found("Not found")
 
-    def _asked_to_defer(self, trainee_id: str, request: Request) -> Begun | Reply:
+    def _asked_to_defer(self, trainee_id: str, request: Request) -> Begun | Response:
         deferral = wanted(request.body, request.content_type)
-        if isinstance(deferral, Reply) and deferral.status == 400:
+        if isinstance(deferral, Response) and deferral.status == 400:
             return deferral
         trainee = self.trainee(trainee_id)
         if trainee is None:
             return replies.not_found("Trainee(s) not found")
-        if isinstance(deferral, Reply):
+        if isinstance(deferral, Response):
             return deferral
         if trainee.state not in DEFERRABLE:
             return replies.refused(replies.STATE_REFUSED)
@@ -245,7 +245,7 @@ class Register:
     def _is_good(self, token: str | None) -> bool:
         return self.token is None or (bool(token) and self.token in {ANY_TOKEN, token})
 
-    def _signed(self, reply: Reply) -> Reply:
+    def _signed(self, reply: Response) -> Response:
         self._replies += 1
         request_id = f"{self._replies:08x}-0000-4000-8000-{self._replies:012x}"
         return replace(reply, headers={**reply.headers, "x-request-id": request_id})
@@ -256,7 +256,7 @@ class Register:
             raise KeyError(trainee_id)
         return trainee
 
-    def _happened(self, who: Who, deed: Deed, trainee: Trainee) -> Trainee:
+    def _happened(self, who: Actor, deed: Deed, trainee: Trainee) -> Trainee:
         trainee = replace(trainee, updated_at=self.clock(), has_start_cycle=True)
         self._trainees[folded(trainee.trainee_id)] = trainee
         event = Event(

@@ -89,7 +89,7 @@ def sample_faults() -> SampleFaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedTrainee:
     """A trainee as a row of a file names them: by any of these, or by none.
 
     `date_of_birth` is `YYYY-MM-DD`; `trainee_status` is the file's own, as Register exports it.
@@ -115,7 +115,7 @@ class Named:
 
 @contextlib.contextmanager
 def rehearsing(
-    named: Iterable[Named],
+    named: Iterable[NamedTrainee],
     deferred: Mapping[str, str | None],
     rate_limit: RateLimit | None,
 ) -> Iterator[str]:
@@ -139,7 +139,7 @@ def rehearsing(
         yield emulator.base_url
 
 
-def known_of_file(named: Iterable[Named]) -> tuple[Trainee, ...]:
+def known_of_file(named: Iterable[NamedTrainee]) -> tuple[Trainee, ...]:
     """Return a trainee for each one that is named; the first row about somebody counts."""
     people = {key: row for row in reversed(tuple(named)) if (key := row.key)}
     return tuple(

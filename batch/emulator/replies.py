@@ -18,7 +18,7 @@ DATA_MISSING = "Param is missing or the value is empty or invalid: data"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An answer as it leaves: status, headers (names in lower case), body."""
 
     status: int
@@ -26,23 +26,23 @@ class Reply:
     body: bytes
 
 
-def answered(content: Any) -> Reply:
+def answered(content: Any) -> Response:
     """Return a 200 with JSON content."""
     return _json(200, content, {"cache-control": _FRESH})
 
 
-def refused(*messages: str) -> Reply:
+def refused(*messages: str) -> Response:
     """Return a 422 that holds one object for each message."""
     errors = [{"error": "UnprocessableEntity", "message": message} for message in messages]
     return _json(422, {"errors": errors}, {"cache-control": "no-cache"})
 
 
-def plainly_refused(status: int, message: str) -> Reply:
+def plainly_refused(status: int, message: str) -> Response:
     """Return a refusal whose `errors` holds the message as a plain string."""
     return _json(status, {"errors": [message]}, {"cache-control": "no-cache"})
 
 
-def list_refused(errors: Mapping[str, list[str]]) -> Reply:
+def list_refused(errors: Mapping[str, list[str]]) -> Response:
     """Return the 422 of a list's bad parameters: `errors` is an object, by parameter."""
     count = f"{len(errors)} error{'' if len(errors) == 1 else 's'}"
     message = f"Validation failed: {count} prohibited this request being run"
@@ -50,44 +50,46 @@ def list_refused(errors: Mapping[str, list[str]]) -> Reply:
     return _json(422, content, {"cache-control": "no-cache"})
 
 
-def not_found(message: str) -> Reply:
+def not_found(message: str) -> Response:
     """Return a 404: about trainees, or the bare `Not found` of a path that leads nowhere."""
     errors = [{"error": "NotFound", "message": message}]
     return _json(404, {"errors": errors}, {"cache-control": "no-cache"})
 
 
-def throttled(retry_after: str) -> Reply:
+def throttled(retry_after: str) -> Response:
     """Return a 429; `retry_after` is whole seconds."""
     headers = {"content-type": "text/plain", "retry-after": retry_after}
-    return Reply(429, headers | {"cache-control": "no-cache"}, b"Retry later\n")
+    return Response(429, headers | {"cache-control": "no-cache"}, b"Retry later\n")
 
 
-def unauthorised() -> Reply:
+def unauthorised() -> Response:
     """Return the 401 of a request without a good token."""
     return _json(401, {"error": "Unauthorized"}, {"cache-control": "no-cache"})
 
 
-def failed() -> Reply:
+def failed() -> Response:
     """Return the 500 of an application error."""
     return _json(500, {"error": "Internal server error"})
 
 
-def other_data_refused() -> Reply:
+def other_data_refused() -> Response:
     """Return the 422 of a trainee who cannot be saved for other reasons than this deferral."""
     return _json(422, {"error": "Unprocessable entity"})
 
 
-def bad_request() -> Reply:
+def bad_request() -> Response:
     """Return the 400 with an empty body that odd bytes in a path meet."""
-    return Reply(400, {"content-type": "text/html; charset=utf-8"}, b"")
+    return Response(400, {"content-type": "text/html; charset=utf-8"}, b"")
 
 
-def page_not_found() -> Reply:
+def page_not_found() -> Response:
     """Return the 404 page of a path outside the API."""
     page = b"<!DOCTYPE html><html><title>Page not found</title></html>"
-    return Reply(404, {"content-type": "text/html; charset=utf-8"}, page)
+    return Response(404, {"content-type": "text/html; charset=utf-8"}, page)
 
 
-def _json(status: int, content: Any, headers: dict[str, str] | None = None) -> Reply:
+def _json(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    return Reply(status, {"content-type": _JSON, **(headers or {})}, body.encode(errors="replace"))
+    return Response(
+        status, {"content-type": _JSON, **(headers or {})}, body.encode(errors="replace")
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from batch.emulator import replies
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 
 
 class Endpoint(StrEnum):
@@ -146,7 +146,7 @@ class Wanted:
     defer_reason: str | None
 
 
-def wanted(body: bytes, content_type: str) -> Wanted | Reply:
+def wanted(body: bytes, content_type: str) -> Wanted | Response:
     """Read a defer request's body: what it wants, or the refusal."""
     try:
         content = _content(body, content_type)
@@ -165,7 +165,7 @@ def _content(body: bytes, content_type: str) -> Any:
     return json.loads(body) if is_json and body.strip() else None
 
 
-def _checked(data: dict[str, Any]) -> Wanted | Reply:
+def _checked(data: dict[str, Any]) -> Wanted | Response:
     text, reason = _text(data.get("defer_date")), _text(data.get("defer_reason"))
     if text and len(text) > LONGEST:
         return replies.failed()

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from batch import systems
 from batch.emulator.model import Begun, Register, Request
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint, Route, route_of
 from batch.rows import folded
 
@@ -40,7 +40,7 @@ class Received:
     body: bytes
 
 
-class Plan(Protocol):
+class StrikePlan(Protocol):
     """What goes wrong on the way: asked about every request, in the order of their arrival."""
 
     def strike(self, route: Route) -> Strike | None:
@@ -57,7 +57,7 @@ class Emulator:
         self,
         register: Register,
         *,
-        plan: Plan | None = None,
+        plan: StrikePlan | None = None,
         date_clock: Callable[[], float] = time.time,
         kept: int | None = None,
     ) -> None:
@@ -119,17 +119,17 @@ class Exchange:
         self._receive = receive
         self._send = send
 
-    def processed(self) -> Reply:
+    def processed(self) -> Response:
         """Have Register process the request; return its answer."""
         begun = self.register.begin(self.request)
         return self.register.commit(begun) if isinstance(begun, Begun) else begun
 
-    async def answer(self, reply: Reply) -> None:
+    async def answer(self, reply: Response) -> None:
         """Send a whole answer."""
         await self._begin(reply)
         await self._send({"type": "http.response.body", "body": reply.body})
 
-    async def answer_half(self, reply: Reply) -> None:
+    async def answer_half(self, reply: Response) -> None:
         """Send half of an answer, then end the connection."""
         await self._begin(reply)
         half = reply.body[: len(reply.body) // 2]
@@ -156,7 +156,7 @@ class Exchange:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._emulator.stopping.wait(), seconds)
 
-    async def _begin(self, reply: Reply) -> None:
+    async def _begin(self, reply: Response) -> None:
         headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         headers.append((b"content-length", str(len(reply.body)).encode()))
         headers.append((b"date", formatdate(self._emulator.date_clock(), usegmt=True).encode()))
@@ -192,7 +192,7 @@ def serve(
     register: Register,
     *,
     port: int = 0,
-    plan: Plan | None = None,
+    plan: StrikePlan | None = None,
     date_clock: Callable[[], float] = time.time,
     kept: int | None = None,
 ) -> Iterator[Emulator]:

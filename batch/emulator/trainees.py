@@ -24,10 +24,7 @@ UKPRN = "10009999"
 LONGEST_COURSE_YEARS = 8
 
 PERSONAL = {
-    "first_names": "Invented Emulated",
-    "last_name": "Person",
     "email": "invented.person@example.org",
-    "date_of_birth": "1990-01-01",
     "nationality": "british",
     "ethnicity": "not_provided",
     "course_title": "An invented course",
@@ -39,7 +36,7 @@ PERSONAL = {
 class Trainee:
     """One trainee as Register holds them; dates are `YYYY-MM-DD`, `updated_at` Unix seconds.
 
-    What is None of a person's own names is shown as PERSONAL says. Without `trainee_start_date`
+    Without `trainee_start_date`
     and `itt_start_date` the trainee belongs to whatever academic cycle is current.
     """
 
@@ -87,6 +84,7 @@ def as_seen(trainee: Trainee) -> dict[str, str | None]:
     """Return the trainee as an answer shows them."""
     own = {name: getattr(trainee, name) for name in ("first_names", "last_name", "date_of_birth")}
     return {
+        **own,
         **PERSONAL,
         **{name: value for name, value in own.items() if value is not None},
         "defer_date": trainee.defer_date,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -107,11 +106,10 @@ class InputFile:
 
     def chunks(self) -> Iterator[RowChunk]:
         """Yield the checked rows. Raises UnusableFile."""
-        with _without_cyclic_collection():
-            for raw in _one_ahead(self._reader.chunks()):
-                checked = self._rules.check(raw)
-                self._gather(raw, checked)
-                yield RowChunk(raw, checked, self.layout, self._options.date_format)
+        for raw in _one_ahead(self._reader.chunks()):
+            checked = self._rules.check(raw)
+            self._gather(raw, checked)
+            yield RowChunk(raw, checked, self.layout, self._options.date_format)
 
     def _gather(self, raw: RawChunk, checked: Checked) -> None:
         """Take what a chunk shows of the whole file."""
@@ -231,15 +229,3 @@ def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:
     if len(record) > width:
         values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
     return tuple(columns.unguarded(value) for value in values)
-
-
-@contextlib.contextmanager
-def _without_cyclic_collection() -> Iterator[None]:
-    """Rows are lists of strings and make no cycles: looking for some costs a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -57,7 +57,7 @@ _ZIP = b"PK"
 _XML = re.compile(r".*\.(?:xml|rels)", re.DOTALL | re.IGNORECASE)
 
 
-class Kind(Enum):
+class CellKind(Enum):
     """What a cell is where it is not text."""
 
     NUMBER = auto()
@@ -72,7 +72,7 @@ class Kind(Enum):
 class Cell:
     """A cell as a spreadsheet shows it; `as_shown` None: its format is not known here."""
 
-    kind: Kind | None
+    kind: CellKind | None
     text: str
     as_shown: str | None
 
@@ -255,7 +255,7 @@ class WorkbookReader:
         dates = frozenset(
             place
             for place, row in enumerate(rows)
-            if date_at in row.cells and row.cells[date_at].kind is Kind.DATE
+            if date_at in row.cells and row.cells[date_at].kind is CellKind.DATE
         )
         return RawChunk(numbers, records, problems | nameless, date_cells=dates)
 
@@ -300,39 +300,39 @@ _UNCALCULATED = (
     "formula was never calculated: open the workbook in Excel, save it, and run it again."
 )
 _PROBLEMS = {
-    (columns.TRAINEE_ID, Kind.NUMBER): (
+    (columns.TRAINEE_ID, CellKind.NUMBER): (
         Code.MALFORMED_TRAINEE_ID,
         f"The id's cell holds a number ({{}}), which loses leading zeros: {_AS_TEXT}",
     ),
-    (columns.TRAINEE_ID, Kind.DATE): (
+    (columns.TRAINEE_ID, CellKind.DATE): (
         Code.MALFORMED_TRAINEE_ID,
         f"The id's cell holds a date ({{}}): {_AS_TEXT}",
     ),
-    (columns.TRAINEE_ID, Kind.BOOLEAN): (
+    (columns.TRAINEE_ID, CellKind.BOOLEAN): (
         Code.MALFORMED_TRAINEE_ID,
         f"The id's cell holds {{}}, no text: {_AS_TEXT}",
     ),
-    (columns.TRAINEE_ID, Kind.ERROR): (
+    (columns.TRAINEE_ID, CellKind.ERROR): (
         Code.MALFORMED_TRAINEE_ID,
         "The id's formula gave {}: correct the formula.",
     ),
-    (columns.TRAINEE_ID, Kind.UNCALCULATED): (
+    (columns.TRAINEE_ID, CellKind.UNCALCULATED): (
         Code.MISSING_TRAINEE_ID,
         f"The id's {_UNCALCULATED}",
     ),
-    (columns.DEFER_DATE, Kind.ERROR): (
+    (columns.DEFER_DATE, CellKind.ERROR): (
         Code.INVALID_DEFER_DATE,
         "The date's formula gave {}: correct the formula.",
     ),
-    (columns.DEFER_DATE, Kind.UNCALCULATED): (
+    (columns.DEFER_DATE, CellKind.UNCALCULATED): (
         Code.MISSING_DEFER_DATE,
         f"The date's {_UNCALCULATED}",
     ),
-    (columns.DEFER_REASON, Kind.ERROR): (
+    (columns.DEFER_REASON, CellKind.ERROR): (
         Code.UNUSABLE_REASON,
         "The reason's formula gave an error: correct the formula.",
     ),
-    (columns.DEFER_REASON, Kind.UNCALCULATED): (
+    (columns.DEFER_REASON, CellKind.UNCALCULATED): (
         Code.UNUSABLE_REASON,
         f"The reason's {_UNCALCULATED}",
     ),
@@ -451,7 +451,7 @@ class _Rows:
             if cell is not None:
                 found[read["column"] - 1] = cell
         if columns.is_blank(c.text for c in found.values()) and not any(
-            c.kind is Kind.UNCALCULATED for c in found.values()
+            c.kind is CellKind.UNCALCULATED for c in found.values()
         ):
             return None
         is_hidden = row.get("hidden") in {"1", "true"} or row.get("ht") in {"0", "0.0"}
@@ -462,7 +462,7 @@ class _Rows:
         if value is None:
             is_formula = any(child.tag.endswith("}f") for child in element)
             return (
-                Cell(Kind.UNCALCULATED, "", "")
+                Cell(CellKind.UNCALCULATED, "", "")
                 if is_formula and element.get("t") != "str"
                 else None
             )
@@ -472,16 +472,18 @@ class _Rows:
                 return Cell(None, text, text)
             case "b":
                 text = "TRUE" if value else "FALSE"
-                return Cell(Kind.BOOLEAN, text, text)
+                return Cell(CellKind.BOOLEAN, text, text)
             case "e":
-                return Cell(Kind.ERROR, str(value), str(value))
+                return Cell(CellKind.ERROR, str(value), str(value))
             case "d":
                 return Cell(
-                    Kind.DATE, cells.as_date(value), cells.shown_date(value, self._format(read)[0])
+                    CellKind.DATE,
+                    cells.as_date(value),
+                    cells.shown_date(value, self._format(read)[0]),
                 )
             case _:
                 shown = cells.shown_number(value, self._format(read)[1])
-                return Cell(Kind.NUMBER, _plain(value), shown)
+                return Cell(CellKind.NUMBER, _plain(value), shown)
 
     def _format(self, read: dict[str, Any]) -> tuple[int, str]:
         """Return the number format of a cell: its id, and how it is written."""

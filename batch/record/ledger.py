@@ -276,8 +276,8 @@ class Ledger:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices"):
-        more[name] = tuple(more[name])
+    for name in ("columns", "command", "notices", "reading_lines"):
+        more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,
         "rehearsal": bool(rehearsal),

@@ -172,6 +172,7 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
             "size": run.input_size,
             "sha256": run.input_sha256,
             "rows": run.input_rows,
+            "reading": dict(run.reading),
         },
         "register": {"base_url": run.base_url, "api_version": run.api_version},
         "settings": dict(run.settings),

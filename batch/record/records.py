@@ -53,6 +53,9 @@ class RunRecord:
     purged_counts: Mapping[str, int] | None = None
     reports_dir: str = "reports"
     held_in: Mapping[str, str] = field(default_factory=dict)
+    date_format: str = "iso"
+    reading: Mapping[str, object] = field(default_factory=dict)
+    reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
 
     @property

@@ -83,6 +83,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
             "name": run.input_name,
             "sha256": run.input_sha256,
             "rows": run.input_rows,
+            "sheet": run.reading.get("sheet"),
             "columns": dict(run.held_in),
         },
         "register": {"base_url": run.base_url, "api_version": run.api_version},

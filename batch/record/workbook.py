@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from batch import files
 from batch.codes import TABLE, Code, Outcome
@@ -37,7 +38,7 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
+class _WrittenBook:
     """A workbook that is being written, and its formats."""
 
     book: Any
@@ -55,7 +56,7 @@ def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
         files.replacing(path) as file,
     ):
         book = xlsxwriter.Workbook(file, {**_OPTIONS, "tmpdir": rows_on_the_way})
-        made = _Book(
+        made = _WrittenBook(
             book,
             bold=book.add_format({"bold": True}),
             plain=book.add_format(),
@@ -66,14 +67,17 @@ def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
         _write_summary(made, ledger, run)
         for outcome in Outcome:
             _write_rows(made, ledger, run, outcome)
-        book.close()
+        try:
+            book.close()
+        except FileCreateError as error:  # what xlsxwriter makes of any OSError, as on a full disk
+            raise error.args[0] from None
 
 
 def _began(run: RunRecord) -> datetime:
     return datetime.fromisoformat(run.started_at).replace(tzinfo=None)
 
 
-def _write_summary(made: _Book, ledger: Ledger, run: RunRecord) -> None:
+def _write_summary(made: _WrittenBook, ledger: Ledger, run: RunRecord) -> None:
     sheet = made.book.add_worksheet("summary")
     for place, width in enumerate(_SUMMARY_WIDTHS):
         sheet.set_column(place, place, width)
@@ -116,7 +120,7 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
         yield from ((f"    {code.value}", codes[code], TABLE[code].advice) for code in known)
 
 
-def _write_rows(made: _Book, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
+def _write_rows(made: _WrittenBook, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
     sheet = made.book.add_worksheet(outcome.value)
     names = (*run.columns, *REPORT_COLUMNS)
     sheet.freeze_panes(1, 0)
@@ -166,7 +170,7 @@ def _cells(row: RowRecord) -> tuple[str | int | None, ...]:
 
 
 def _write_text(
-    made: _Book, sheet: Any, place: int, column: int, value: str, style: Any = None
+    made: _WrittenBook, sheet: Any, place: int, column: int, value: str, style: Any = None
 ) -> None:
     text = value if len(value) <= MOST_CHARACTERS // 2 else _fitting(value)
     if text[:3] == "<r>" and text.endswith("</r>"):

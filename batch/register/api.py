@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VERSIONS = ("v2025.0", "v2026.1", "v2026.0")
-"""The versions known to have the same contract, in the order in which they are asked for."""
-
-VERSIONS = ("v2025.0", "v2026.1", "v2026.0")
 """Versions known to have the same contract, in the order in which a run tries them (API.md)."""
 
 DEFERRABLE = frozenset({"submitted_for_trn", "trn_received"})

@@ -112,7 +112,7 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ListTrouble:
     """A trouble with the list of one cycle."""
 
     cycle: int
@@ -274,7 +274,7 @@ class Look:
         since: str | None = None,
         is_matching: bool = False,
     ) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[ListTrouble] = []
         self.unread: list[str] = []
         self.newest_updated_at: str | None = None
         self.has_stopped = False
@@ -363,7 +363,7 @@ class Look:
     def _choose_next(self, walk: Walk) -> None:
         """Go on with this cycle, the next, or by id."""
         if walk.trouble is not None:
-            self.findings.append(Finding(walk.cycle, walk.trouble))
+            self.findings.append(ListTrouble(walk.cycle, walk.trouble))
             if self._is_matching:
                 self._walk, self.has_stopped = None, True
                 return

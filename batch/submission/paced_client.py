@@ -105,6 +105,7 @@ class PacedClient:
 
         Uses the row's intent, where the queue has written it ahead.
         """
+        assert row.deferral.trainee_id, "a row is matched before it is sent"
         intent, row.intent = row.intent, None
         ask = partial(self._asks.defer, row.deferral)
         understand = partial(meaning_of_defer, deferral=row.deferral)

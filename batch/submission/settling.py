@@ -33,6 +33,10 @@ class Why(Enum):
     """A 200 that gave no date."""
 
 
+_ABOUT_A_200 = frozenset({Why.DIFFERS, Why.NO_DATE})
+"""Reads after a request that was carried out: nothing of it is still on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send the deferral now."""
@@ -96,22 +100,43 @@ def after_read(row: RowUnderWay, read: Read, meaning: Meaning, *, waited: bool) 
 
     `waited` says that the read was made at least the lost answer's wait after the last request.
     """
+    is_early = row.is_open and not waited and read.why not in _ABOUT_A_200
     if meaning.kind is Kind.FOUND and meaning.state is not None:
-        if meaning.state == "deferred":
-            return _when_deferred(row, read, meaning.defer_date)
-        if meaning.state in DEFERRABLE:
-            return _when_deferrable(row, read, meaning.defer_date, waited=waited)
-        return _when_in_another_state(read, meaning)
-    if meaning.kind is Kind.NOT_FOUND and read.why not in {Why.DIFFERS, Why.NO_DATE}:
-        return _not_found()
+        return _when_found(row, read, meaning, is_early=is_early)
+    if meaning.kind is Kind.NOT_FOUND and read.why not in _ABOUT_A_200:
+        # Register may have begun on the request before the trainee left this provider
+        return Later() if is_early else _not_found()
     return _without_a_read(row, read)
+
+
+def _when_found(row: RowUnderWay, read: Read, meaning: Meaning, *, is_early: bool) -> Step:
+    """Return what the trainee's state and date make of the row.
+
+    `is_early`: a request of ours may still arrive, or have been checked and be committed later
+    (API.md, "A failure can mean that it happened"), and change what this read shows.
+    """
+    state, date = meaning.state, meaning.defer_date
+    if state == "deferred" and date == row.deferral.defer_date:
+        # What was asked for is there, whoever did it: the request on its way can only be refused,
+        # or write the same date once more.
+        return _when_deferred(row, read, date)
+    if is_early:
+        # Deferred on another date: a request that was checked before writes ours over it.
+        # Deferrable, our date or not: the request arrives and defers (the date may be an old one).
+        # Another state: a request that was checked before it changed defers all the same.
+        return Later()
+    if state == "deferred":
+        return _when_deferred(row, read, date)
+    if state in DEFERRABLE:
+        return _when_deferrable(row, read, date)
+    return _when_in_another_state(read, meaning)
 
 
 def _when_deferred(row: RowUnderWay, read: Read, date: str | None) -> Step:
     if read.why is Why.NO_DATE and date is None:
         return _deferred_without_date()
     if date != row.deferral.defer_date:
-        if read.why in {Why.DIFFERS, Why.NO_DATE}:
+        if read.why in _ABOUT_A_200:
             return _differs(read, f"The trainee is deferred {_since(date)}.", date)
         words = f"Register already had this trainee as deferred, {_since(date)}."
         return Settled(Code.ALREADY_DEFERRED, words, date)
@@ -122,16 +147,14 @@ def _when_deferred(row: RowUnderWay, read: Read, date: str | None) -> Step:
     return Settled(Code.CONFIRMED_BY_READ_BACK, words, date)
 
 
-def _when_deferrable(row: RowUnderWay, read: Read, date: str | None, *, waited: bool) -> Step:
-    if read.why in {Why.DIFFERS, Why.NO_DATE}:
+def _when_deferrable(row: RowUnderWay, read: Read, date: str | None) -> Step:
+    if read.why in _ABOUT_A_200:
         return _differs(read, "Reading the trainee shows no deferral.", date)
     if date == row.deferral.defer_date:
         words = f"Was deferred on {date} and reinstated since; not sent again."
         return Settled(Code.REINSTATED_SINCE, words, date)
     if read.why is Why.REFUSED or (read.why is Why.STATE_REFUSED and not row.is_open):
         return _refused(read.said)
-    if not waited:
-        return Later()
     if row.sends < MOST_SENDS:
         return Send()
     words = f"Sent {row.sends} times, and Register failed each time; reading shows no deferral."
@@ -140,7 +163,7 @@ def _when_deferrable(row: RowUnderWay, read: Read, date: str | None, *, waited: 
 
 def _when_in_another_state(read: Read, meaning: Meaning) -> Step:
     words = f"The trainee's state in Register is {meaning.state}."
-    if read.why in {Why.DIFFERS, Why.NO_DATE}:
+    if read.why in _ABOUT_A_200:
         return _differs(read, words, meaning.defer_date)
     advice = " Only submitted_for_trn and trn_received can be deferred."
     return Settled(Code.STATE_NOT_DEFERRABLE, words + advice, meaning.defer_date)

@@ -47,12 +47,15 @@ def stage_rows(
     journal.add_problems(
         run_no, input_file.problems_of_the_whole(set_aside=() if again else set_aside)
     )
+    reading = input_file.reading()
     journal.describe(
         run_no,
         input_rows=input_file.row_count,
         input_sha256=input_file.sha256,
         input_size=input_file.size,
-        notices=input_file.all_notices(),
+        notices=list(reading.notices),
+        reading=reading.as_json(),
+        reading_lines=[line for line in reading.lines() if not line.startswith("notice: ")],
         repairs=dict(input_file.repair_counts),
         blank_rows=input_file.blank_row_count,
     )
@@ -92,7 +95,7 @@ def superseded(
         run_id = in_the_way[0][1]
         raise UnfinishedRun(
             f"an unfinished run of this file is in the way: {run_id}",
-            hint=f"`{resume_command(run_id, reports_dir)}` carries on with it; --start-over begins "
-            "anew (that run can then no longer be resumed)",
+            hint=f"to continue it, run: {resume_command(run_id, reports_dir)} (--start-over begins "
+            "anew; that run can then no longer be resumed)",
         )
     return tuple(run_no for run_no, _ in in_the_way)

@@ -20,7 +20,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.settings import Settings
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import bound_by_modes, posix_only
 from tests.support.tls import served_over_tls
 from tests.support.troubles import Fault, FaultPlan
@@ -252,6 +252,7 @@ def test_a_certificate_that_does_not_verify_is_told(office: Office) -> None:
         ran, checks = looked_at(office, "--register", f"https://127.0.0.1:{port}")
     assert (ran.code, not_ready(checks)) == (1, {"network"})
     assert "certificate" in checks["network"]["found"]
+    assert "store" in checks["network"]["to_do"]
 
 
 def test_the_proxy_is_named_without_its_password(office: Office) -> None:
@@ -266,7 +267,7 @@ def test_a_proxy_of_another_kind_is_told(office: Office) -> None:
     office.environment["ALL_PROXY"] = "socks5://127.0.0.1:1"
     ran, checks = looked_at(office, "--register", "https://register.example")
     assert (ran.code, not_ready(checks)) == (1, {"network"})
-    assert "HTTPS_PROXY" in checks["network"]["to_do"]
+    assert "ALL_PROXY" in checks["network"]["to_do"]
 
 
 def test_no_proxy_is_used_for_this_machine(register: Serving, office: Office) -> None:
@@ -318,7 +319,7 @@ def test_a_disk_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
     assert "pip install" in found_here(tmp_path, "workbooks").to_do
 
 
@@ -331,7 +332,7 @@ def test_an_unfinished_run_is_told_with_the_command_that_continues_it(
     office.write("list.csv", ONE)
     office.write("token.txt", TOKEN).chmod(0o600)
     target = ("--register", emulator.base_url, "--api-token-file", "token.txt")
-    assert office.run("run", "list.csv", *target).code == 3
+    assert office.run("run", "list.csv", *target, *SENDING_ALONE).code == 3
     emulator.plan = None
     ran, checks = looked_at(office, *target)
     command = checks["run"]["to_do"].split(": ", 1)[1]
@@ -348,7 +349,7 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     with office.start("run", "list.csv", *target) as process:
         until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         before = len(emulator.received())
-        beside = office.run("doctor", *target)
+        beside = office.run("doctor", "--register", "emulator")
         elsewhere = office.run("doctor", *target, "--reports-dir", "elsewhere")
         process.kill()
     assert (beside.code, elsewhere.code) == (4, 4)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
-from tests.support.office import TOKEN, Office, Ran
-from tests.support.terminals import posix_only
+from batch.unexpected import fault_of_this_tool, trace_lines
+from tests.support import troubles
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.troubles import Fault, Never
+from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -42,6 +48,100 @@ def test_a_closed_stream_changes_nothing(register: Serving, office: Office, stre
     ended = in_a_shell(office, f'$1 run list.csv --register "$2" {stream}', emulator.base_url)
     assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
     assert len(emulator.received(Endpoint.DEFER)) == 1
+
+
+full_device_only = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a device that is always full"
+)
+
+
+@full_device_only
+@pytest.mark.parametrize("stream", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1"])
+def test_the_exit_code_is_the_runs_own_whatever_becomes_of_the_output(
+    register: Serving, office: Office, stream: str
+) -> None:
+    emulator = register(abc="trn_received")
+    office.write("list.csv", ONE)
+    ended = in_a_shell(office, f'$1 run list.csv --register "$2" {stream}', emulator.base_url)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert len(emulator.received(Endpoint.DEFER)) == 1
+    assert len(list(office.reports.glob("2*/summary.json"))) == 1
+
+
+@full_device_only
+def test_output_that_was_lost_is_told_of(office: Office) -> None:
+    ended = in_a_shell(office, "$1 template >/dev/full")
+    assert (ended.returncode, b"could not be written" in ended.stderr) == (0, True)
+
+
+def test_a_run_goes_on_when_nobody_reads_its_errors_any_more(
+    register: Serving, office: Office
+) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    failing = Fault(None, Endpoint.DEFER, given=troubles.gateway_page(503), arrival=Never(), last=4)
+    emulator = register(abc="trn_received", faults=[failing])
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, *SENDING_ALONE, "--lost-answer-wait", "0.1")
+    with office.start("run", "list.csv", *target) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        out, code = process.stdout.read() if process.stdout else "", process.wait()
+    assert (code, "Report: " in out) == (3, True)
+
+
+@posix_only
+def test_a_run_goes_on_when_its_terminal_has_gone(register: Serving, office: Office) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    ids = [f"abc{number}" for number in range(40)]
+    slow = Fault(None, Endpoint.DEFER, last=None, delay_seconds=0.1)
+    emulator = register(**dict.fromkeys(ids, "trn_received"), faults=[slow])
+    office.write("list.csv", "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids))
+    ours, theirs = pseudo_terminal()
+    words = f'trap "" HUP; exec {shlex.join([sys.executable, "-m", "batch"])} "$@"'
+    target = ("--register", emulator.base_url, "--yes", "--max-at-once", "2")
+    with subprocess.Popen(
+        ["bash", "-c", words, "bash", "run", "list.csv", *target],
+        stdin=theirs, stdout=theirs, stderr=theirs,
+        cwd=office.folder, env=office._environment(), start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        until(lambda: emulator.received(Endpoint.DEFER))
+        os.close(ours)
+        assert process.wait() == 0
+    assert len(emulator.received(Endpoint.DEFER)) == 40
+    assert len(list(office.reports.glob("2*/summary.json"))) == 1
+
+
+def test_a_fault_of_this_tool_exits_70_and_leaves_a_private_trace(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    submit(register(abc="trn_received"), ONE)
+    with contextlib.closing(sqlite3.connect(office.reports / "journal.db")) as journal, journal:
+        journal.execute("UPDATE runs SET details = '{\"Jane Smith\": 1}'")
+    ran = office.run("runs")
+    (trace,) = office.reports.glob("fault-*.txt")
+    told = trace.read_text(encoding="utf-8")
+    assert (ran.code, "Traceback" in ran.err, trace.name in ran.err) == (70, False, True)
+    assert "batch/record/ledger.py, line " in told
+    assert not {word for word in ("Jane", str(office.folder), "abc") if word in told + ran.err}
+    assert trace.stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+
+@posix_only
+def test_a_trace_that_no_file_takes_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    fault = fault_of_this_tool(KeyError("Jane Smith"), tmp_path / "taken" / "reports")
+    assert "KeyError" in str(fault)
+    assert "Jane" not in str(fault)
+
+
+def test_a_trace_names_what_lay_behind_and_no_message() -> None:
+    behind = ValueError("Jane Smith")
+    told = list(trace_lines(ExceptionGroup("Jane", [RuntimeError("Jane")])))
+    assert told == ["ExceptionGroup", "RuntimeError"]
+    error = KeyError("x")
+    error.__cause__ = behind
+    assert list(trace_lines(error)) == ["ValueError", "KeyError"]
 
 
 @posix_only

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from batch.emulator.model import Who
+from batch.emulator.model import Actor
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support import troubles
@@ -47,7 +47,7 @@ def begin(office: Office, emulator: Emulator, content: str, *options: str) -> An
 
 
 def deferred_by_us(emulator: Emulator) -> dict[str, int]:
-    events = [event for event in emulator.register.history if event.who is Who.API]
+    events = [event for event in emulator.register.history if event.who is Actor.API]
     return {i: sum(e.trainee_id == i for e in events) for i in {e.trainee_id for e in events}}
 
 

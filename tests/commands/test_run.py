@@ -26,7 +26,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
-from tests.support.troubles import Altered, Fault
+from tests.support.troubles import Altered, Deferring, Fault, Hung, Late, Reinstating
 from tests.support.waiting import until
 
 Submit = Callable[..., Ran]
@@ -77,6 +77,16 @@ def test_a_row_that_fails_a_check_is_not_sent(register: Serving, submit: Submit)
     assert ran.codes() == {2: "invalid_defer_date"}
     assert not emulator.requests
     assert ran.rows("unprocessable")[0]["http_status"] == ""
+
+
+def test_no_verdict_comes_before_the_lost_answers_wait(register: Serving, submit: Submit) -> None:
+    once = (Deferring("2026-10-01"), Reinstating())  # so the trainee carries this date already
+    late = Fault("abc", before=once, arrival=Late(1.5), given=Hung())
+    emulator = register(abc="trn_received", faults=[late])
+    ran = submit(emulator, ONE, "--timeout", "1", "--lost-answer-wait", "4")
+    assert ran.codes() == {2: "confirmed_by_read_back"}
+    assert emulator.register.trainee("abc").state == "deferred"
+    assert len(emulator.received(Endpoint.DEFER)) == 1
 
 
 @pytest.mark.parametrize(

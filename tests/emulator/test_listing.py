@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from batch.emulator.listing import listed
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.trainees import Trainee
 
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC).timestamp()
@@ -30,7 +30,7 @@ def ids(query: str, trainees: tuple[Trainee, ...] = PEOPLE) -> list[str]:
     return [row["trainee_id"] for row in content(listed(trainees, query, NOW)).get("data", [])]
 
 
-def content(reply: Reply) -> Any:
+def content(reply: Response) -> Any:
     return json.loads(reply.body)
 
 

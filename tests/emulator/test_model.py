@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from batch.emulator.model import ANY_TOKEN, Begun, Deed, Register, Request, Who
-from batch.emulator.replies import Reply
+from batch.emulator.model import ANY_TOKEN, Actor, Begun, Deed, Register, Request
+from batch.emulator.replies import Response
 from batch.emulator.trainees import STATES, Trainee
 
 DATE = "2026-10-01"
@@ -39,11 +39,11 @@ def data(**values: object) -> bytes:
     return json.dumps({"data": values}).encode()
 
 
-def defer(service: Register, trainee_id: str = "Ab1", **values: object) -> Reply:
+def defer(service: Register, trainee_id: str = "Ab1", **values: object) -> Response:
     return service.answer("POST", path(trainee_id), body=data(**({"defer_date": DATE} | values)))
 
 
-def said(reply: Reply) -> list[str]:
+def said(reply: Response) -> list[str]:
     errors = json.loads(reply.body)["errors"]
     return [error["message"] if isinstance(error, dict) else error for error in errors]
 
@@ -289,9 +289,9 @@ def test_history_tells_who_did_what() -> None:
     service.reinstate("Ab1")
     defer(service)
     assert [(event.who, event.deed, event.defer_date) for event in service.history] == [
-        (Who.OTHER, Deed.DEFERRED, "2026-09-01"),
-        (Who.OTHER, Deed.REINSTATED, "2026-09-01"),
-        (Who.API, Deed.DEFERRED, DATE),
+        (Actor.OTHER, Deed.DEFERRED, "2026-09-01"),
+        (Actor.OTHER, Deed.REINSTATED, "2026-09-01"),
+        (Actor.API, Deed.DEFERRED, DATE),
     ]
     assert service.deferrals_by_api("AB1") == (0, 1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.emulator.model import Register
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import route_of
 from batch.emulator.trainees import STATES, Trainee
 from tests.support import troubles
@@ -56,7 +56,7 @@ def agrees(recording: dict[str, Any]) -> bool:
     )
 
 
-def answered(recording: dict[str, Any]) -> Reply:
+def answered(recording: dict[str, Any]) -> Response:
     if front := IN_FRONT.get(recording["name"]):
         return front.reply
     request, retry_after = recording["request"], recording["response"]["headers"].get("retry-after")

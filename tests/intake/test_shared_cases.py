@@ -23,7 +23,7 @@ LINES = EXPECTED.read_text(encoding="utf-8").splitlines() if EXPECTED.exists() e
 def known_to_the_server(case: dict[str, Any]) -> list[Trainee]:
     if "trainees" in case:
         return [
-            Trainee(known[0], state=known[1], defer_date=known[2] or None)
+            Trainee(known[0], state=known[1], defer_date=known[2] or None, trn=known[3])
             for known in case["trainees"]
         ]
     path = CASES / case["file"]

@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ PYTEST = "-m pytest -x -q -p no:cacheprovider -p no:anyio -p no:hypothesispytest
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one change: `name` says which, and stays when other lines come or go."""
+    """A module with one change: `name` says which: where, which words, and the how manieth so."""
 
     module: str
     code: str
@@ -61,7 +62,7 @@ def main(chosen: list[str]) -> int:
 def is_good(
     workers: ProcessPoolExecutor, plan: Any, name: str, mutants: list[Mutant], listed: list[str]
 ) -> bool:
-    """Try every mutant of a part, print what became of them, and tell whether that will do."""
+    """Try every mutant of a part, print what became of them; whether that will do."""
     tests, most_seconds = plan["parts"][name]["tests"], plan["timeout_seconds"]
     if not workers.submit(lives, None, tests, most_seconds).result():
         print(f"{name}: its tests fail without any mutant")
@@ -86,16 +87,18 @@ def is_enough(plan: Any, name: str, total: int, survivors: list[str], listed: li
 
 
 def mutants_of(part: Any, operators: str, changes: str) -> Iterator[Mutant]:
-    """Give each mutant once, without those that some `left_out` names."""
+    """Yield each mutant once, without those that some `left_out` names."""
     for module in part["modules"]:
         source = (ROOT / module).read_text(encoding="utf-8")
-        seen = {meaning_of(source), None}
+        seen, named = {meaning_of(source), None}, Counter[str]()
         for code in mutations_of(source, operators):
             if (meaning := meaning_of(code)) not in seen:
                 seen.add(meaning)
-                name = name_of(module, source, code)
-                if not re.search(f"({changes})$", name):
-                    yield Mutant(module, code, name)
+                line, was, becomes = change_of(source, code)
+                name = f"{module} {definition_at(source, line)}: {words(was, becomes)}"
+                named[name] += 1
+                if not re.search(f"({changes})$", becomes):
+                    yield Mutant(module, code, f"{name}, {named[name]}")
 
 
 def mutations_of(source: str, left_out: str) -> Iterator[str]:
@@ -110,7 +113,7 @@ def mutations_of(source: str, left_out: str) -> Iterator[str]:
 
 
 def meaning_of(code: str) -> str | None:
-    """Give what Python makes of the code, None where that is nothing.
+    """Return what Python makes of the code, None where that is nothing.
 
     Annotations, and the marks in a list of parameters, are set aside: mypy holds them.
     """
@@ -128,15 +131,24 @@ def meaning_of(code: str) -> str | None:
     return ast.dump(tree)
 
 
-def name_of(module: str, source: str, code: str) -> str:
-    """Say what was changed and within which definition."""
+def change_of(source: str, code: str) -> tuple[int, str, str]:
+    """Return the first line that differs, what it was and what it becomes."""
     before, after = source.splitlines(), code.splitlines()
     changes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     first, last, to_first, to_last = next(
         (a, b, c, d) for tag, a, b, c, d in changes if tag != "equal"
     )
-    was, becomes = joined(before[first:last]), joined(after[to_first:to_last])
-    return f"{module} {definition_at(source, first + 1)}: {was} -> {becomes}"
+    return first + 1, joined(before[first:last]), joined(after[to_first:to_last])
+
+
+def words(was: str, becomes: str) -> str:
+    """Return only the words that differ: a list of survivors quotes no lines."""
+    old, new = re.findall(r"\w+|[^\w\s]+", was), re.findall(r"\w+|[^\w\s]+", becomes)
+    changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    differing = [(old[a:b], new[c:d]) for tag, a, b, c, d in changes if tag != "equal"]
+    gone = " ".join(word for olds, _ in differing for word in olds)
+    come = " ".join(word for _, news in differing for word in news)
+    return f"{gone[:40]} -> {come[:40]}"
 
 
 def joined(lines: list[str]) -> str:
@@ -172,7 +184,7 @@ def settle_in(scratch: str) -> None:
 
 
 def lives(mutant: Mutant | None, tests: list[str], most_seconds: float) -> bool:
-    """Tell whether all tests pass, on the worker's own tree, with that mutant in place."""
+    """Whether all tests pass, on the worker's own tree, with that mutant in place."""
     if mutant is None:
         return all(passes(file, most_seconds) for file in tests)
     module = Path(mutant.module)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from zipfile import ZipFile
 
 import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
+from xlsxwriter.exceptions import FileCreateError
 
 from batch.record import workbook
 from tests.support.journals import RUN, failed, journal_of
@@ -38,6 +40,17 @@ def test_a_value_is_the_text_that_it_was(tmp_path: Path, value: str) -> None:
 def test_a_header_is_text_too(tmp_path: Path) -> None:
     path = written(tmp_path, "a", "b", "c", columns=("trainee_id", "=1+1", MARKED_UP))
     assert [cell.value for cell in sheet_of(path)[1]][1:3] == ["=1+1", MARKED_UP]
+
+
+def test_a_full_disk_is_called_one_and_no_fault_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed_on_a_full_disk(_: object) -> None:
+        raise FileCreateError(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr("xlsxwriter.Workbook.close", closed_on_a_full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        written(tmp_path, "abc", "x", "y")
 
 
 @pytest.mark.parametrize("letter", ["a", "😀"])

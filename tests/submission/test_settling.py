@@ -75,13 +75,13 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
     [
         # a lost answer
         (OPEN, Why.LOST, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
-        (OPEN, Why.LOST, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
-        (OPEN, Why.LOST, found("deferred", None), Code.ALREADY_DEFERRED),
-        (OPEN, Why.LOST, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
+        (OPEN, Why.LOST, found("deferred", OTHER_DATE), Later()),
+        (OPEN, Why.LOST, found("deferred", None), Later()),
+        (OPEN, Why.LOST, found("trn_received", OUR_DATE), Later()),
         (OPEN, Why.LOST, found("trn_received", None), Later()),
         (OPEN, Why.LOST, found("submitted_for_trn", OTHER_DATE), Later()),
-        (OPEN, Why.LOST, found("withdrawn"), Code.STATE_NOT_DEFERRABLE),
-        (OPEN, Why.LOST, GONE, Code.TRAINEE_NOT_FOUND),
+        (OPEN, Why.LOST, found("withdrawn"), Later()),
+        (OPEN, Why.LOST, GONE, Later()),
         (OPEN, Why.LOST, UNREADABLE, Code.ANSWER_LOST),
         (OPEN, Why.LOST, WITHOUT_A_STATE, Code.ANSWER_LOST),
         # a 422 about the state
@@ -92,11 +92,12 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
         (FRESH, Why.STATE_REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
         (FRESH, Why.STATE_REFUSED, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
         (OPEN, Why.STATE_REFUSED, found("trn_received"), Later()),
+        (OPEN, Why.STATE_REFUSED, found("withdrawn"), Later()),
         (FRESH, Why.STATE_REFUSED, UNREADABLE, Code.REFUSED_BY_REGISTER),
         (OPEN, Why.STATE_REFUSED, UNREADABLE, Code.ANSWER_LOST),
         # another refusal while an earlier request is open
         (OPEN, Why.REFUSED, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
-        (OPEN, Why.REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
+        (OPEN, Why.REFUSED, found("trn_received"), Later()),
         (OPEN, Why.REFUSED, UNREADABLE, Code.ANSWER_LOST),
         # a 200 about something else
         (FRESH, Why.DIFFERS, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
@@ -113,6 +114,27 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
 )
 def test_after_a_read(course: RowUnderWay, why: Why, meaning: Meaning, then: object) -> None:
     assert shown(after_read(course, Read(why, "said"), meaning, waited=False)) == then
+
+
+@pytest.mark.parametrize(
+    ("why", "meaning", "then"),
+    [
+        (Why.LOST, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (Why.LOST, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
+        (Why.LOST, found("deferred", None), Code.ALREADY_DEFERRED),
+        (Why.LOST, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
+        (Why.LOST, found("submitted_for_trn", OTHER_DATE), Send()),
+        (Why.LOST, found("withdrawn"), Code.STATE_NOT_DEFERRABLE),
+        (Why.LOST, GONE, Code.TRAINEE_NOT_FOUND),
+        (Why.STATE_REFUSED, found("withdrawn"), Code.STATE_NOT_DEFERRABLE),
+        (Why.STATE_REFUSED, found("trn_received"), Send()),
+        (Why.REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
+    ],
+)
+def test_after_a_read_that_waited_there_is_a_verdict(
+    why: Why, meaning: Meaning, then: object
+) -> None:
+    assert shown(after_read(OPEN, Read(why, "said"), meaning, waited=True)) == then
 
 
 def test_a_new_row_was_never_sent() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from batch.codes import Code, Outcome
-from batch.emulator.model import Begun, Deed, Register, Request, Who
+from batch.emulator.model import Actor, Begun, Deed, Register, Request
 from batch.emulator.trainees import Trainee
 from batch.record import database
 from batch.record.journal import Journal
@@ -103,6 +103,9 @@ class World:
     journal: Journal | None = None
     held_until: float = -1.0
     asked_while_held: int = 0
+    run_id: str = ""
+    done_for: dict[int, str] = field(default_factory=dict)
+    """The run whose request did it, by the place of the event in Register's history."""
 
     def __post_init__(self) -> None:
         self.ids = [f"Trainee{number}" for number in range(self.rng.randint(2, 5))]
@@ -129,6 +132,13 @@ class World:
         heapq.heappush(self.events, (self.clock.now + seconds, len(self.told), happens))
         self.told.append("")
 
+    def done(self, run_id: str, does: Callable[[], Any]) -> Any:
+        """Let a run's request do what it does, late ones included, and note whose it was."""
+        before = len(self.register.history)
+        answer = does()
+        self.done_for |= dict.fromkeys(range(before, len(self.register.history)), run_id)
+        return answer
+
     def catch_up(self) -> None:
         while self.events and self.events[0][0] <= self.clock.now:
             heapq.heappop(self.events)[2]()
@@ -142,6 +152,7 @@ class Network:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._run_id = world.run_id
 
     async def defer(self, deferral: Deferral) -> Answer:
         body = f'{{"data": {{"defer_date": "{deferral.defer_date}"}}}}'.encode()
@@ -176,19 +187,16 @@ class Network:
                 await self._travel()
                 return _trouble(fault)
             case "late":
-                world.later(
-                    rng.uniform(0, LATEST_ARRIVAL),
-                    lambda: world.register.answer(
-                        request.method, request.target, body=request.body
-                    ),
-                )
+                world.later(rng.uniform(0, LATEST_ARRIVAL), lambda: self._reply_to(request))
                 await asyncio.sleep(rng.choice((0.5, TIMEOUT)))
                 return NoReply(left=True, why="gave no answer in time")
             case "begun early, committed late":
                 begun = world.register.begin(request)
                 if isinstance(begun, Begun):
                     wait = rng.uniform(0, LATEST_ARRIVAL)
-                    world.later(wait, lambda: world.register.commit(begun))
+                    world.later(
+                        wait, lambda: world.done(self._run_id, lambda: world.register.commit(begun))
+                    )
                 await asyncio.sleep(rng.choice((0.5, TIMEOUT)))
                 return NoReply(left=True, why="gave no answer in time")
             case "other defers":
@@ -226,8 +234,15 @@ class Network:
 
     def _answered(self, request: Request) -> Reply:
         self._world.catch_up()
-        reply = self._world.register.answer(request.method, request.target, body=request.body)
+        reply = self._reply_to(request)
         return Reply(reply.status, reply.headers, reply.body)
+
+    def _reply_to(self, request: Request) -> Any:
+        register = self._world.register
+        return self._world.done(
+            self._run_id,
+            lambda: register.answer(request.method, request.target, body=request.body),
+        )
 
     async def _travel(self) -> None:
         await asyncio.sleep(self._world.rng.uniform(0.01, 0.2))
@@ -301,16 +316,19 @@ class History:
             found.append("asked while a 429 held everyone back")
         for run_id, rows in self.rows.items():
             for row in rows:
-                found += [f"{run_id}, row {row.row_number}: {words}" for words in self._of_row(row)]
+                found += [
+                    f"{run_id}, row {row.row_number}: {words}"
+                    for words in self._of_row(run_id, row)
+                ]
         return found
 
-    def _of_row(self, row: RowRecord) -> Iterator[str]:
+    def _of_row(self, run_id: str, row: RowRecord) -> Iterator[str]:
         if row.outcome == Outcome.UNRESOLVED and row.code != Code.REGISTER_KEEPS_FAILING:
             yield f"unresolved at the end: {row.code}"
         if row.outcome == Outcome.SUCCEEDED and not self._was_deferred_on(row):
             yield f"{row.code}, but Register never held that deferral"
         refused = row.outcome in {Outcome.UNPROCESSABLE, Outcome.NOT_FOUND}
-        if refused and row.code != Code.REINSTATED_SINCE and self._stands_by_us(row):
+        if refused and row.code != Code.REINSTATED_SINCE and self._stands_by(run_id, row):
             yield f"{row.code}, but our request deferred the trainee"
 
     def _was_deferred_on(self, row: RowRecord) -> bool:
@@ -322,16 +340,23 @@ class History:
             for event in self.world.register.history
         )
 
-    def _stands_by_us(self, row: RowRecord) -> bool:
-        """Whether the last thing that happened to the trainee was our deferral on that date."""
+    def _stands_by(self, run_id: str, row: RowRecord) -> bool:
+        """Whether the last thing that happened to the trainee was this run's deferral on that date.
+
+        Another run may well have deferred the trainee since, after a reinstatement.
+        """
+        trainee_id = row.trainee_id.capitalize()
         events = [
-            e for e in self.world.register.history if e.trainee_id == row.trainee_id.capitalize()
+            (place, event)
+            for place, event in enumerate(self.world.register.history)
+            if event.trainee_id == trainee_id
         ]
-        return bool(events) and (
-            events[-1].who is Who.API
-            and events[-1].deed is Deed.DEFERRED
-            and events[-1].defer_date == row.defer_date
-        )
+        if not events:
+            return False
+        place, last = events[-1]
+        deferral = (Actor.API, Deed.DEFERRED, row.defer_date)
+        is_deferral = (last.who, last.deed, last.defer_date) == deferral
+        return is_deferral and self.world.done_for.get(place) == run_id
 
 
 def tell_history(seed: int) -> History:
@@ -342,6 +367,7 @@ def tell_history(seed: int) -> History:
     rows: dict[str, list[RowRecord]] = {}
     try:
         for run_id in ("first", "second")[: world.rng.choice((1, 1, 2))]:
+            world.run_id = run_id
             run_no = _stage(world, connection, run_id)
             _until_settled(world, connection, run_no)
             rows[run_id] = list(Journal(connection, wall=world.wall).ledger.rows(run_id))

@@ -18,7 +18,7 @@ from typing import Any
 from batch.emulator import replies
 from batch.emulator.faults import altered
 from batch.emulator.model import Begun, Register
-from batch.emulator.replies import Reply
+from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint, Route
 from batch.emulator.server import Emulator, Exchange, Strike
 from batch.rows import folded
@@ -97,7 +97,7 @@ class Hung:
 class Canned:
     """Another answer comes back in place of Register's."""
 
-    reply: Reply
+    reply: Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +145,13 @@ class FaultPlan:
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._by_target: dict[_Target, list[Fault]] = {}
         self._counts: Counter[_Target] = Counter()
-        self._late: set[asyncio.Task[Reply]] = set()
+        self._late: set[asyncio.Task[Response]] = set()
         self.outage: Given | None = None
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Plan one more fault."""
+        """StrikePlan one more fault."""
         trainee_id = folded(fault.trainee_id) if fault.trainee_id is not None else None
         self._by_target.setdefault((trainee_id, fault.endpoint), []).append(fault)
 
@@ -175,7 +175,7 @@ class FaultPlan:
     async def _struck(self, fault: Fault, exchange: Exchange) -> None:
         trainee_id = exchange.route.trainee_id
         others_act(exchange.register, trainee_id, fault.before)
-        reply: Reply | None = None
+        reply: Response | None = None
         match fault.arrival:
             case Never():
                 pass
@@ -202,7 +202,7 @@ class FaultPlan:
         return [target for target in (*targets, (None, None)) if target in self._by_target]
 
 
-async def _later(exchange: Exchange, fault: Fault, seconds: float, *, first: bool) -> Reply:
+async def _later(exchange: Exchange, fault: Fault, seconds: float, *, first: bool) -> Response:
     register, request = exchange.register, exchange.request
     looked_at = register.begin(request) if first else None
     await exchange.pause(seconds)
@@ -214,7 +214,7 @@ async def _later(exchange: Exchange, fault: Fault, seconds: float, *, first: boo
     return reply
 
 
-async def _give(exchange: Exchange, given: Given, reply: Reply | None) -> None:
+async def _give(exchange: Exchange, given: Given, reply: Response | None) -> None:
     """Return what the fault says; `reply` is Register's own, None where it made none."""
     match given:
         case Canned(canned):
@@ -247,12 +247,12 @@ _HTML = {"content-type": "text/html"}
 _TEXT = {"content-type": "text/plain", "cache-control": "no-cache"}
 
 MAINTENANCE = Canned(
-    Reply(500, _HTML, b"<!DOCTYPE html><html><title>Maintenance</title><h1>Sorry</h1></html>")
+    Response(500, _HTML, b"<!DOCTYPE html><html><title>Maintenance</title><h1>Sorry</h1></html>")
 )
 """The page that answers every path while Register is being worked on."""
 
 DATABASE_DOWN = Canned(
-    Reply(
+    Response(
         500,
         {"content-type": "text/plain; charset=utf-8"},
         b"500 Internal Server Error\nIf you are the administrator of this website, then please "
@@ -261,39 +261,39 @@ DATABASE_DOWN = Canned(
     )
 )
 APPLICATION_ERROR = Canned(replies.failed())
-BLOCKED = Canned(Reply(403, _TEXT, b"Forbidden\n"))
+BLOCKED = Canned(Response(403, _TEXT, b"Forbidden\n"))
 UNAUTHORISED = Canned(replies.unauthorised())
 NOT_FOUND = Canned(replies.not_found("Not found"))
-SIGN_IN_PAGE = Canned(Reply(200, _HTML, b"<!DOCTYPE html><html><title>Sign in</title></html>"))
+SIGN_IN_PAGE = Canned(Response(200, _HTML, b"<!DOCTYPE html><html><title>Sign in</title></html>"))
 """The 200 of a portal or proxy that is not Register."""
 
 
 def gateway_page(status: int) -> Canned:
     """Return the gateway's HTML page for 502, 503 or 504."""
-    return Canned(Reply(status, _HTML, f"<html><h1>{status} Gateway</h1></html>".encode()))
+    return Canned(Response(status, _HTML, f"<html><h1>{status} Gateway</h1></html>".encode()))
 
 
 def throttled(retry_after: str | None) -> Canned:
     """Return a 429 with that Retry-After: seconds, a date, anything, or None for no header."""
     if retry_after is not None:
         return Canned(replies.throttled(retry_after))
-    return Canned(Reply(429, _TEXT, b"Retry later\n"))
+    return Canned(Response(429, _TEXT, b"Retry later\n"))
 
 
 def redirected(location: str) -> Canned:
     """Return a redirect to that address."""
-    return Canned(Reply(302, {**_HTML, "location": location}, b""))
+    return Canned(Response(302, {**_HTML, "location": location}, b""))
 
 
 def empty(status: int) -> Canned:
     """Return an answer without a body."""
-    return Canned(Reply(status, {}, b""))
+    return Canned(Response(status, {}, b""))
 
 
 def json_content(status: int, content: Any) -> Canned:
     """Return any JSON answer."""
     headers = {"content-type": "application/json; charset=utf-8"}
-    return Canned(Reply(status, headers, json.dumps(content).encode()))
+    return Canned(Response(status, headers, json.dumps(content).encode()))
 
 
 def lost_before(trainee_id: str, *, nth: int = 1) -> Fault:
