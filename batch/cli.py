@@ -412,6 +412,60 @@ def verify(
 
 
 @app.command()
+def reconcile(
+    run_name: options.NewestRun = None,
+    since: options.Since = None,
+    api_token_file: options.TokenFile = None,
+    register: options.RegisterName = None,
+    api_version: options.ApiVersion = None,
+    rate_limit: options.RateLimitText = None,
+    max_at_once: options.MaxAtOnce = None,
+    timeout: options.Timeout = None,
+    give_up_after: options.GiveUpAfter = None,
+    reports_dir: options.Reports = None,
+    out: options.OutFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask Register whether what a run reported still stands; reads only."""
+    from batch.commands.execute import Context  # noqa: PLC0415
+    from batch.commands.reconcile import Which  # noqa: PLC0415
+    from batch.commands.reconcile import reconcile as reconciled  # noqa: PLC0415
+    from batch.settings import Settings, target_of  # noqa: PLC0415
+    from batch.terminal import Terminal  # noqa: PLC0415
+
+    settings = Settings.load(
+        api_token_file=api_token_file,
+        api_version=api_version,
+        rate_limit=rate_limit,
+        max_at_once=max_at_once,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        reports_dir=_reports_dir(run_name, reports_dir),
+    )
+    given = {
+        "max_at_once": max_at_once,
+        "timeout_seconds": timeout,
+        "give_up_after_seconds": give_up_after,
+    }
+    found = reconciled(
+        Context(settings.reports_dir, settings.token(), _who(None), Terminal(yes=False)),
+        Which.of(None if run_name is None else _run_id(run_name), since),
+        _given_anew(given, settings, rate_limit, api_version),
+        register=None if register is None else target_of(register).origin,
+        out=out,
+    )
+    if found is None:
+        terminal.show_either(
+            {"runs": [], "rows": [], "exit_code": 0},
+            ["no finished run: nothing to ask Register about"],
+            as_json=as_json,
+        )
+        raise typer.Exit(0)
+    terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def purge(
     older_than: options.Age,
     reports_dir: options.Reports = None,

@@ -107,6 +107,10 @@ OpenPage = Annotated[bool, typer.Option("--open", help="Show the HTML page.")]
 PrintedSha256 = Annotated[
     str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="Every run begun on or after that day."),
+]
 Age = Annotated[str, typer.Option("--older-than", help="An age, such as 90d.")]
 Known = Annotated[
     Path | None, typer.Option("--trainees", help="CSV of trainee_id,state that it knows.")

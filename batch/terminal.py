@@ -181,7 +181,10 @@ def _rendered(table: Any, width: int) -> list[str]:
 def _stage(run: dict[str, Any]) -> str:
     if run.get("is_under_way"):
         return "under way"
-    return _STAGES.get(run["stage"], str(run["stage"]))
+    stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if later is None:
+        return stage
+    return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
 
 
 def _register(run: dict[str, Any]) -> str:

@@ -123,7 +123,11 @@ def preview_file(
     with (
         open_input(options) as input_file,
         _alone(settings, since=iso(now)),
-        in_memory(context.journal, wall=time.time) as journal,
+        in_memory(
+            context.journal,
+            origin=None if settings.is_rehearsal else settings.origin,
+            wall=time.time,
+        ) as journal,
     ):
         run = record_of(run_id, input_file, context, settings, options, now)
         run_no = journal.stage(run, origin=settings.origin)

@@ -10,6 +10,7 @@ from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
+from batch.roster.standing import Held
 
 
 def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
@@ -34,9 +35,20 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "carry_on": resume_command(run.run_id, reports_dir)
                 if stage == "started" and run.run_id != under_way
                 else None,
+                "reconciled": _reconciled(ledger, run.run_id),
             }
             for stage, run in ledger.runs()
         ]
     finally:
         ledger.close()
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def _reconciled(ledger: Ledger, run_id: str) -> dict[str, Any] | None:
+    """Return when Register was last asked whether the report stands, and the answer's counts."""
+    last = ledger.last_reconciliation(run_id)
+    if last is None:
+        return None
+    at, counts = last
+    stand = counts.get(Held.STANDS, 0)
+    return {"at": at, "checked": sum(counts.values()), "stand": stand, "counts": counts}

@@ -149,6 +149,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     views = statements("views")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     past = ["until_version_2"] if version <= 2 else [f"version_{version}"]
+    past += ["until_version_4"] if version <= 4 else []
     for name in ("tables", *past, "views"):
         for statement in views.get(name, "").split(";\n"):
             connection.execute(statement)

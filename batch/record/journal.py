@@ -44,7 +44,7 @@ from pathlib import Path
 
 from batch import files
 from batch.codes import Code
-from batch.record import database, locks
+from batch.record import database, locks, recent_requests
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
 from batch.record.ledger import Ledger
@@ -224,6 +224,16 @@ class Journal:
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
         )
 
+    def note_reconciliation(self, run_id: str, at: str, counts: Mapping[str, int]) -> None:
+        """Write down that Register was asked what it holds now, when, and the rows by answer.
+
+        It is no part of the run itself: a report of the run stays as it is, and still verifies.
+        """
+        run_no = self.ledger.run_number(run_id)
+        self._connection.execute(
+            _SQL["note_reconciliation"], (run_no, at, json.dumps(dict(counts)))
+        )
+
     def note_cut_off(self, run_id: str, *, exit_code: int, stopped_because: str | None) -> None:
         """Write down how a run ended that had no time to: at the last moment that it wrote down."""
         run_no = self.ledger.run_number(run_id)
@@ -366,16 +376,19 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
 
 
 @contextmanager
-def in_memory(path: Path, *, wall: Callable[[], float]) -> Iterator[Journal]:
+def in_memory(path: Path, *, origin: str | None, wall: Callable[[], float]) -> Iterator[Journal]:
     """Yield a journal in memory that knows what the one at `path` does, if there is one.
 
-    For commands that only read Register: what they write down leaves no trace, and the file is
-    only read. Raises JournalProblem.
+    For commands that only read Register: of what they write down only the times of their requests
+    to `origin` are kept, for pacing (None: of a rehearsal), and the file is only read. Raises
+    JournalProblem.
     """
-    journal = Journal(database.copy_in_memory(path), wall=wall)
+    journal, began = Journal(database.copy_in_memory(path), wall=wall), wall()
     try:
         yield journal
     finally:
+        if origin is not None and (asked := journal.ledger.sent_since(origin, began)):
+            recent_requests.note(origin, asked, now=wall())
         journal.close()
 
 

@@ -57,6 +57,9 @@ VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: note_resumption
 INSERT INTO resumptions (run_no, resumed_at, details) VALUES (?, ?, ?);
 
+-- name: note_reconciliation
+INSERT INTO reconciliations (run_no, asked_at, counts) VALUES (?, ?, ?);
+
 -- name: note_cut_off
 UPDATE runs SET exit_code = ?, stopped_because = ?, finished_at = ?,
     stage = iif(stage = 'started' AND ? IS NULL, 'finished', stage)

@@ -16,6 +16,7 @@ from batch.record.database import IN_DOUBT, open_for_reading, prepare, statement
 from batch.record.records import (
     AttemptRecord,
     MadeRow,
+    ReportedRow,
     ReportRecord,
     Requests,
     Resumption,
@@ -176,6 +177,17 @@ class Ledger:
         """Yield the rows that Register was asked for, and that succeeded or were not found."""
         for number, trainee_id, date, reason, outcome in self._of_run("made", run_id):
             yield MadeRow(number, Deferral(trainee_id, date, reason), outcome)
+
+    def succeeded(self, run_id: str) -> Iterator[ReportedRow]:
+        """Yield the rows whose deferral a run reports as held by Register."""
+        for number, own, trainee_id, date, reason, code in self._of_run("succeeded", run_id):
+            deferral = Deferral(trainee_id, date, reason)
+            yield ReportedRow(number, tuple(json.loads(own)), deferral, code)
+
+    def last_reconciliation(self, run_id: str) -> tuple[str, dict[str, int]] | None:
+        """Return when Register was last asked whether a run's report stands, and the counts."""
+        row = self._of_run("last_reconciliation", run_id).fetchone()
+        return None if row is None else (str(row[0]), json.loads(row[1]))
 
     def requests(self, run_id: str) -> Requests:
         """Return how many requests a run made, of every kind."""

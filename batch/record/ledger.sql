@@ -74,6 +74,13 @@ WHERE run_no = ? AND EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
     AND code NOT IN (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)
 ORDER BY row_number;
 
+-- name: succeeded
+SELECT row_number, own_values, trainee_id, defer_date, defer_reason, code FROM rows
+WHERE run_no = ? AND outcome = 'succeeded' ORDER BY row_number;
+
+-- name: last_reconciliation
+SELECT asked_at, counts FROM reconciliations WHERE run_no = ? ORDER BY rowid DESC LIMIT 1;
+
 -- name: outcomes
 SELECT row_number, outcome, code, settled_at FROM rows
 WHERE run_no = ? AND outcome IS NOT NULL ORDER BY row_number;

@@ -143,6 +143,16 @@ class MadeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedRow:
+    """A row that a run reports as succeeded, with the code that says how."""
+
+    row_number: int
+    values: tuple[str, ...]
+    deferral: Deferral
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requests:
     """How many requests a run sent, of every kind, and how many of them were what.
 

@@ -77,3 +77,10 @@ ALTER TABLE reports ADD COLUMN digest_format INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE reports ADD COLUMN previous_manifest_sha256 TEXT;
 ALTER TABLE reports ADD COLUMN resumptions INTEGER;
 ALTER TABLE forgotten RENAME TO remembered_deferrals;
+
+-- name: 5
+CREATE TABLE reconciliations (      -- later looks at what runs reported
+    run_no INTEGER NOT NULL,
+    asked_at TEXT NOT NULL,
+    counts TEXT NOT NULL            -- JSON: rows by what Register held then
+);

@@ -54,3 +54,7 @@ SELECT 0 AS rowid, 0 AS run_no, '' AS resumed_at, '{}' AS details WHERE 0;
 CREATE TEMP VIEW reports AS
 SELECT *, 1 AS digest_format, NULL AS previous_manifest_sha256, NULL AS resumptions
 FROM main.reports;
+
+-- name: until_version_4
+CREATE TEMP VIEW reconciliations AS
+SELECT 0 AS rowid, 0 AS run_no, '' AS asked_at, '{}' AS counts WHERE 0;

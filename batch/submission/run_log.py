@@ -83,7 +83,7 @@ class RunLog:
     """The log of one stretch of a run."""
 
     def __init__(
-        self, log: structlog.typing.FilteringBoundLogger, run_id: str, lines: _Lines
+        self, log: structlog.typing.FilteringBoundLogger, run_id: str, lines: _Lines | None = None
     ) -> None:
         self._log = log
         self._run_id = run_id
@@ -91,7 +91,8 @@ class RunLog:
 
     def keep(self) -> None:
         """Make the file, with what was logged so far: the run may begin."""
-        self._lines.keep()
+        if self._lines is not None:
+            self._lines.keep()
 
     def begin(
         self, ledger: Ledger, *, rows: int, repairs: Iterable[tuple[int, str, str]], more: int

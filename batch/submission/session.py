@@ -13,6 +13,7 @@ from typing import Self
 
 from batch.codes import Outcome, counts_of, exit_code_of
 from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
+from batch.record import recent_requests
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
 from batch.register.api import VERSIONS
@@ -334,5 +335,7 @@ class Session:
         if limit is None or is_anew:
             return Pacer(limit)
         wall, now, period = time.time(), asyncio.get_running_loop().time(), limit.period_seconds
-        sent = self._journal.ledger.sent_since(self._settings.origin, wall - period)
+        origin, since = self._settings.origin, wall - period
+        sent = self._journal.ledger.sent_since(origin, since)
+        sent = sorted([*sent, *recent_requests.noted_since(origin, since)])
         return Pacer(limit, recent=[now - min(max(wall - at, 0.0), period) for at in sent])

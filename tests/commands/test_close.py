@@ -141,6 +141,15 @@ def test_closing_twice_or_a_finished_run_changes_nothing(office: Office, registe
     assert (ran.folder / "manifest.json").read_bytes() == before
 
 
+def test_the_report_of_a_closed_run_can_be_written_again(office: Office, register: Serving) -> None:
+    _, run_id = leave_unfinished(office, register)
+    assert office.run("close", run_id).code == 0
+    before = (office.reports / run_id / "manifest.json").read_bytes()
+    assert office.run("report", run_id).code == 0
+    assert (office.reports / run_id / "manifest.json").read_bytes() == before
+    assert office.run("verify", run_id).code == 0
+
+
 def test_a_run_that_is_not_there_is_named(office: Office) -> None:
     assert office.run("close", "20261126T000000Z-list-abcd").code == 2
 

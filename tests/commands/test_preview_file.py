@@ -7,11 +7,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
-from batch.emulator.server import Emulator
+from batch.emulator.server import Emulator, serve
+from batch.emulator.trainees import Trainee
 from batch.record import locks
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
@@ -151,4 +154,34 @@ def test_a_row_whose_earlier_request_got_no_answer_is_said_to_be_read_first(
     office.run("run", "list.csv", *target, "--no-final-check", "--lost-answer-wait", "0.2")
     ran = ask(office, emulator, READY, "--json")
     assert [row["code"] for row in json.loads(ran.out)["rows"]] == ["answer_lost"]
+    assert "defer-batch resume" in json.loads(ran.out)["notices"][-1]
     assert ran.code == 1
+
+
+def test_nothing_that_register_says_of_a_person_is_left(office: Office) -> None:
+    person: dict[str, Any] = {
+        "last_name": "Zqperson",
+        "trn": "7654321",
+        "date_of_birth": "1999-09-09",
+    }
+    known = Trainee("abc", state="trn_received", **person)
+    with serve(rehearsal_register([known], token=TOKEN)) as emulator:
+        ran = ask(office, emulator, READY, "--json", "--out", "found.csv")
+    left = [path.read_bytes() for path in office.folder.rglob("*") if path.is_file()]
+    assert ran.code == 0, ran.err
+    for secret in (*person.values(), TOKEN):
+        assert secret not in ran.out + ran.err
+        assert not [content for content in left if secret.encode() in content]
+
+
+def test_its_requests_count_for_the_pace_of_the_run_that_follows(
+    office: Office, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", rate_limit=(5, 8.0))
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", READY)
+    target = ("--register", emulator.base_url, "--rate-limit", "5/8")
+    for _ in range(2):
+        assert office.run("preview", "list.csv", *target).code == 0
+    ran = office.run("run", "list.csv", *target)
+    assert (ran.code, ran.summary["requests"]["throttled"]) == (0, 0), ran.err

@@ -449,7 +449,12 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_altered(
 
 def test_a_journal_of_the_version_before_is_read_as_it_is(folder: Path) -> None:
     path = folder.parent / "journal.db"
-    for sql in ("DROP TABLE reports", "DROP TABLE resumptions", "PRAGMA user_version=2"):
+    for sql in (
+        "DROP TABLE reports",
+        "DROP TABLE resumptions",
+        "DROP TABLE reconciliations",
+        "PRAGMA user_version=2",
+    ):
         altered(path, sql)
     forge(folder, journal_digest=None)
     assert verified(folder).verdict is Verdict.NOT_PROVED
