@@ -13,7 +13,7 @@ from tests.support.office import Office
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "sample_data/schedules/README.md")
-EXIT_CODES = {"0", "1", "2", "3", "4", "5", "6", "75", "130", "143"}
+EXIT_CODES = {"0", "1", "2", "3", "4", "5", "6", "70", "75", "130", "143"}
 SYMPTOMS = (
     "not found", "version", "day and month", "leading zeros", "another run", "network drive",
     "disk is full", "certificate", "interrupted", "unresolved", "altered", "token is refused",
