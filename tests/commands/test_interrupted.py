@@ -107,11 +107,13 @@ def test_a_kill_at_the_question_leaves_no_folder(register: Serving, office: Offi
 def test_a_row_whose_refusal_waits_for_its_read_was_refused(
     register: Serving, office: Office
 ) -> None:
-    hung = Fault("abc", Endpoint.READ, last=None, given=Hung())
-    emulator = register(abc="withdrawn", bcd="trn_received", faults=[hung])
+    hold = Fault("abc", Endpoint.READ, arrival=Never(), given=troubles.throttled("300"))
+    emulator = register(abc="withdrawn", bcd="trn_received", faults=[hold])
     rows = "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\n"
-    process = begin(office, emulator, rows, "--timeout", "5")
-    until(lambda: emulator.received(Endpoint.READ))
+    process = begin(office, emulator, rows, "--max-at-once", "1")
+    until(
+        lambda: any("throttled" in path.read_text() for path in office.reports.glob("2*/run.log"))
+    )
     process.send_signal(signal.SIGINT)
     returned, out, err = ended(process)
     ran = Ran(returned, out, err, office.reports)

@@ -26,7 +26,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
-from tests.support.troubles import Altered, Deferring, Fault, Hung, Late, Reinstating
+from tests.support.troubles import Altered, Fault, Hung, Late
 from tests.support.waiting import until
 
 Submit = Callable[..., Ran]
@@ -116,9 +116,9 @@ def test_another_fault_of_the_record_is_quoted_and_explained(
 
 
 def test_no_verdict_comes_before_the_lost_answers_wait(register: Serving, submit: Submit) -> None:
-    once = (Deferring("2026-10-01"), Reinstating())  # so the trainee carries this date already
-    late = Fault("abc", before=once, arrival=Late(1.5), given=Hung())
-    emulator = register(abc="trn_received", faults=[late])
+    emulator = register(abc="trn_received", faults=[Fault("abc", arrival=Late(1.5), given=Hung())])
+    emulator.register.defer("abc", "2026-10-01")
+    emulator.register.reinstate("abc")  # so the trainee carries this date already
     ran = submit(emulator, ONE, "--timeout", "1", "--lost-answer-wait", "4")
     assert ran.codes() == {2: "confirmed_by_read_back"}
     assert emulator.register.trainee("abc").state == "deferred"

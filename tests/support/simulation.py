@@ -341,9 +341,10 @@ class History:
         )
 
     def _stands_by(self, run_id: str, row: RowRecord) -> bool:
-        """Whether the last thing that happened to the trainee was this run's deferral on that date.
+        """Whether what last happened to the trainee was our deferral on that date.
 
-        Another run may well have deferred the trainee since, after a reinstatement.
+        Ours: this run's or an earlier one's. A later run may well have deferred the trainee since,
+        after a reinstatement.
         """
         trainee_id = row.trainee_id.capitalize()
         events = [
@@ -356,7 +357,9 @@ class History:
         place, last = events[-1]
         deferral = (Actor.API, Deed.DEFERRED, row.defer_date)
         is_deferral = (last.who, last.deed, last.defer_date) == deferral
-        return is_deferral and self.world.done_for.get(place) == run_id
+        runs = list(self.rows)
+        so_far = runs[: runs.index(run_id) + 1]
+        return is_deferral and self.world.done_for.get(place) in so_far
 
 
 def tell_history(seed: int) -> History:
