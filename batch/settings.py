@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from batch.errors import UsageProblem
 from batch.run_settings import EMULATOR, RateLimit, RunSettings
 
 PREFIX = "DEFER_BATCH_"
+LONGEST_REHEARSED_WAIT_SECONDS = 2.0
 NAMED_TARGETS = {
     "production": "https://www.register-trainee-teachers.service.gov.uk",
     "sandbox": "https://sandbox.register-trainee-teachers.service.gov.uk",
@@ -119,6 +121,11 @@ class Settings(BaseModel):
         """Whether the token itself stands in `.env`: a file that it names may be anyone's."""
         return "API_TOKEN" in self.from_dotenv and self.api_token_file is None
 
+    @property
+    def _longest_wait(self) -> float:
+        """In a rehearsal no request can still be on its way once the emulator has cut it off."""
+        return LONGEST_REHEARSED_WAIT_SECONDS if self.target.is_rehearsal else math.inf
+
     def for_run(self, *, again: bool, preview: bool, final_check: bool) -> RunSettings:
         """Return what a run is told of Register and of its pace. Raises UsageProblem."""
         return RunSettings(
@@ -128,7 +135,7 @@ class Settings(BaseModel):
             rate_limit=self.rate_limit,
             max_at_once=self.max_at_once,
             timeout_seconds=self.timeout,
-            lost_answer_wait_seconds=self.lost_answer_wait,
+            lost_answer_wait_seconds=min(self.lost_answer_wait, self._longest_wait),
             give_up_after_seconds=self.give_up_after,
             again=again,
             preview=preview,

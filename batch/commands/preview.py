@@ -17,9 +17,9 @@ from batch.roster import identity
 from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent, Would, would_become
 from batch.roster.identity import Person
 from batch.roster.listing import Look, current_cycle, cycles_from
-from batch.roster.matching import Asked, Matching, NotLookedUp, Sighting, Sought, repeated
+from batch.roster.matching import Asked, Match, Matching, NotLookedUp, Sighting, Sought, repeated
 from batch.roster.standing import standing
-from batch.rows import Settled, folded
+from batch.rows import Problem, Settled, folded
 from batch.run_settings import RunSettings
 from batch.submission.session import Session
 from batch.submission.staging import set_aside_remembered
@@ -31,6 +31,7 @@ _OF_A_PERSON = (
     identity.LAST_NAME,
     identity.DATE_OF_BIRTH,
 )
+_NOBODY = Person()
 _STATUS = "trainee_status"
 """The column of Register's own export that says what a trainee's state is (API.md)."""
 
@@ -82,8 +83,8 @@ class Looking:
         self._run_no = journal.ledger.run_number(run.run_id)
         self._again = settings.again
         self._match_by = settings.match_by
-        self._rows = [row for row in journal.ledger.to_look_up(run.run_id) if not row.is_open]
-        self._sought = [self._sought_by(row) for row in self._rows]
+        rows = journal.ledger.to_look_up(run.run_id)
+        self._sought = [self._sought_by(row) for row in rows if not row.is_open]
         by = None if self._match_by in {None, "trainee_id"} else self._match_by
         self._matching = Matching(self._sought, by=by)
         self._cycles: set[int] = set()
@@ -106,50 +107,54 @@ class Looking:
                 f"the trainees of this list cannot be found. {why} Nothing was sent.",
                 hint="give Register's own ids in a column trainee_id",
             )
-        unread = {folded(trainee_id) for trainee_id in self.look.unread}
-        matches = {
-            row.row_number: self._matching.match(row)
-            if folded(row.trainee_id) not in unread or not row.trainee_id
-            else NotLookedUp(row.trainee_id)
-            for row in self._sought
-        }
-        found = {
-            number: match.trainee_id
-            for number, match in matches.items()
-            if isinstance(match, Sighting)
-        }
+        unread = frozenset(map(folded, self.look.unread))
+        matches = {row.row_number: self._match(row, unread) for row in self._sought}
+        found = {n: match.trainee_id for n, match in matches.items() if isinstance(match, Sighting)}
         matched = {row.row_number for row in self._sought if not row.trainee_id}
         dealt_with = self._note(matched, found) if matched else frozenset()
         repeats = dict(repeated(self._asked(found, dealt_with))) if matched else {}
-        superseded = self._journal.ledger.superseded(self._run.run_id)
-        would = {
-            row.row_number: would_become(
-                row,
-                matches[row.row_number],
-                headers=self._run.held_in,
-                repeats=repeats.get(row.row_number),
-                superseded_by=superseded.get(row.row_number),
-                again=self._again,
-                saw_every_list=self.look.saw_every_list,
-            )
-            for row in self._sought
-            if row.row_number not in dealt_with
-        }
+        would = dict(self._would(matches, repeats, dealt_with))
         forecast = Forecast()
         for number, one in would.items():
             forecast.add(number, one)
-        differing = [m.differing for m in matches.values() if isinstance(m, Sighting)]
-        warnings = [
-            identity.suspicion_of(name, self._run.held_in) for name in identity.suspected(differing)
-        ]
-        warnings += dict.fromkeys(finding.trouble.value for finding in self.look.findings)
-        return Preview(
-            would,
-            forecast,
-            tuple(warnings),
-            tuple(sorted(self._cycles, reverse=True)),
-            self.look.newest_updated_at,
-        )
+        cycles = tuple(sorted(self._cycles, reverse=True))
+        warnings = tuple(self._warnings(matches.values()))
+        return Preview(would, forecast, warnings, cycles, self.look.newest_updated_at)
+
+    def _match(self, row: Sought, unread: frozenset[str]) -> Match | NotLookedUp:
+        if row.trainee_id and folded(row.trainee_id) in unread:
+            return NotLookedUp(row.trainee_id)
+        return self._matching.match(row)
+
+    def _would(
+        self,
+        matches: Mapping[int, Match | NotLookedUp],
+        repeats: Mapping[int, Problem],
+        dealt_with: AbstractSet[int],
+    ) -> Iterator[tuple[int, Would]]:
+        """Yield what each row would become, but for those that are dealt with."""
+        superseded = self._journal.ledger.superseded(self._run.run_id)
+        for row in self._sought:
+            if row.row_number not in dealt_with:
+                yield (
+                    row.row_number,
+                    would_become(
+                        row,
+                        matches[row.row_number],
+                        headers=self._run.held_in,
+                        repeats=repeats.get(row.row_number),
+                        superseded_by=superseded.get(row.row_number),
+                        again=self._again,
+                        saw_every_list=self.look.saw_every_list,
+                    ),
+                )
+
+    def _warnings(self, matches: Iterable[Match | NotLookedUp]) -> Iterator[str]:
+        """Yield sentences about the list as a whole, and about Register's lists."""
+        differing = (match.differing for match in matches if isinstance(match, Sighting))
+        for name in identity.suspected(differing):
+            yield identity.suspicion_of(name, self._run.held_in)
+        yield from dict.fromkeys(finding.trouble.value for finding in self.look.findings)
 
     def _keep(self, trainee: ListedTrainee, cycle: int | None) -> None:
         if cycle is not None:
@@ -175,13 +180,15 @@ class Looking:
         return frozenset(is_open) if self._again else settled | is_open
 
     def _asked(self, found: Mapping[int, str], dealt_with: frozenset[int]) -> Iterator[Asked]:
-        for row in self._rows:
+        for row in self._journal.ledger.to_look_up(self._run.run_id):
             if row.row_number in found and row.row_number not in dealt_with:
                 yield Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
 
 
 def person_of(run: RunRecord, values: Sequence[str]) -> Person:
     """Return what a row's own values say of who the trainee is; "" where they say nothing."""
+    if not run.held_in.keys() & set(_OF_A_PERSON):
+        return _NOBODY
     said = {name: value_of(run, values, name) for name in _OF_A_PERSON}
     born = dates.parsed(said[identity.DATE_OF_BIRTH], run.date_format)
     return Person(**(said | {identity.DATE_OF_BIRTH: "" if born is None else born.isoformat()}))

@@ -237,7 +237,7 @@ class Walk:
 
         Three times as many are needed where everybody changes while the list is read.
         """
-        if self._asked > 6 + 3 * len(self._seen) // (self._longest - 1):
+        if self._asked > 12 + 3 * len(self._seen) // (self._longest - 1):
             self.give_up(Trouble.OUT_OF_ORDER)
         elif len(self._seen) > MOST_TRAINEES:
             self.give_up(Trouble.NO_COUNT)

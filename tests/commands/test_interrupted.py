@@ -110,7 +110,7 @@ def test_a_row_whose_refusal_waits_for_its_read_was_refused(
     hold = Fault("abc", Endpoint.READ, arrival=Never(), given=troubles.throttled("300"))
     emulator = register(abc="withdrawn", bcd="trn_received", faults=[hold])
     rows = "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\n"
-    process = begin(office, emulator, rows, "--max-at-once", "1")
+    process = begin(office, emulator, rows, "--max-at-once", "1", "--timeout", "2")
     until(
         lambda: any("throttled" in path.read_text() for path in office.reports.glob("2*/run.log"))
     )

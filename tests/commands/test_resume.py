@@ -271,7 +271,8 @@ def test_who_was_reinstated_is_not_deferred_again(
     register: Serving, submit: Submit, office: Office, between: tuple[str, ...] | None
 ) -> None:
     emulator = register(abc="trn_received", faults=[troubles.reinstated_after("abc")])
-    assert submit(emulator, ONE).codes() == {2: "reinstated_since"}
+    first = submit(emulator, ONE, "--lost-answer-wait", "0.3")
+    assert first.codes() == {2: "reinstated_since"}
     assert between is None or office.run(*between).code == 0
     assert submit(emulator, ONE).codes() == {2: "reinstated_since"}
     assert deferred_by_us(emulator) == {"abc": 1}

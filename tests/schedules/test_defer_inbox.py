@@ -95,10 +95,10 @@ def at_register(inbox: Inbox, register: Callable[..., Emulator]) -> Callable[...
         inbox.office.environment |= {
             "DEFER_BATCH_REGISTER": emulator.base_url,
             "DEFER_BATCH_API_TOKEN": TOKEN,
-            "DEFER_BATCH_TIMEOUT": "1",
+            "DEFER_BATCH_TIMEOUT": "3",
             "DEFER_BATCH_LOST_ANSWER_WAIT": "0",
             "DEFER_BATCH_MAX_AT_ONCE": "1",
-            "DEFER_BATCH_GIVE_UP_AFTER": "1",
+            "DEFER_BATCH_GIVE_UP_AFTER": "5",
         }
         return emulator
 
