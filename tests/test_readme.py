@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,13 @@ def test_the_quick_start_leads_to_a_rehearsed_run(office: Office) -> None:
     ran = [office.run(*arguments) for arguments in here]
     assert [one.code for one in ran] == [0, 0, 1]
     assert ran[1].summary["rehearsal"]
+
+
+def test_the_demo_ends_as_the_sample_says(office: Office) -> None:
+    demo = [sys.executable, str(ROOT / "sample_data" / "demo.py")]
+    environment = office._environment() | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(demo, cwd=office.folder, env=environment, capture_output=True, check=False)
+    assert (ran.returncode, b"as expected" in ran.stderr) == (0, True)
 
 
 def test_without_arguments_it_shows_where_to_begin(office: Office) -> None:
