@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -404,6 +405,7 @@ def summary_lines(finished: Finished) -> list[str]:
     width, is_closed = len(str(run.input_rows)), run.ended is not None
     for outcome in Outcome:
         lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
+    lines += _final_check_lines(run.final_check)
     if run.blank_rows:
         lines.append(f"  blank rows skipped: {run.blank_rows}")
     if run.repairs:
@@ -422,6 +424,15 @@ def summary_lines(finished: Finished) -> list[str]:
         lines += ["", f"Stopped early: {run.stopped_because}"]
         lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
+
+
+def _final_check_lines(made: Mapping[str, object] | None) -> list[str]:
+    """Return what reading back at the end found, nothing where it was not done."""
+    if made is None:
+        return []
+    at = datetime.fromisoformat(str(made["at"])).astimezone()
+    found = f"{made['confirmed']} of {made['checked']} deferrals confirmed"
+    return [f"  {found} by reading them back at {at:%H:%M}"]
 
 
 def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:

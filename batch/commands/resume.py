@@ -12,7 +12,8 @@ from typing import Any
 from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
 from batch.commands.plan import Plan, plan_of_resume
 from batch.commands.report import refuse_altered
-from batch.errors import UnknownRun, UsageProblem
+from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
+from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
@@ -101,7 +102,12 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
         set_aside_remembered(journal, run_no, plan.settings.origin, again=plan.settings.again)
         log.resume(journal.ledger, rows=plan.to_send, was_cut_off=run.finished_at is None)
 
-    return execute(context, journal, plan, begin)
+    try:
+        return execute(context, journal, plan, begin)
+    except RegisterUnreachable as unreachable:
+        command = resume_command(run.run_id, context.reports_dir)
+        hint = f"to continue later, run: {command}"
+        raise StoppedEarly(unreachable.message, hint=hint) from unreachable
 
 
 def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage: str) -> Finished:

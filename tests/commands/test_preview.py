@@ -64,7 +64,9 @@ def test_again_sends_who_has_come_back(office: Office, mixed: Emulator) -> None:
 
 
 def test_every_deferral_is_read_back_at_the_end(office: Office, mixed: Emulator) -> None:
-    summary = run(office, mixed).summary
+    ran = run(office, mixed)
+    summary = ran.summary
+    assert "1 of 1 deferrals confirmed" in ran.out
     checked = summary["final_check"]
     assert (checked["checked"], checked["confirmed"]) == (1, 1)
     assert (summary["requests"]["preview"], summary["requests"]["final_check"]) == (6, 1)

@@ -22,7 +22,7 @@ from batch.emulator.server import Emulator
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only
-from tests.support.troubles import Fault
+from tests.support.troubles import Fault, plan_of
 from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
@@ -488,3 +488,15 @@ def test_a_row_whose_answer_ended_the_run_is_not_called_unsent(
 def test_nothing_to_resume_is_json_where_json_is_asked_for(office: Office) -> None:
     told = json.loads(office.run("resume", "--json").out)
     assert (told["run_id"], told["exit_code"]) == (None, 0)
+
+
+def test_a_register_that_cannot_be_asked_leaves_the_run_to_be_resumed(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    faults = [troubles.answered_before("abc", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", faults=faults)
+    stopped = submit(emulator, ONE).folder.name
+    plan_of(emulator).add(troubles.out_of_service(troubles.gateway_page(503), last=None))
+    assert office.run("resume", "--give-up-after", "1").code == 3
+    assert [run["stage"] for run in json.loads(office.run("runs", "--json").out)] == ["started"]
+    assert office.run("verify", stopped).code == 0
