@@ -51,7 +51,7 @@ class Inbox:
 
     def defer_batch_but(self, case: str) -> None:
         """Let `defer-batch` be itself, but for one line of a shell's `case`."""
-        real = f'exec {sys.executable} -m batch "$@"'
+        real = f'exec "{sys.executable}" -m batch "$@"'
         self.program("defer-batch", f'case "$*" in\n{case} ;;\n*) {real} ;;\nesac')
 
     def start(self, *minutes: str, folder: str = "inbox") -> subprocess.Popen[str]:

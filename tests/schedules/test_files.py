@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -69,12 +70,12 @@ def test_every_line_of_the_crontab_is_a_setting_a_job_or_a_comment() -> None:
 def test_the_jobs_of_the_crontab_run(office: Office) -> None:
     inbox = Inbox(office)
     inbox.put("old.csv")
-    inbox.program("defer-inbox", f'exec sh {HERE}/defer-inbox "$@" 0')
+    inbox.program("defer-inbox", f'exec sh {shlex.quote(str(HERE))}/defer-inbox "$@" 0')
     jobs = re.findall(r"^[\d*]+ [\d*]+ \S+ \S+ \S+ (.+)$", CRONTAB, re.MULTILINE)
     assert len(jobs) == 3
     for job in jobs:
         here = job.replace("/srv/deferrals/inbox", str(inbox.folder))
-        here = here.replace("/usr/local/lib/defer-batch", str(HERE))
+        here = here.replace("/usr/local/lib/defer-batch", shlex.quote(str(HERE)))
         here = here.replace("/var/lib/defer-batch/reports", str(office.reports))
         here = here.replace("/var/backups/defer-batch", str(office.folder / "backups"))
         ran = subprocess.run(
