@@ -44,7 +44,10 @@ def test_the_quick_start_leads_to_a_rehearsed_run(office: Office) -> None:
     commands = re.findall(r"(?:^ +|`)defer-batch ([^`\n]+ emulator|check \S+)", text, re.MULTILINE)
     header = re.findall(r"`(trn,\S+)`", text)[0]
     office.write("deferrals.csv", f"{header}\n1234567,2026-09-14,Illness\n")
-    here = [line.replace("sample_data/", f"{ROOT}/sample_data/").split() for line in commands]
+    here = [
+        [word.replace("sample_data/", f"{ROOT}/sample_data/") for word in line.split()]
+        for line in commands
+    ]
     ran = [office.run(*arguments) for arguments in here]
     assert [one.code for one in ran] == [0, 0, 1]
     assert ran[1].summary["rehearsal"]
