@@ -26,4 +26,4 @@ class Watcher(Protocol):
         """Show that no more rows follow."""
 
     def abandon(self) -> None:
-        """Say, within a signal's handler, that the process ends at once."""
+        """Show, within a signal's handler, that the process ends at once."""
