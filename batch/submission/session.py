@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from batch.codes import Outcome, counts_of, exit_code_of
+from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
 from batch.record import recent_requests
 from batch.record.journal import Journal
@@ -21,6 +21,7 @@ from batch.register.client import Client
 from batch.roster.listing import Look
 from batch.rows import RowUnderWay, Settled
 from batch.run_settings import RunSettings
+from batch.submission.failing import register_cannot
 from batch.submission.looking import look_up
 from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
@@ -254,6 +255,7 @@ class Session:
     def finish(self) -> None:
         """Write down how the stretch ended: its exit code, and why it stopped, if it did."""
         self._journal.settle_the_rest(self._run_no)
+        self._give_up_rows()
         counts = self._journal.ledger.counts(self._run_id)
         unresolved = counts_of(counts)[Outcome.UNRESOLVED]
         because = self._stopping.reason if unresolved else None
@@ -263,6 +265,23 @@ class Session:
         interrupted = self._stopping.exit_code if unresolved else 0
         code = signalled or exit_code_of(counts, interrupted=interrupted)
         self._journal.finish(self._run_no, exit_code=code, stopped_because=because)
+
+    def _give_up_rows(self) -> None:
+        """Settle for good the rows that Register failed at in one stretch after another."""
+        ledger = self._journal.ledger
+        if Code.REGISTER_KEEPS_FAILING not in ledger.counts(self._run_id):
+            return
+        resumed_at = [one.resumed_at for one in ledger.resumptions(self._run_id)]
+        found = register_cannot(ledger.attempts(self._run_id), resumed_at)
+        failing = {
+            number
+            for number, _, code, _ in ledger.outcomes(self._run_id)
+            if code == Code.REGISTER_KEEPS_FAILING
+        }
+        settled = {number: one for number, one in found.items() if number in failing}
+        self._journal.settle_now(self._run_no, settled)
+        for number, one in settled.items():
+            self._observer.log.settled(number, one)
 
     def _judge(self, meaning: Meaning) -> None:
         """Raise where no row could succeed."""
