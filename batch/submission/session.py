@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 import time
 from collections.abc import Sequence
@@ -133,6 +134,7 @@ class Session:
             give_up_after_seconds=settings.give_up_after_seconds,
         )
         self._exit = AsyncExitStack()
+        self._ahead_seconds = 0.0
 
     async def __aenter__(self) -> Self:
         """Open the connections; from here on a signal ends the run in good order."""
@@ -159,6 +161,8 @@ class Session:
         for version in (named,) if named else VERSIONS:
             self._client.api_version = version
             meaning = await self._stopping.unless_ending(self._register.health.first_answer())
+            if meaning is not None and meaning.server_time is not None:
+                self._ahead_seconds = time.time() - meaning.server_time
             if self._stopping.signal is not None:
                 raise Interrupted(*self._stopping.signal)
             if meaning is None or self._stopping.reason is not None:
@@ -167,6 +171,10 @@ class Session:
                 self._judge(meaning)
                 return version
         raise await self._no_version_served(named)
+
+    def by_registers_clock(self, moment: dt.datetime) -> dt.datetime:
+        """Return a moment of our clock as Register's showed it; the same where it showed none."""
+        return moment - dt.timedelta(seconds=self._ahead_seconds)
 
     async def look(self, look: Look) -> None:
         """Ask Register for the trainees that a look seeks, before anything is sent.
