@@ -215,8 +215,10 @@ class Terminal:
         self._task: TaskID | None = None
         self._counts: Counter[str] = Counter()
         self._rows = 0
-        self._last_line = 0.0
+        self._last_line = time.monotonic()
         self._seconds_left = 0.0
+        self._waits = ""
+        self._line = ""
         self._is_narrow = False
 
     @property
@@ -238,7 +240,23 @@ class Terminal:
 
     def warn(self, words: str) -> None:
         """Show a warning."""
+        self._overwrite("")
         say(f"warning: {words}")
+
+    def looking(self, words: str) -> None:
+        """Show how far a look has come, on one line; without a terminal, a line now and then."""
+        if sys.stderr.isatty():
+            self._overwrite(words[: max(0, columns_of(sys.stderr) - 1)])
+        elif words and time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            say(words)
+
+    def _overwrite(self, words: str) -> None:
+        """Write over the line that a look wrote last."""
+        if self._line or words:
+            sys.stderr.write(f"\r{words:<{len(self._line)}}" + ("" if words else "\r"))
+            sys.stderr.flush()
+        self._line = words
 
     def begin(self, rows: int) -> None:
         """Show that sending begins."""
@@ -251,7 +269,7 @@ class Terminal:
 
         self._is_narrow = columns_of(sys.stderr) < WIDE_ENOUGH
         self._progress = Progress(
-            BarColumn(bar_width=8 if self._is_narrow else 24),
+            BarColumn(bar_width=8 if self._is_narrow else 16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}"),
             console=Console(stderr=True),
@@ -265,9 +283,9 @@ class Terminal:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=1, told=self._told())
 
-    def time_left(self, seconds: float) -> None:
-        """Show the time left; without a terminal, a line now and then."""
-        self._seconds_left = seconds
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Show the time left and why nothing moves; without a terminal, a line now and then."""
+        self._seconds_left, self._waits = seconds, waits
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, told=self._told())
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -276,7 +294,7 @@ class Terminal:
 
     def end(self) -> None:
         """Take the progress bar away."""
-        self.time_left(0.0)
+        self.time_left(0.0, "")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -294,9 +312,11 @@ class Terminal:
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
+        if self._progress is not None and self._waits:
+            return self._waits  # a terminal has no room for more
         if self._is_narrow:
             return left
-        return "; ".join(part for part in (counts, left) if part)
+        return "; ".join(part for part in (counts, left, self._waits) if part)
 
 
 def columns_of(stream: IO[str]) -> int:

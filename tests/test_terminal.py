@@ -106,14 +106,44 @@ def test_no_color_is_honoured_at_a_terminal(
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9;]*m", shown)) is coloured
 
 
+ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
+
+
 @posix_only
-def test_the_time_left_knows_of_the_wait_for_a_lost_answer(
+def test_the_progress_line_tells_of_the_wait_for_a_lost_answer(
     register: Callable[..., Emulator], office: Office
 ) -> None:
     emulator = register(abc="trn_received", faults=[troubles.lost_before("abc")])
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    office.write("list.csv", "trainee_id,defer_date\nabc,2026-10-01\n")
+    office.write("list.csv", ONE)
     target = ("--register", emulator.base_url, "--lost-answer-wait", "5", "--yes")
     shown = shown_at_a_terminal(office, "run", "list.csv", *target)
-    assert "about 4 s left" in shown
+    assert "waiting to learn what became of 1 request, 4 s" in shown
     assert CONTROLS.sub("", shown.split("1/1")[-1]).splitlines()[0].strip() == "1 succeeded"
+
+
+@posix_only
+def test_the_progress_line_tells_of_the_rate_limit_also_while_looking(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received", rate_limit=(1, 4.0))
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, "--rate-limit", "1/4", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
+    assert "waiting for Register's rate limit, " in shown
+    assert "Reading the deferrals back: 1 request so far; waiting for" in shown
+
+
+@posix_only
+def test_the_progress_line_tells_of_a_register_that_is_down(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=7)
+    emulator = register(abc="trn_received", faults=[down])
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, "--lost-answer-wait", "0.2", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target, "--no-preview")
+    assert "Register is not answering, trying again in 2 s" in shown
+    assert "1 of 1 deferrals confirmed" in shown

@@ -29,6 +29,7 @@ from batch.submission.pacing import Pacer
 from batch.submission.reading_back import read_back
 from batch.submission.run_log import RunLog
 from batch.submission.stopping import Stopping, interruptible
+from batch.submission.waiting import Waits
 from batch.submission.watcher import Watcher
 from batch.submission.worker import Workers
 from batch.words import counted
@@ -181,8 +182,7 @@ class Session:
 
         Raises RefusedByRegister, RegisterUnreachable, and Interrupted at a signal.
         """
-        asking = look_up(look, self._register, kind="preview", at_once=self._settings.max_at_once)
-        await self._stopping.unless_ending(asking)
+        await self._ask_all(look, "preview", "Looking the trainees up")
         if self._stopping.signal is not None:
             raise Interrupted(*self._stopping.signal)
         if self._stopping.reason is not None:
@@ -190,14 +190,23 @@ class Session:
 
     async def check_again(self, look: Look) -> bool:
         """Ask Register for the trainees of what was done; whether every answer came."""
-        asking = look_up(
-            look, self._register, kind="final_check", at_once=self._settings.max_at_once
-        )
         try:
-            await self._stopping.unless_ending(asking)
+            await self._ask_all(look, "final_check", "Reading the deferrals back")
         except RefusedByRegister:
             return False
         return not look.unread and not self.is_ending
+
+    async def _ask_all(self, look: Look, kind: str, words: str) -> None:
+        """Ask what a look wants to know, until the run begins to end; show how far it has come."""
+        showing = asyncio.ensure_future(self._show_asking(look, words))
+        try:
+            await self._stopping.unless_ending(
+                look_up(look, self._register, kind=kind, at_once=self._settings.max_at_once)
+            )
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+            self._watcher.looking("")
 
     async def read_back(self, rows: Sequence[RowUnderWay]) -> dict[int, Settled]:
         """Read trainees whose deferral may have been carried out; return what that settles.
@@ -348,12 +357,24 @@ class Session:
             "press Ctrl-C to quit now."
         )
 
+    async def _show_asking(self, look: Look, words: str) -> None:
+        while True:
+            await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
+            now = asyncio.get_running_loop().time()
+            waits = Waits(
+                probe_seconds=self._register.health.probe_seconds(now),
+                turn_seconds=self._register.turns.seconds_until_next(now),
+            ).words()
+            so_far = f"{words}: {counted(look.requests, 'request')} so far"
+            self._watcher.looking("; ".join(part for part in (so_far, waits) if part))
+
     async def _tick(self, workers: Workers) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
         while True:
             await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
             await self._journal.flush()
-            self._watcher.time_left(workers.seconds_left(self._forecast.requests_left))
+            left = workers.seconds_left(self._forecast.requests_left)
+            self._watcher.time_left(left, workers.waits().words())
 
     def _pacer(self) -> Pacer:
         """Return the pacer, which knows what was sent to this Register in its last period."""
