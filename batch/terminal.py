@@ -22,8 +22,17 @@ from batch.errors import DeferBatchError
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import RateLimit
-from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
+from batch.run_settings import EMULATOR, RateLimit
+from batch.words import (
+    about,
+    about_in_full,
+    counted,
+    duration,
+    every_row,
+    printable,
+    repair_list,
+    row_list,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -229,7 +238,7 @@ class Terminal:
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
         say("\n".join([*plan_lines(plan), *self._notes]))
-        if plan.settings.is_rehearsal or self._yes:
+        if plan.settings.is_rehearsal or self._yes or not plan.to_send:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
@@ -334,18 +343,26 @@ def age(moment: str) -> str:
     return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
 
 
+_ENVIRONMENTS = {
+    "production": "Register of trainee teachers",
+    "sandbox": "Register's sandbox: these are not real records",
+    EMULATOR: "in this process: nothing is sent to Register",
+}
+"""What stands behind an environment's name in the plan; a base URL speaks for itself."""
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
-    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
-    is_named = settings.environment != settings.origin or settings.is_rehearsal
-    named = f"{settings.environment.upper()} ({where})" if is_named else where
+    named = settings.environment
+    if named in _ENVIRONMENTS:
+        named += f" ({_ENVIRONMENTS[named]})"
     lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
-    lines += _row_lines(plan)
+    lines += [*_memory_lines(plan), *_row_lines(plan)]
     if plan.to_read_first:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
@@ -356,15 +373,17 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    lines += _memory_lines(plan)
     pace = f" at {_pace(settings.rate_limit)}" if settings.rate_limit else ""
-    lines.append(f"{about(plan.seconds_needed)}{pace}")
-    if not settings.is_rehearsal:
-        lines += [
-            "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
-            "funding choices.",
-        ]
-    return lines
+    takes = f"{about_in_full(plan.seconds_needed)}{pace}"
+    if not plan.to_send:
+        return lines
+    if settings.is_rehearsal:
+        return [*lines, takes]
+    return [
+        *lines,
+        f"{takes}; Register's API cannot undo a deferral,",
+        "and undoing one by hand clears the trainee's funding choices",
+    ]
 
 
 def preview_lines(found: PreviewedFile) -> list[str]:

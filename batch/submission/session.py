@@ -365,8 +365,8 @@ class Session:
                 probe_seconds=self._register.health.probe_seconds(now),
                 turn_seconds=self._register.turns.seconds_until_next(now),
             ).words()
-            so_far = f"{words}: {counted(look.requests, 'request')} so far"
-            self._watcher.looking("; ".join(part for part in (so_far, waits) if part))
+            so_far = f"{counted(look.requests, 'request')} so far"
+            self._watcher.looking(f"{words}: {waits or so_far}")
 
     async def _tick(self, workers: Workers) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
