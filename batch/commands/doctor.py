@@ -22,6 +22,7 @@ from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
 from batch.register.api import VERSIONS, Answer
 from batch.register.client import UNVERIFIED, Client, proxy_for
+from batch.run_settings import environment_of
 from batch.settings import NAMED_TARGETS, Settings, Target
 from batch.words import counted, duration
 
@@ -296,8 +297,7 @@ class _Token:
     @property
     def environment(self) -> str | None:
         """The environment that the token's beginning names, None where it names none we know."""
-        token = self.value or ""
-        return next((name for name in NAMED_TARGETS if token.startswith(f"{name}_")), None)
+        return environment_of(self.value or "")
 
     def examined(self, target: Target | None, told: _Told | None) -> Iterator[Examined]:
         """Yield what there is to say of the token, and of the file that holds it."""

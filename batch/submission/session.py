@@ -21,7 +21,7 @@ from batch.register.api import VERSIONS
 from batch.register.client import Client
 from batch.roster.listing import Look
 from batch.rows import RowUnderWay, Settled
-from batch.run_settings import RunSettings
+from batch.run_settings import RunSettings, environment_of
 from batch.submission.failing import register_cannot
 from batch.submission.looking import look_up
 from batch.submission.paced_client import PacedClient
@@ -114,6 +114,7 @@ class Session:
         self._run_id = run_id
         self._run_no = journal.ledger.run_number(run_id)
         self._settings = settings
+        self._token = token
         self._watcher = watcher
         self._forecast = forecast
         self._stopping = Stopping()
@@ -312,8 +313,7 @@ class Session:
             case Kind.UNAUTHORISED:
                 raise RefusedByRegister(
                     "Register refused the token (401). Nothing was sent.",
-                    hint="is it this provider's, for this environment, and not expired? "
-                    "Tokens last six months at most",
+                    hint=_hint_at_token(self._token, self._settings.environment),
                 )
             case Kind.LOST | Kind.NEVER_LEFT | Kind.THROTTLED:
                 words = meaning.words or "answered nothing but 429, too many requests"
@@ -387,3 +387,17 @@ class Session:
         sent = self._journal.ledger.sent_since(origin, since)
         sent = sorted([*sent, *recent_requests.noted_since(origin, since)])
         return Pacer(limit, recent=[now - min(max(wall - at, 0.0), period) for at in sent])
+
+
+def _hint_at_token(token: str, environment: str) -> str:
+    """Return what may be wrong with a token that was refused."""
+    whose = environment_of(token)
+    if whose is not None and whose != environment:
+        return (
+            f"the token begins with {whose}_, so it is one for {whose}, while --register names "
+            f"{environment}: name the file of a token for that with --api-token-file"
+        )
+    return (
+        "is it this provider's, for this environment, and not expired? Tokens last six months at "
+        "most"
+    )

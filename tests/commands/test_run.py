@@ -187,6 +187,16 @@ def test_a_wrong_token_stops_before_anything_is_sent(
     assert office.run("runs").out == "no runs yet\n"
 
 
+@pytest.mark.parametrize(("beginning", "named"), [("sandbox", True), ("secret", False)])
+def test_a_token_of_another_environment_is_pointed_out_where_it_is_refused(
+    register: Serving, office: Office, submit: Submit, beginning: str, *, named: bool
+) -> None:
+    office.write("token.txt", f"{beginning}_wrong")
+    ran = submit(register(abc="trn_received"), ONE, "--api-token-file", "token.txt")
+    assert (ran.code, "one for sandbox" in ran.err) == (2, named)
+    assert "wrong" not in ran.err
+
+
 def test_a_version_that_is_not_served_names_one_that_is(register: Serving, submit: Submit) -> None:
     ran = submit(register(abc="trn_received"), ONE, "--api-version", "v2024.0")
     assert (ran.code, "--api-version v2026.1" in ran.err) == (2, True)
