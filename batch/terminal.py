@@ -227,7 +227,7 @@ class Terminal:
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
         say("\n".join([*plan_lines(plan), *self._notes]))
-        if plan.settings.is_rehearsal or self._yes:
+        if plan.settings.is_rehearsal or self._yes or not plan.to_send:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
@@ -326,7 +326,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += _row_lines(plan)
-    if plan.to_read_first:
+    if plan.to_read_first and plan.preview is None:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
         )
@@ -337,9 +337,16 @@ def plan_lines(plan: Plan) -> list[str]:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
     lines += _memory_lines(plan)
-    pace = f" at {_pace(settings.rate_limit)}" if settings.rate_limit else ""
-    lines.append(f"{about(plan.seconds_needed)}{pace}")
-    if not settings.is_rehearsal:
+    return lines + _cost_lines(plan)
+
+
+def _cost_lines(plan: Plan) -> list[str]:
+    """Return how long the sending takes, and that it cannot be undone."""
+    if not plan.to_send:
+        return ["Nothing is left to send."]
+    limit = plan.settings.rate_limit
+    lines = [f"{about(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"]
+    if not plan.settings.is_rehearsal:
         lines += [
             "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
             "funding choices.",

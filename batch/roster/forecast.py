@@ -63,16 +63,16 @@ def would_become(
     *,
     headers: Mapping[str, str],
     repeats: Problem | None = None,
-    earlier: Settled | None = None,
     superseded_by: str | None = None,
     again: bool = False,
     saw_every_list: bool = False,
 ) -> Would:
     """Return what a row that passed the file's checks would become, by the first of these to speak.
 
-    The match; a row about the same trainee (`repeats`, decided after matching); the memory of
-    earlier runs (`earlier`); a later run, by its id; identity; the trainee's state. `headers` are
-    the file's own names of columns. `saw_every_list`: who was read by id is in no list.
+    The match; a row about the same trainee (`repeats`, decided after matching); a later run, by its
+    id; identity; the trainee's state. What earlier runs settled is not looked up, and so not here.
+    `headers` are the file's own names of columns. `saw_every_list`: who was read by id is in no
+    list.
     """
     match match:
         case Nobody():
@@ -80,7 +80,7 @@ def would_become(
         case Several():
             return WillNotBeSent(_settled(problem_of_several(match)))
         case Sighting():
-            settled = _before_the_look(repeats, earlier, superseded_by)
+            settled = _before_the_look(repeats, superseded_by)
             if settled is None and match.differing:
                 settled = _settled(identity.problem_of(match.differing, headers))
             if settled is not None:
@@ -88,7 +88,7 @@ def would_become(
             unlisted = saw_every_list and not match.is_listed
             return by_state(row, match, again=again, is_unlisted=unlisted)
         case NotLookedUp():
-            settled = _before_the_look(repeats, earlier, superseded_by)
+            settled = _before_the_look(repeats, superseded_by)
             return WillNotBeSent(settled) if settled else WillBeSent(match.trainee_id)
         case _ as never:
             assert_never(never)
@@ -121,13 +121,9 @@ def in_words(state: str) -> str:
     return state.replace("_", " ").replace("trn", "TRN")
 
 
-def _before_the_look(
-    repeats: Problem | None, earlier: Settled | None, superseded_by: str | None
-) -> Settled | None:
+def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Settled | None:
     if repeats is not None:
         return _settled(repeats)
-    if earlier is not None:
-        return earlier
     if superseded_by is not None:
         words = f"The later run {superseded_by} dealt with this trainee. {_NOT_SENT}"
         return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
@@ -174,6 +170,8 @@ class Forecast:
     to_send: int = 0
     on_this_date: int = 0
     """Of those that are deferred already."""
+    to_read_first: int = 0
+    """Of rows that no look decides, since an earlier request for their trainee got no answer."""
     before_course: list[int] = field(default_factory=list)
     """Of those to be sent, the numbers of the rows."""
     unlisted: list[int] = field(default_factory=list)
@@ -199,7 +197,7 @@ class Forecast:
     @property
     def rows(self) -> int:
         """How many rows were counted."""
-        return self.to_send + self.codes.total()
+        return self.to_send + self.to_read_first + self.codes.total()
 
     @property
     def found_nobody(self) -> bool:
@@ -229,6 +227,7 @@ class Forecast:
     def _counts(self) -> Iterator[tuple[int, str]]:
         codes = self.codes
         yield self.to_send, "will be deferred"
+        yield self.to_read_first, "will be read first: an earlier request got no answer"
         yield codes[Code.ALREADY_DEFERRED], self._already()
         for code, (one, many) in _IN_THE_PLAN.items():
             words = one if codes[code] == 1 else many

@@ -51,36 +51,30 @@ def test_again_sends_who_has_come_back_and_nobody_else() -> None:
 
 
 REPEATS = Problem(Code.DUPLICATE_ROW, "", "The same as row 1.")
-EARLIER = Settled(Code.DEFERRED_EARLIER, "Deferred by an earlier run.")
 SOMEBODY_ELSE = Sighting("abc", "deferred", DAY, False, True, ("trn",))
 
 
 @pytest.mark.parametrize(
-    ("match", "repeats", "earlier", "superseded_by", "then"),
+    ("match", "repeats", "superseded_by", "then"),
     [
-        (Nobody("the TRN 1234567"), REPEATS, EARLIER, "later", "trainee_not_found"),
-        (Several("the TRN 1234567", 2), REPEATS, EARLIER, "later", "several_trainees_match"),
-        (SOMEBODY_ELSE, REPEATS, EARLIER, "later", "duplicate_row"),
-        (SOMEBODY_ELSE, None, EARLIER, "later", "deferred_earlier"),
-        (SOMEBODY_ELSE, None, None, "later", "superseded_by_later_run"),
-        (SOMEBODY_ELSE, None, None, None, "identity_differs"),
-        (seen("deferred", DAY), None, None, None, "already_deferred"),
-        (seen(), None, None, None, "send"),
-        (NotLookedUp("abc"), REPEATS, EARLIER, "later", "duplicate_row"),
-        (NotLookedUp("abc"), None, EARLIER, "later", "deferred_earlier"),
-        (NotLookedUp("abc"), None, None, None, "send"),
+        (Nobody("the TRN 1234567"), REPEATS, "later", "trainee_not_found"),
+        (Several("the TRN 1234567", 2), REPEATS, "later", "several_trainees_match"),
+        (SOMEBODY_ELSE, REPEATS, "later", "duplicate_row"),
+        (SOMEBODY_ELSE, None, "later", "superseded_by_later_run"),
+        (SOMEBODY_ELSE, None, None, "identity_differs"),
+        (seen("deferred", DAY), None, None, "already_deferred"),
+        (seen(), None, None, "send"),
+        (NotLookedUp("abc"), REPEATS, "later", "duplicate_row"),
+        (NotLookedUp("abc"), None, None, "send"),
     ],
 )
 def test_the_first_to_speak_decides(
     match: Match | NotLookedUp,
     repeats: Problem | None,
-    earlier: Settled | None,
     superseded_by: str | None,
     then: str,
 ) -> None:
-    would = would_become(
-        ROW, match, headers={}, repeats=repeats, earlier=earlier, superseded_by=superseded_by
-    )
+    would = would_become(ROW, match, headers={}, repeats=repeats, superseded_by=superseded_by)
     assert shown(would) == then
 
 
