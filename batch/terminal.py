@@ -198,7 +198,6 @@ def _width() -> int:
 
 
 LINE_EVERY_SECONDS = 30.0
-_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -348,8 +347,8 @@ def _cost_lines(plan: Plan) -> list[str]:
     lines = [f"{about(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"]
     if not plan.settings.is_rehearsal:
         lines += [
-            "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
-            "funding choices.",
+            "Register's API cannot undo a deferral, and undoing one by hand clears the",
+            "trainee's funding choices.",
         ]
     return lines
 
@@ -376,10 +375,8 @@ def _pace(limit: RateLimit) -> str:
 def _row_lines(plan: Plan) -> list[str]:
     """Return what the rows would become: by looking them up, or else by the file alone."""
     if plan.preview is not None:
-        done = sum(n for code, n in plan.settled.items() if Code(code) in _DONE)
         lines = [f"warning: {words}" for words in plan.preview.warnings]
-        lines += plan.preview.forecast.lines()
-        return lines + ([f"  {done} already done"] if done and plan.resumed_from else [])
+        return [*lines, *plan.preview.forecast.lines()]
     lines = [f"{counted(plan.input_rows, 'row')}; {plan.to_send} to send, not looked up first"]
     return lines + [_settled_line(plan, code, count) for code, count in plan.settled.items()]
 
@@ -397,7 +394,7 @@ def _memory_lines(plan: Plan) -> list[str]:
     ]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs. "
+            "warning: this journal is new, so nothing is known of earlier runs.\n"
             "If there were any, name their folder with --reports-dir"
         )
     return lines

@@ -168,6 +168,7 @@ class Forecast:
     states: Counter[str] = field(default_factory=Counter)
     """Of the rows whose trainee cannot be deferred: in which state, in words."""
     to_send: int = 0
+    seen_deferred: int = 0
     on_this_date: int = 0
     """Of those that are deferred already."""
     to_read_first: int = 0
@@ -188,6 +189,7 @@ class Forecast:
             case WillNotBeSent():
                 code = would.settled.code
                 self.codes[code] += 1
+                self.seen_deferred += code is Code.ALREADY_DEFERRED
                 self.on_this_date += code is Code.ALREADY_DEFERRED and would.is_on_this_date
                 if code is Code.STATE_NOT_DEFERRABLE:
                     self.states[in_words(would.state or "without a state")] += 1
@@ -225,24 +227,38 @@ class Forecast:
                 yield f"of the {self.to_send}: {len(numbers)} {said} ({where})"
 
     def _counts(self) -> Iterator[tuple[int, str]]:
+        """Yield how many rows, and what becomes of them; together they are all rows."""
         codes = self.codes
         yield self.to_send, "will be deferred"
         yield self.to_read_first, "will be read first: an earlier request got no answer"
+        yield sum(codes[code] for code in _DONE), "already done"
         yield codes[Code.ALREADY_DEFERRED], self._already()
         for code, (one, many) in _IN_THE_PLAN.items():
             words = one if codes[code] == 1 else many
-            if code is Code.STATE_NOT_DEFERRABLE:
-                words += ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
-            yield codes[code], words
+            is_cannot = code is Code.STATE_NOT_DEFERRABLE
+            yield codes[code], words + (self._in_which_states() if is_cannot else "")
         yield sum(n for code, n in codes.items() if TABLE[code].failed_check), "failed a check"
+        yield (
+            sum(n for code, n in codes.items() if not _is_in_the_plan(code)),
+            "settled before: see the report",
+        )
+
+    def _in_which_states(self) -> str:
+        """Return in which states the trainees are, where this look saw all of them."""
+        if self.states.total() != self.codes[Code.STATE_NOT_DEFERRABLE]:
+            return ""
+        return ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
 
     def _already(self) -> str:
+        """Return on which date they are deferred, where this look saw all of them."""
         count, same = self.codes[Code.ALREADY_DEFERRED], self.on_this_date
-        verb = "is" if count == 1 else "are"
+        words = f"{'is' if count == 1 else 'are'} deferred already"
+        if self.seen_deferred != count:
+            return words
         if same == count:
-            return f"{verb} deferred already, on this date"
+            return f"{words}, on this date"
         which = f"{same} of them on this date" if same else "on another date or without one"
-        return f"{verb} deferred already, {which}"
+        return f"{words}, {which}"
 
 
 _IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
@@ -273,6 +289,15 @@ _IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
     ),
 }
 """What the plan says of a code's rows, of one and of several, in the order of its lines."""
+
+_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
+"""Of a run that is resumed: what it did before."""
+
+
+def _is_in_the_plan(code: Code) -> bool:
+    is_named = code in _IN_THE_PLAN or code in _DONE or code is Code.ALREADY_DEFERRED
+    return is_named or TABLE[code].failed_check
+
 
 _SHOWS_A_TRAINEE = frozenset(
     {
