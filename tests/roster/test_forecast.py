@@ -168,7 +168,7 @@ def test_every_row_is_counted_in_the_sum_and_in_a_line(code: Code) -> None:
     forecast.codes[code] += 2
     numbers = [int(line.split()[0]) for line in forecast.lines()]
     assert numbers == [3, 1, 2]
-    assert not any(line.endswith((":", "date", "one")) for line in forecast.lines())
+    assert not any(line.endswith((":", "this date", "without one")) for line in forecast.lines())
 
 
 def test_rows_in_no_list_are_named() -> None:
