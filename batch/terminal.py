@@ -207,7 +207,6 @@ def _width() -> int:
 
 
 LINE_EVERY_SECONDS = 30.0
-_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -363,7 +362,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += [*_memory_lines(plan), *_row_lines(plan)]
-    if plan.to_read_first:
+    if plan.to_read_first and plan.preview is None:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
         )
@@ -373,14 +372,18 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    pace = f" at {_pace(settings.rate_limit)}" if settings.rate_limit else ""
-    takes = f"{about_in_full(plan.seconds_needed)}{pace}"
+    return lines + _cost_lines(plan)
+
+
+def _cost_lines(plan: Plan) -> list[str]:
+    """Return how long the sending takes, and that it cannot be undone."""
     if not plan.to_send:
-        return lines
-    if settings.is_rehearsal:
-        return [*lines, takes]
+        return ["Nothing is left to send."]
+    limit = plan.settings.rate_limit
+    takes = f"{about_in_full(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"
+    if plan.settings.is_rehearsal:
+        return [takes]
     return [
-        *lines,
         f"{takes}; Register's API cannot undo a deferral,",
         "and undoing one by hand clears the trainee's funding choices",
     ]
@@ -408,10 +411,8 @@ def _pace(limit: RateLimit) -> str:
 def _row_lines(plan: Plan) -> list[str]:
     """Return what the rows would become: by looking them up, or else by the file alone."""
     if plan.preview is not None:
-        done = sum(n for code, n in plan.settled.items() if Code(code) in _DONE)
         lines = [f"warning: {words}" for words in plan.preview.warnings]
-        lines += plan.preview.forecast.lines()
-        return lines + ([f"  {done} already done"] if done and plan.resumed_from else [])
+        return [*lines, *plan.preview.forecast.lines()]
     lines = [f"{counted(plan.input_rows, 'row')}; {plan.to_send} to send, not looked up first"]
     return lines + [_settled_line(plan, code, count) for code, count in plan.settled.items()]
 
@@ -429,7 +430,7 @@ def _memory_lines(plan: Plan) -> list[str]:
     ]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs. "
+            "warning: this journal is new, so nothing is known of earlier runs.\n"
             "If there were any, name their folder with --reports-dir"
         )
     return lines

@@ -20,7 +20,7 @@ import pytest
 from batch import cli
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
-from batch.emulator.server import serve
+from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.submission import staging
 from tests.support import troubles
@@ -459,7 +459,23 @@ def open_to_others(office: Office) -> dict[str, bool]:
 def test_someone_at_a_terminal_is_asked(
     register: Serving, office: Office, answer: str, code: int, runs: int
 ) -> None:
-    emulator = register(abc="trn_received")
+    ended = run_at_a_terminal(office, register(abc="trn_received"), answer)
+    assert b"Type 1" in ended.stderr
+    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (code, runs)
+
+
+@posix_only
+def test_nobody_is_asked_where_the_look_leaves_nothing_to_send(
+    register: Serving, office: Office
+) -> None:
+    ended = run_at_a_terminal(office, register(abc="withdrawn"), "no")
+    assert b"Type" not in ended.stderr
+    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (1, 1)
+
+
+def run_at_a_terminal(
+    office: Office, emulator: Emulator, answer: str
+) -> subprocess.CompletedProcess[bytes]:
     office.write("list.csv", ONE)
     ours, theirs = pseudo_terminal()
     os.write(ours, f"{answer}\n".encode())
@@ -470,8 +486,7 @@ def test_someone_at_a_terminal_is_asked(
     )
     os.close(ours)
     os.close(theirs)
-    assert b"Type 1" in ended.stderr
-    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (code, runs)
+    return ended
 
 
 @contextlib.contextmanager
