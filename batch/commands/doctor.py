@@ -16,7 +16,7 @@ from batch.commands.run_names import RUN_ID
 from batch.commands.runs import listed_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
-from batch.record import locks
+from batch.record import locks, recent_requests
 from batch.record.database import JOURNAL
 from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
@@ -178,16 +178,24 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
         )
     except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
-    with locks.one_run_at_a_time(settings.target.origin, run_id=_WHO, since=iso(wall())):
-        return asyncio.run(_ask(client, settings.api_version, wall))
+    origin, asked_at = settings.target.origin, list[float]()
+    with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
+        try:
+            return asyncio.run(_ask(client, settings.api_version, wall, asked_at))
+        finally:  # the next command paces by these requests too
+            recent_requests.note(origin, asked_at, now=wall())
 
 
-async def _ask(client: Client, named: str | None, wall: Callable[[], float]) -> _Told:
+async def _ask(
+    client: Client, named: str | None, wall: Callable[[], float], asked_at: list[float]
+) -> _Told:
+    """Return what Register tells; when it was asked is added to `asked_at`, in Unix seconds."""
     clock: float | None = None
 
     async def timed(answer: Awaitable[Answer], meaning_of: Callable[[Answer], Meaning]) -> Meaning:
         nonlocal clock
         sent = wall()
+        asked_at.append(sent)
         meaning = meaning_of(await answer)
         if meaning.server_time is not None:
             clock = _ahead(meaning.server_time, sent=sent, received=wall())
