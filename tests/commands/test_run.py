@@ -148,6 +148,19 @@ def test_trouble_is_settled_by_reading(
     assert ran.codes() == {2: code}, ran.err
 
 
+def test_the_deferral_of_another_on_the_same_date_is_not_called_ours(
+    register: Serving, submit: Submit
+) -> None:
+    deferred = (troubles.Deferring("2026-10-01"),)
+    given = troubles.Dropped()
+    fault = troubles.Fault("abc", before=deferred, arrival=troubles.Never(), given=given)
+    emulator = register(abc="trn_received", faults=[fault])
+    content = "trainee_id,defer_date,defer_reason\nabc,2026-10-01,Illness\n"
+    ran = submit(emulator, content, "--lost-answer-wait", "0.2")
+    assert (ran.code, ran.codes()) == (1, {2: "already_deferred"})
+    assert len(emulator.received(Endpoint.DEFER)) == 1
+
+
 def test_a_request_lost_before_it_arrived_is_sent_again_after_the_wait(
     register: Serving, submit: Submit
 ) -> None:
