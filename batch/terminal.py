@@ -13,13 +13,12 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from batch.codes import CHECK_CODES, Code, Outcome, advice_on
 from batch.errors import DeferBatchError
-from batch.hints import resume_command
+from batch.hints import completed, reconcile_command, resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
 from batch.run_settings import EMULATOR, RateLimit
@@ -227,6 +226,7 @@ class Terminal:
         self._seconds_left = 0.0
         self._waits = ""
         self._line = ""
+        self._carry_on = "defer-batch resume"
         self._is_narrow = False
 
     @property
@@ -236,6 +236,7 @@ class Terminal:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
+        self._carry_on = resume_command(plan.run_id, plan.reports_dir, plan.command)
         say("\n".join([*plan_lines(plan), *self._notes]))
         if plan.settings.is_rehearsal or self._yes or not plan.to_send:
             return True
@@ -309,7 +310,7 @@ class Terminal:
 
     def abandon(self) -> None:
         """Show the cursor again and say what is left to do; called as the process ends at once."""
-        words = "Stopped at once. To learn what became of the last rows: defer-batch resume\n"
+        words = f"Stopped at once. To learn what became of the last rows: {self._carry_on}\n"
         with contextlib.suppress(OSError):
             os.write(2, f"{_SHOW_CURSOR if self._progress else ''}\n{words}".encode())
 
@@ -445,7 +446,7 @@ def summary_lines(finished: Finished) -> list[str]:
     width, is_closed = len(str(run.input_rows)), run.ended is not None
     for outcome in Outcome:
         lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
-    lines += _final_check_lines(run.final_check)
+    lines += _final_check_lines(finished)
     if run.blank_rows:
         lines.append(f"  blank rows skipped: {run.blank_rows}")
     if run.repairs:
@@ -455,19 +456,29 @@ def summary_lines(finished: Finished) -> list[str]:
         if not _is_said_of_all(message, run.notices):
             lines += [
                 f"  e.g. {message}",
-                f"  what to do: {advice_on(Code(code), is_closed=is_closed)}",
+                f"  what to do: {_advice(finished, Code(code), is_closed=is_closed)}",
             ]
     lines += _hunch(finished)
     if run.stopped_because and is_closed:
         lines += ["", run.stopped_because]
     elif run.stopped_because:
         lines += ["", f"Stopped early: {run.stopped_because}"]
-        lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
+        carry_on = resume_command(run.run_id, finished.reports_dir, finished.command)
+        lines.append(f"To continue, run: {carry_on}")
     return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
 
 
-def _final_check_lines(made: Mapping[str, object] | None) -> list[str]:
-    """Return what reading back at the end found, nothing where it was not done."""
+def _advice(finished: Finished, code: Code, *, is_closed: bool) -> str:
+    advice = advice_on(code, is_closed=is_closed)
+    return completed(advice, finished.run.run_id, finished.reports_dir, finished.command)
+
+
+def _final_check_lines(finished: Finished) -> list[str]:
+    """Return what reading back at the end found, or how to do it where it could not be done."""
+    made = finished.run.final_check
+    if made is None and finished.lacks_final_check:
+        command = reconcile_command(finished.run.run_id, finished.reports_dir, finished.command)
+        return ["The deferrals were not read back at the end. To do so now, run:", f"  {command}"]
     if made is None:
         return []
     at = datetime.fromisoformat(str(made["at"])).astimezone()

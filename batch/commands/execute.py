@@ -75,10 +75,17 @@ class Finished:
     codes: Mapping[str, int]
     exit_code: int
     manifest_sha256: str
+    command: tuple[str, ...] = ()
+    """The words of the command that began the run, or took it up last."""
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
     warnings: tuple[str, ...] = ()
     """What someone did to the run's folder behind the tool's back."""
+
+    @property
+    def lacks_final_check(self) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not."""
+        return self.run.lacks_final_check(self.codes)
 
     @property
     def reports_dir(self) -> Path:
@@ -227,6 +234,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
+        command=ledger.last_command(run_id),
         problems=tuple(ledger.problems(run_id, ROWS_SHOWN)),
     )
 

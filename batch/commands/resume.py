@@ -72,6 +72,7 @@ def resume_run(
             settings,
             context.journal,
             token_fingerprint=context.fingerprint(settings),
+            command=context.who.command,
             now=now,
         )
         if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
@@ -105,7 +106,7 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
     try:
         return execute(context, journal, plan, begin)
     except RegisterUnreachable as unreachable:
-        command = resume_command(run.run_id, context.reports_dir)
+        command = resume_command(run.run_id, context.reports_dir, context.who.command)
         hint = f"to continue later, run: {command}"
         raise StoppedEarly(unreachable.message, hint=hint) from unreachable
 

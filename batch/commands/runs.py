@@ -32,7 +32,7 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "exit_code": run.exit_code,
                 "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
                 "is_under_way": run.run_id == under_way,
-                "carry_on": resume_command(run.run_id, reports_dir)
+                "carry_on": resume_command(run.run_id, reports_dir, ledger.last_command(run.run_id))
                 if stage == "started" and run.run_id != under_way
                 else None,
                 "reconciled": _reconciled(ledger, run.run_id),

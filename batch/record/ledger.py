@@ -231,6 +231,11 @@ class Ledger:
         found = self._of_run("resumptions", run_id)
         return [Resumption(resumed_at=at, **json.loads(details)) for at, details in found]
 
+    def last_command(self, run_id: str) -> tuple[str, ...]:
+        """Return the words of the command that began a run, or took it up last."""
+        resumed = self.resumptions(run_id)
+        return tuple(resumed[-1].command) if resumed else self.run(run_id).command
+
     def deferrals_known(self, origin: str) -> int:
         """Return how many deferrals earlier runs made at a Register, purged runs included."""
         return self._number("deferrals_known", origin)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from batch.codes import Code, Outcome, counts_of
 from batch.rows import REHEARSAL, SANDBOX, Deferral
 
 
@@ -62,6 +63,17 @@ class RunRecord:
     def is_purged(self) -> bool:
         """Whether its rows, attempts and folder were deleted."""
         return self.purged_counts is not None
+
+    def lacks_final_check(self, codes: Mapping[str, int]) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not.
+
+        `codes` are its rows by code.
+        """
+        if self.final_check is not None or not self.settings.get("final_check", False):
+            return False
+        has_made = codes.keys() & {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK}
+        is_finished = not counts_of(codes)[Outcome.UNRESOLVED] and self.ended is None
+        return bool(has_made) and is_finished and not self.rehearsal
 
     @property
     def banner(self) -> str | None:
