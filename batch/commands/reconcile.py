@@ -36,6 +36,9 @@ from batch.words import counted, row_list
 
 NOT_READ = "not_read"
 """The code of a row whose trainee could not be read now."""
+NO_RUN = {"runs": [], "rows": [], "exit_code": 0}
+"""What programs get where there is no run to ask about."""
+NO_RUN_LINE = "no finished run: nothing to ask Register about"
 _NOT_READ = "Register did not answer about this trainee."
 _WHO = "a reconciliation"
 _CAN_BE_ASKED_ABOUT = {"started", "finished", "ended"}
