@@ -29,11 +29,19 @@ from batch.options import (
     Reports,
     Sending,
     SendingPace,
+    Since,
     Yes,
     given,
     with_groups,
 )
-from batch.wiring import context_of, input_of, origin_named, settings_of, token_for_target
+from batch.wiring import (
+    context_of,
+    input_of,
+    origin_named,
+    run_settings_of,
+    settings_of,
+    token_for_target,
+)
 
 if TYPE_CHECKING:
     from batch.commands.execute import Finished
@@ -123,7 +131,7 @@ def preview(
     settings = settings_of(register, pace, reports, reading, matching)
     found = preview_file(
         context_of(settings, token_for_target(settings)),
-        settings.for_run(again=matching.again, preview=True, final_check=True),
+        run_settings_of(settings, matching, Sending()),
         input_of(reading, settings),
         out=out,
     )
@@ -149,17 +157,13 @@ def run(
 
     settings = settings_of(register, pace, reports, reading, matching)
     context = context_of(settings, token_for_target(settings), operator=operator, yes=yes)
-    told = settings.for_run(
-        again=matching.again,
-        preview=not sending.no_preview,
-        final_check=not sending.no_final_check,
-    )
     file = input_of(
         reading,
         settings,
         attended=terminal.is_attended() and not yes,
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
+    told = run_settings_of(settings, matching, sending)
     _end(run_file(context, told, file, start_over=sending.start_over), as_json=as_json)
 
 
@@ -270,15 +274,12 @@ def reconcile(
     reports: Reports,
     *,
     run: NewestRun = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="DATE", help="Every run begun on or after that day."),
-    ] = None,
+    since: Since = None,
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask Register whether what a run reported still stands; reads only."""
-    from batch.commands.reconcile import NO_RUN, NO_RUN_LINE, Which
+    from batch.commands.reconcile import Which
     from batch.commands.reconcile import reconcile as reconciled
 
     settings = settings_of(register, pace, reports.of(run))
@@ -289,9 +290,6 @@ def reconcile(
         register=origin_named(register),
         out=out,
     )
-    if found is None:
-        terminal.show_either(NO_RUN, [NO_RUN_LINE], as_json=as_json)
-        raise typer.Exit(0)
     terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
     raise typer.Exit(found.exit_code)
 

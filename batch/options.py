@@ -165,6 +165,10 @@ OutFile = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Write the rows with what was found: a CSV."),
 ]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="Every run begun on or after that day."),
+]
 OneRun = Annotated[
     NamedRun,
     typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),

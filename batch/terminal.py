@@ -22,7 +22,7 @@ from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import RateLimit
+from batch.run_settings import RateLimit, RunSettings
 from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
 
 if TYPE_CHECKING:
@@ -330,10 +330,7 @@ def age(moment: str) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
-    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
-    is_named = settings.environment != settings.origin or settings.is_rehearsal
-    named = f"{settings.environment.upper()} ({where})" if is_named else where
-    lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
+    lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
@@ -366,6 +363,14 @@ def preview_lines(found: PreviewedFile) -> list[str]:
         return [f"{found.run.input_name} has a header and no rows: nothing to do."]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
+
+
+def _target_line(settings: RunSettings) -> str:
+    """Return which Register will be asked, and in which version."""
+    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
+    is_named = settings.environment != settings.origin or settings.is_rehearsal
+    named = f"{settings.environment.upper()} ({where})" if is_named else where
+    return f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"
 
 
 def _instead_of(version: str | None) -> str:

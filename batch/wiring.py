@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from batch import __version__
 from batch.failures import reports_dir_in_use
 from batch.files import as_text
-from batch.options import Group, Reading, Register, given
+from batch.options import Group, Matching, Reading, Register, Sending, given
 from batch.terminal import Terminal
 
 if TYPE_CHECKING:
     from batch.commands.execute import Context
-    from batch.run_settings import InputOptions
+    from batch.run_settings import InputOptions, RunSettings
     from batch.settings import Settings
 
 
@@ -27,6 +27,15 @@ def settings_of(*groups: Group) -> Settings:
     settings = Settings.load(given(*groups))
     reports_dir_in_use.set(settings.reports_dir)
     return settings
+
+
+def run_settings_of(settings: Settings, matching: Matching, sending: Sending) -> RunSettings:
+    """Return what a new run is told of Register and of its pace. Raises UsageProblem."""
+    return settings.for_run(
+        again=matching.again,
+        preview=not sending.no_preview,
+        final_check=not sending.no_final_check,
+    )
 
 
 def token_for_target(settings: Settings) -> str | None:
