@@ -120,9 +120,7 @@ def execute(
             else:
                 log.keep()
                 begin(log, plan)
-                code = exit_code_of(ledger.counts(plan.run_id))
-                run_no = ledger.run_number(plan.run_id)
-                journal.finish(run_no, exit_code=code, stopped_because=None)
+                _finish_unsent(journal, plan.run_id)
             log.end(ledger)
     except DeferBatchError:
         _bring_report_up_to_date(context, journal, plan)
@@ -133,6 +131,12 @@ def execute(
     return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
 
 
+def _finish_unsent(journal: Journal, run_id: str) -> None:
+    code = exit_code_of(journal.ledger.counts(run_id))
+    run_no = journal.ledger.run_number(run_id)
+    journal.finish(run_no, exit_code=code, stopped_because=None)
+
+
 async def _submit(
     context: Context,
     journal: Journal,
@@ -141,7 +145,6 @@ async def _submit(
     log: RunLog,
     base_url: str,
 ) -> None:
-    run_no = journal.ledger.run_number(plan.run_id)
     session = Session(
         journal,
         plan.run_id,
@@ -153,12 +156,7 @@ async def _submit(
         forecast=RequestsLeft(plan.to_send, reads_first=plan.to_read_first),
     )
     async with session:
-        version = await session.ask_first()
-        journal.note_version(run_no, version)
-        plan = replace(plan, settings=replace(plan.settings, api_version=version))
-        if plan.settings.preview:
-            plan = await looked_up(session, journal, plan)
-        plan = replace(plan, seconds_needed=session.seconds_needed())
+        plan = await _plan_to_show(session, journal, plan)
         with raising():
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
@@ -166,11 +164,22 @@ async def _submit(
         log.keep()
         begin(log, plan)
         if plan.preview is not None:
+            run_no = journal.ledger.run_number(plan.run_id)
             journal.settle_now(run_no, plan.preview.settled)
         await session.settle_rows()
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
+
+
+async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
+    """Return the plan with what only Register can say: version, trainees, time."""
+    version = await session.ask_first()
+    journal.note_version(journal.ledger.run_number(plan.run_id), version)
+    plan = replace(plan, settings=replace(plan.settings, api_version=version))
+    if plan.settings.preview:
+        plan = await looked_up(session, journal, plan)
+    return replace(plan, seconds_needed=session.seconds_needed())
 
 
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
