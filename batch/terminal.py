@@ -22,8 +22,17 @@ from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import RateLimit, RunSettings
-from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
+from batch.run_settings import EMULATOR, RateLimit, RunSettings
+from batch.words import (
+    about,
+    about_in_full,
+    counted,
+    duration,
+    every_row,
+    printable,
+    repair_list,
+    row_list,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -227,8 +236,10 @@ class Terminal:
         self._task: TaskID | None = None
         self._counts: Counter[str] = Counter()
         self._rows = 0
-        self._last_line = 0.0
+        self._last_line = time.monotonic()
         self._seconds_left = 0.0
+        self._waits = ""
+        self._line = ""
         self._is_narrow = False
 
     @property
@@ -250,7 +261,23 @@ class Terminal:
 
     def warn(self, words: str) -> None:
         """Show a warning."""
+        self._overwrite("")
         say(f"warning: {words}")
+
+    def looking(self, words: str) -> None:
+        """Show how far a look has come, on one line; without a terminal, a line now and then."""
+        if sys.stderr.isatty():
+            self._overwrite(words[: max(0, columns_of(sys.stderr) - 1)])
+        elif words and time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            say(words)
+
+    def _overwrite(self, words: str) -> None:
+        """Write over the line that a look wrote last."""
+        if self._line or words:
+            sys.stderr.write(f"\r{words:<{len(self._line)}}" + ("" if words else "\r"))
+            sys.stderr.flush()
+        self._line = words
 
     def begin(self, rows: int) -> None:
         """Show that sending begins."""
@@ -263,7 +290,7 @@ class Terminal:
 
         self._is_narrow = columns_of(sys.stderr) < WIDE_ENOUGH
         self._progress = Progress(
-            BarColumn(bar_width=8 if self._is_narrow else 24),
+            BarColumn(bar_width=8 if self._is_narrow else 16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}"),
             console=Console(stderr=True),
@@ -277,9 +304,9 @@ class Terminal:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=1, told=self._told())
 
-    def time_left(self, seconds: float) -> None:
-        """Show the time left; without a terminal, a line now and then."""
-        self._seconds_left = seconds
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Show the time left and why nothing moves; without a terminal, a line now and then."""
+        self._seconds_left, self._waits = seconds, waits
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, told=self._told())
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -288,7 +315,7 @@ class Terminal:
 
     def end(self) -> None:
         """Take the progress bar away."""
-        self.time_left(0.0)
+        self.time_left(0.0, "")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -306,9 +333,11 @@ class Terminal:
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
+        if self._progress is not None and self._waits:
+            return self._waits  # a terminal has no room for more
         if self._is_narrow:
             return left
-        return "; ".join(part for part in (counts, left) if part)
+        return "; ".join(part for part in (counts, left, self._waits) if part)
 
 
 def columns_of(stream: IO[str]) -> int:
@@ -326,6 +355,14 @@ def age(moment: str) -> str:
     return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
 
 
+_ENVIRONMENTS = {
+    "production": "Register of trainee teachers",
+    "sandbox": "Register's sandbox: these are not real records",
+    EMULATOR: "in this process: nothing is sent to Register",
+}
+"""What stands behind an environment's name in the plan; a base URL speaks for itself."""
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
@@ -334,7 +371,7 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
-    lines += _row_lines(plan)
+    lines += [*_memory_lines(plan), *_row_lines(plan)]
     if plan.to_read_first and plan.preview is None:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
@@ -345,7 +382,6 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    lines += _memory_lines(plan)
     return lines + _cost_lines(plan)
 
 
@@ -354,13 +390,13 @@ def _cost_lines(plan: Plan) -> list[str]:
     if not plan.to_send:
         return ["Nothing is left to send."]
     limit = plan.settings.rate_limit
-    lines = [f"{about(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"]
-    if not plan.settings.is_rehearsal:
-        lines += [
-            "Register's API cannot undo a deferral, and undoing one by hand clears the",
-            "trainee's funding choices.",
-        ]
-    return lines
+    takes = f"{about_in_full(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"
+    if plan.settings.is_rehearsal:
+        return [takes]
+    return [
+        f"{takes}; Register's API cannot undo a deferral,",
+        "and undoing one by hand clears the trainee's funding choices",
+    ]
 
 
 def preview_lines(found: PreviewedFile) -> list[str]:
@@ -373,9 +409,9 @@ def preview_lines(found: PreviewedFile) -> list[str]:
 
 def _target_line(settings: RunSettings) -> str:
     """Return which Register will be asked, and in which version."""
-    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
-    is_named = settings.environment != settings.origin or settings.is_rehearsal
-    named = f"{settings.environment.upper()} ({where})" if is_named else where
+    named = settings.environment
+    if named in _ENVIRONMENTS:
+        named += f" ({_ENVIRONMENTS[named]})"
     return f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"
 
 

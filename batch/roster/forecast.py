@@ -176,6 +176,7 @@ class Forecast:
     before_course: list[int] = field(default_factory=list)
     """Of those to be sent, the numbers of the rows."""
     unlisted: list[int] = field(default_factory=list)
+    not_shown: list[int] = field(default_factory=list)
 
     def add(self, row_number: int, would: Would) -> None:
         """Count one row."""
@@ -186,6 +187,8 @@ class Forecast:
                     self.before_course.append(row_number)
                 if len(would.notices) > would.is_before_course:
                     self.unlisted.append(row_number)
+                if would.state is None:
+                    self.not_shown.append(row_number)
             case WillNotBeSent():
                 code = would.settled.code
                 self.codes[code] += 1
@@ -220,7 +223,12 @@ class Forecast:
         width = max((len(str(count)) for count, _ in counts), default=0)
         for count, words in counts:
             yield f"  {count:>{width}} {words}"
-        for numbers, (one, many) in ((self.before_course, _BEFORE), (self.unlisted, _UNLISTED)):
+        told = (
+            (self.before_course, _BEFORE),
+            (self.unlisted, _UNLISTED),
+            (self.not_shown, _NOT_SHOWN),
+        )
+        for numbers, (one, many) in told:
             if numbers:
                 where = row_list(tuple(numbers[:_MOST_NAMED]), len(numbers))
                 said = one if len(numbers) == 1 else many
@@ -309,4 +317,5 @@ _SHOWS_A_TRAINEE = frozenset(
     }
 )
 _BEFORE = ("has a date before their course began", "have a date before their course began")
+_NOT_SHOWN = ("could not be looked up", "could not be looked up")
 _UNLISTED = ("is in no list and may be deleted", "are in no list and may be deleted")

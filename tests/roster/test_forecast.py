@@ -152,6 +152,12 @@ def test_the_plan_reads_as_the_issue_shows_it() -> None:
     ]
 
 
+def test_who_could_not_be_looked_up_is_told() -> None:
+    unread = would_become(ROW, NotLookedUp("abc"), headers={})
+    lines = list(counted((1, by_state(ROW, seen())), (1, unread)).lines())
+    assert lines[-1] == "of the 2: 1 could not be looked up (row 3)"
+
+
 def test_the_plan_counts_one_row_as_one() -> None:
     forecast = counted((1, by_state(ROW, seen("deferred", DAY))), (1, NOT_FOUND))
     assert list(forecast.lines()) == [
