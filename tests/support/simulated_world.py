@@ -28,7 +28,7 @@ LATEST_ARRIVAL = 50.0
 DATES = ("2026-10-01", "2026-10-02")
 REASONS = (None, None, "a reason")
 STARTS = (None, "2026-09-07", "2025-09-08", "2023-09-04")
-STATES = ("trn_received",) * 6 + ("submitted_for_trn", "withdrawn", "awarded", "draft", "deferred")
+STATES = ("trn_received",) * 12 + ("submitted_for_trn", "withdrawn", "draft", "deferred")
 DEFER_FAULTS = (
     "lost before",
     "never left",

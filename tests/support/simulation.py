@@ -32,6 +32,7 @@ from batch.emulator.model import Actor, Deed
 from batch.errors import DeferBatchError
 from batch.record import database
 from batch.record.journal import Journal
+from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, Who, iso
 from batch.register.api import DEFERRABLE
 from batch.roster import listing
@@ -108,6 +109,7 @@ class Machine:
             factory=MortalConnection,
         )
         database._migrate(self.connection)
+        self.ledger = Ledger(self.connection)
         self.context = Context(REPORTS, "token", WHO, cast("Asker", Somebody(self.world)))
         self.world.on_send = self._judge_send
         self._signal_after: float | None = None
@@ -173,7 +175,7 @@ class Machine:
         return [run_id for (run_id,) in found.fetchall()]
 
     def rows(self, run_id: str) -> list[RowRecord]:
-        return list(Journal(self.connection, wall=self.world.wall).ledger.rows(run_id))
+        return list(self.ledger.rows(run_id))
 
     # a process
 
@@ -238,6 +240,7 @@ class Machine:
             for module, replaced in (
                 (session_module, {"Client": self._client, "interruptible": self._interruptible}),
                 (session_module, {"time": clock, "recent_requests": _NO_REQUESTS}),
+                (session_module, {"TIME_LEFT_EVERY_SECONDS": 20.0}),
                 (execute, {"dt": there, "looked_up": self._looked_up}),
                 (execute, {"check_finally": self._check_finally}),
                 (run_command, {"execute": self._execute}),
