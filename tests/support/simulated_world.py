@@ -303,9 +303,7 @@ class Network:
                     world.register.reinstate(trainee_id)
                 return _trouble("lost after") if rng.random() < 0.7 else answer
             case "200 for nothing":
-                seen = Trainee(
-                    trainee_id, "deferred", deferral.defer_date, deferral.defer_reason
-                )
+                seen = Trainee(trainee_id, "deferred", deferral.defer_date, deferral.defer_reason)
                 return Reply(200, {}, json.dumps({"data": as_seen(seen)}).encode())
             case _:
                 return await self._asked(request, fault, by)
@@ -373,9 +371,7 @@ class Network:
             self._world.shown[folded(trainee["trainee_id"])] = trainee["state"]
 
 
-_UNKNOWN = Reply(
-    404, {}, b'{"errors": [{"error": "NotFound", "message": "Trainee(s) not found"}]}'
-)
+_UNKNOWN = Reply(404, {}, b'{"errors": [{"error": "NotFound", "message": "Trainee(s) not found"}]}')
 
 
 def trainees_in(answer: Answer) -> Iterator[dict[str, Any]]:

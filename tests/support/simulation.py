@@ -316,11 +316,14 @@ class Machine:
         if row.attempts == 0 or (trainee_id not in unchanged and not gone):
             return  # somebody changed the trainee meanwhile
         asked = Deferral(row.trainee_id, row.defer_date or "", row.sent_reason)
-        held = world.holds(asked) and world.register.trainee(
-            row.trainee_id
-        ).defer_reason == asked.defer_reason
+        held = (
+            world.holds(asked)
+            and world.register.trainee(row.trainee_id).defer_reason == asked.defer_reason
+        )
         if row.code in {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK} and not held:
-            world.breaks(f"{run_id}, row {row.row_number}: {row.code} after a final check, not held")
+            world.breaks(
+                f"{run_id}, row {row.row_number}: {row.code} after a final check, not held"
+            )
         newly = row.code == Code.DEFERRAL_NOT_HELD and before.outcome == Outcome.SUCCEEDED
         if newly and held:
             world.breaks(f"{run_id}, row {row.row_number}: deferral_not_held, and held throughout")
@@ -341,7 +344,9 @@ class Machine:
             if folded(event.trainee_id) == trainee_id and done_by in later_runs:
                 world.breaks(f"{run_id} sends for {trainee_id}, whom {done_by} deferred")
         if (other := self.reported.get((trainee_id, date))) is not None:
-            world.breaks(f"{run_id} sends for {trainee_id} on {date}, which {other} reports as made")
+            world.breaks(
+                f"{run_id} sends for {trainee_id} on {date}, which {other} reports as made"
+            )
 
     def _note_settled(self) -> None:
         found = self.connection.execute(
@@ -554,7 +559,9 @@ def _finish(machine: Machine, run_id: str) -> None:
     left = [row for row in machine.rows(run_id) if row.outcome == Outcome.UNRESOLVED]
     for row in left:
         if row.code != Code.REGISTER_KEEPS_FAILING:
-            machine.world.breaks(f"{run_id}, row {row.row_number}: unresolved at the end: {row.code}")
+            machine.world.breaks(
+                f"{run_id}, row {row.row_number}: unresolved at the end: {row.code}"
+            )
 
 
 def complaints_of(seed: int) -> tuple[list[str], Counter[str], Sequence[str]]:
