@@ -247,6 +247,10 @@ class Ledger:
         """Whether anything is remembered of purged runs."""
         return bool(self._number("remembers_any"))
 
+    def sent_in_doubt(self, run_no: int) -> frozenset[int]:
+        """Return the rows of a run that were sent and have no final answer."""
+        return frozenset(number for (number,) in self._found("sent_in_doubt", run_no))
+
     def unsettled_deferrals(self, run_no: int) -> Iterator[tuple[int, str, str]]:
         """Yield row number, folded id and date of a run's unsettled rows that passed the checks."""
         yield from self._found("unsettled_deferrals", run_no)

@@ -179,6 +179,9 @@ WHERE r.run_no = ? AND coalesce(r.outcome, 'unresolved') = 'unresolved'
     AND r.defer_date IS NOT NULL
 ORDER BY r.row_number, c.outcome <> 'succeeded', x.run_no;
 
+-- name: sent_in_doubt
+SELECT DISTINCT row_number FROM requests WHERE run_no = ? AND kind = 'defer' AND is_in_doubt;
+
 -- name: remembers_any
 SELECT EXISTS (SELECT 1 FROM remembered_deferrals);
 
