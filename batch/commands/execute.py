@@ -154,7 +154,6 @@ async def _submit(
     )
     async with session:
         version = await session.ask_first()
-        journal.note_version(run_no, version)
         plan = replace(plan, settings=replace(plan.settings, api_version=version))
         if plan.settings.preview:
             plan = await looked_up(session, journal, plan)
@@ -165,6 +164,7 @@ async def _submit(
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         log.keep()
         begin(log, plan)
+        journal.note_version(run_no, version)
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
         await session.settle_rows()

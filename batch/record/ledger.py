@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from batch.codes import Code, Outcome
 from batch.errors import UnknownRun
 from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
 from batch.record.records import (
+    AskedRow,
     AttemptRecord,
     MadeRow,
     ReportedRow,
@@ -164,6 +165,22 @@ class Ledger:
             values = tuple(json.loads(own))
             yield UnsentRow(number, values, trainee_id, date, reason, is_open=bool(is_open))
 
+    def unsent(self, run_id: str) -> Iterator[AskedRow]:
+        """Yield the rows that `resume` would send, as the journal has them."""
+        for number, own, *asked in self._of_run("unsent", run_id):
+            yield AskedRow(number, tuple(json.loads(own)), *asked)
+
+    def asked_sha256(self, run_no: int) -> str:
+        """Return the SHA-256 over what a run's rows ask of Register: it never changes."""
+        digest = hashlib.sha256()
+        for row in self._found("asked", run_no):
+            digest.update(json.dumps(row).encode() + b"\n")
+        return digest.hexdigest()
+
+    def origin(self, run_id: str) -> str:
+        """Return the Register that a run is about, as the journal looks for it."""
+        return str(self._of_run("origin", run_id).fetchone()[0])
+
     def in_doubt(self, run_id: str) -> list[RowUnderWay]:
         """Return the rows that were sent, and of which nobody knows what became of them."""
         found = self._of_run("in_doubt", run_id, Code.ANSWER_LOST)
@@ -204,11 +221,31 @@ class Ledger:
         2 has the run itself and its resumptions before them. A format never changes: reports that
         were noted with it must verify for ever, whatever columns are added.
         """
+        *_, last = self._digests(run_id, digest_format, 0)
+        return last
+
+    def digests_while_asking(self, run_id: str, digest_format: int) -> Iterator[str]:
+        """Yield the digests that a run has had since its last deferral, oldest first.
+
+        Register may be asked about token, trainees or a lost answer without any deferral being
+        sent, and a kill then leaves those questions behind a report that does not know them.
+        """
+        last = self._number("asked_last", self.run_number(run_id))
+        yield from self._digests(run_id, digest_format, last)
+
+    def _digests(self, run_id: str, digest_format: int, last: int) -> Iterator[str]:
+        """Yield the digest before each of the last so many attempts, then that of all."""
         number, digest = self.run_number(run_id), hashlib.sha256()
+        held: deque[bytes] = deque()
         for name in _DIGESTED[digest_format]:
             for row in self._found(name, number):
-                digest.update(json.dumps(row).encode() + b"\n")
-        return digest.hexdigest()
+                held.append(json.dumps(row).encode() + b"\n")
+                if len(held) > last:
+                    digest.update(held.popleft())
+        for line in held:
+            yield digest.hexdigest()
+            digest.update(line)
+        yield digest.hexdigest()
 
     def reported(self, run_id: str) -> ReportRecord | None:
         """Return what was noted of a run's report when it was last written, None if nothing was."""

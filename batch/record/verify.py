@@ -220,8 +220,13 @@ class _Report:
                 yield from self._page_that_differs(ledger)
 
     def _is_out_of_date(self, ledger: Ledger) -> bool:
-        return self.known is not None and manifest.was_resumed_since(
-            ledger, self.run_id, self.known, self.folder
+        if self.known is None:
+            return False
+        if manifest.was_resumed_since(ledger, self.run_id, self.known, self.folder):
+            return True
+        now = ledger.digest(self.run_id, self.known.digest_format)
+        return self.known.journal_digest != now and manifest.is_as_reported(
+            ledger, self.run_id, self.known
         )
 
     def _noted_digest(self) -> tuple[object, int]:
