@@ -61,9 +61,9 @@ def resume_run(
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
         settings = replace(RunSettings.from_json(run.settings), **changed)
         _refuse_another_target(settings, register)
+        refuse_altered(journal, run_id, context.reports_dir / run_id)
         if stage != "started":
             return _without_resuming(context, journal, run, stage)
-        refuse_altered(journal, run_id, context.reports_dir / run_id)
         refuse_other_rows(journal, run)
         if not settings.is_rehearsal:
             stack.enter_context(
@@ -121,7 +121,6 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
             hint="`defer-batch runs` lists the others",
         )
     folder = context.reports_dir / run.run_id
-    refuse_altered(journal, run.run_id, folder)
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return finished(journal, run.run_id, folder)

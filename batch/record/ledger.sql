@@ -54,6 +54,15 @@ SELECT row_number, own_values, trainee_id, folded_id, defer_date, defer_reason F
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
 ORDER BY row_number;
 
+-- The words that a run's rows and attempts hold, which a program must know.
+-- name: words
+SELECT 'row', outcome, code FROM rows WHERE run_no = ?1 GROUP BY outcome, code
+UNION ALL
+SELECT 'attempt', kind, meaning FROM attempts WHERE run_no = ?1 GROUP BY kind, meaning;
+
+-- name: damage
+PRAGMA integrity_check(1);
+
 -- name: origin
 SELECT origin FROM runs WHERE run_no = ?;
 

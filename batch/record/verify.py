@@ -19,7 +19,7 @@ from typing import Any
 
 from batch.errors import UnknownRun
 from batch.record import manifest, report
-from batch.record.ledger import DIGEST_FORMAT, Ledger
+from batch.record.ledger import DIGEST_FORMAT, STAGES, Ledger
 from batch.record.records import ReportRecord, RunRecord
 
 
@@ -204,6 +204,8 @@ class _Report:
 
     def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
         """Yield what differs from the run as the journal holds it now."""
+        if (stage := ledger.stage_of(self.run_id)) not in STAGES:
+            yield f"the journal says of this run that it is {stage[:80]!r}, which no version writes"
         if self._is_out_of_date(ledger):
             yield "the run was resumed after this report was written: `report` writes it again"
             return
