@@ -131,8 +131,7 @@ def _is_same(row: AskedRow, again: Derived, *, is_by_id: bool) -> bool:
     return (
         (is_its_id or is_matched)
         and row.folded_id == folded(row.trainee_id)
-        and row.defer_date == again.defer_date
-        and row.defer_reason == again.defer_reason
+        and (row.defer_date, row.defer_reason) == (again.defer_date, again.defer_reason)
     )
 
 

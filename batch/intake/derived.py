@@ -11,6 +11,7 @@ import polars as pl
 from batch import columns
 from batch.intake import dates
 from batch.intake.cleaning import tidied, tidied_text
+from batch.rows import Deferral
 
 _ROWS_AT_ONCE = 10_000
 
@@ -27,6 +28,13 @@ class Derived:
     is_id: bool
     defer_date: str | None
     defer_reason: str | None
+
+    @property
+    def deferral(self) -> Deferral | None:
+        """What is asked of Register, None where there is no day."""
+        if self.defer_date is None:
+            return None
+        return Deferral(self.trainee_id, self.defer_date, self.defer_reason)
 
 
 def derived(

@@ -16,8 +16,10 @@ from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.emulator.server import Emulator
 from batch.errors import DeferBatchError, SelfCheckFailed
 from batch.intake.checked_file import open_input
-from batch.record import database
+from batch.record import database, report
 from batch.record.journal import Journal, writing
+from batch.record.ledger import Ledger
+from batch.record.verify import verify_folder
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.staging import stage_rows
 from tests.support import troubles
@@ -204,3 +206,33 @@ def test_a_bad_run_takes_nothing_from_the_others(
         bad.name: True,
     }
     assert "altered" in office.run("runs").out
+
+
+def test_what_was_only_asked_since_is_no_alteration(begun: Path) -> None:
+    folder, journal = begun / RUN.run_id, opened(begun)
+    journal.finish(1, exit_code=3, stopped_because="x")
+    report.write_report(journal, RUN.run_id, folder, tool_version="1")
+    journal.close()
+    asked = "(run_no, kind, intended_at) VALUES (1, 'info', 0), (1, 'preview', 0)"
+    altered(begun / "journal.db", f"INSERT INTO attempts {asked}")
+    journal = opened(begun)
+    checked(journal, begun)
+    journal.close()
+    found = verify_folder(
+        folder, Ledger.read(begun / "journal.db"), None, run_id=RUN.run_id, tool_version="1"
+    )
+    assert [words for words in found.differences if "resumed" in words] == list(found.differences)
+    assert found.differences
+
+
+def test_a_deferral_that_nobody_sent_is_an_alteration(begun: Path) -> None:
+    folder, journal = begun / RUN.run_id, opened(begun)
+    journal.finish(1, exit_code=3, stopped_because="x")
+    report.write_report(journal, RUN.run_id, folder, tool_version="1")
+    journal.close()
+    sent = "(run_no, row_number, kind, intended_at, meaning) VALUES (1, 2, 'defer', 0, 'refused')"
+    altered(begun / "journal.db", f"INSERT INTO attempts {sent}")
+    journal = opened(begun)
+    with pytest.raises(SelfCheckFailed):
+        checked(journal, begun)
+    journal.close()
