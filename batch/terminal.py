@@ -205,6 +205,8 @@ def _stage(run: dict[str, Any]) -> str:
     if run.get("is_under_way"):
         return "under way"
     stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if run.get("is_altered"):
+        return f"{printable(stage)}; altered in journal.db or damaged: `verify` names it"
     if later is None:
         return stage
     return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
