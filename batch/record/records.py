@@ -21,7 +21,8 @@ class RunRecord:
 
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
-    folder of its reports, as it was given then.
+    folder of its reports, as it was given then. `follows` are the runs
+    whose rows this one corrects.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class RunRecord:
     reading: Mapping[str, object] = field(default_factory=dict)
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
+    follows: tuple[str, ...] = ()
 
     @property
     def is_purged(self) -> bool:

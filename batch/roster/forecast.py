@@ -135,7 +135,7 @@ def _before_the_look(
 
 
 def _settled(problem: Problem) -> Settled:
-    return Settled(problem.code, problem.message)
+    return Settled(problem.code, problem.message, column=problem.column)
 
 
 def _not_found(nobody: Nobody) -> Settled:
