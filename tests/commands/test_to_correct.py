@@ -118,6 +118,22 @@ def test_where_nothing_is_left_there_is_no_such_file(journey: Journey) -> None:
     assert there == [True, True, True, False]
 
 
+def test_a_preview_of_the_first_list_tells_how_far_it_has_come(journey: Journey) -> None:
+    told = journey.office.run(
+        *("preview", "list.csv", "--register", journey.emulator.base_url, "--json")
+    )
+    found = json.loads(told.out)
+    assert (found["done_by_earlier_runs"], found["open"]) == (3, 0)
+    assert "of this list 3 done by earlier runs, 0 open" in found["notices"]
+
+
+def test_runs_shows_which_run_followed_from_which(journey: Journey) -> None:
+    told = json.loads(journey.office.run("runs", "--json").out)
+    follows = {run["run_id"]: run["follows"] for run in told}
+    first = journey.folders[0].name
+    assert [follows[folder.name] for folder in journey.folders] == [[], *[[first]] * 3]
+
+
 def test_it_can_be_run_as_it_is_and_its_columns_are_known(journey: Journey) -> None:
     told = journey.office.run("check", str(journey.folders[0] / "to-correct.xlsx"), "--json")
     read = json.loads(told.out)
