@@ -132,6 +132,19 @@ SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, co
     http_status, attempts, register_date, settled_at
 FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
 
+-- name: problems_of_rows
+SELECT row_number, problems FROM rows
+WHERE run_no = ? AND problems IS NOT NULL ORDER BY row_number;
+
+-- name: corrected
+SELECT json_extract(own_values, ?2), json_extract(own_values, ?3) FROM rows
+WHERE run_no = ?1 AND outcome = 'succeeded';
+
+-- name: origins
+SELECT DISTINCT x.run_id FROM rows r
+JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
+WHERE r.run_no = ?1 ORDER BY x.run_no;
+
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
 WHERE run_no = ? AND settled_at IS NOT NULL
