@@ -116,11 +116,13 @@ class Settled:
     """What became of one row: the code (which implies the outcome) and a message for people.
 
     `register_date` is the deferral date that Register last answered, None where it said none.
+    `column` is the input's own name of the column at fault, "" where none is.
     """
 
     code: Code
     message: str
     register_date: str | None = None
+    column: str = ""
 
     @property
     def outcome(self) -> Outcome:

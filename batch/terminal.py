@@ -16,12 +16,12 @@ from collections import Counter
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, Code, Outcome, advice_on
-from batch.errors import DeferBatchError
+from batch.codes import CHECK_CODES, Code, Outcome, advice_on, counts_of
+from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import completed, reconcile_command, resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import EMULATOR, RateLimit
+from batch.run_settings import EMULATOR, RateLimit, RunSettings
 from batch.words import (
     about,
     about_in_full,
@@ -128,6 +128,19 @@ def answered(question: str) -> str:
         raise
 
 
+def agreed(words: str, *, yes: bool) -> bool:
+    """Whether someone agrees to what the words say will be done, or has by `yes`.
+
+    Raises UsageProblem where nobody can answer.
+    """
+    say(words)
+    if yes:
+        return True
+    if not is_attended():
+        raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
+    return answered("Type yes to go on: ").lower() in {"y", "yes"}
+
+
 WIDTH_WITHOUT_TERMINAL = 400
 """Where nobody looks (a pipe, a file), no line is broken."""
 
@@ -191,6 +204,8 @@ def _stage(run: dict[str, Any]) -> str:
     if run.get("is_under_way"):
         return "under way"
     stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if run.get("is_altered"):
+        return f"{printable(stage)}; altered in journal.db or damaged: `verify` names it"
     if later is None:
         return stage
     return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
@@ -354,10 +369,7 @@ _ENVIRONMENTS = {
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
-    named = settings.environment
-    if named in _ENVIRONMENTS:
-        named += f" ({_ENVIRONMENTS[named]})"
-    lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
+    lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
@@ -396,6 +408,14 @@ def preview_lines(found: PreviewedFile) -> list[str]:
         return [f"{found.run.input_name} has a header and no rows: nothing to do."]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
+
+
+def _target_line(settings: RunSettings) -> str:
+    """Return which Register will be asked, and in which version."""
+    named = settings.environment
+    if named in _ENVIRONMENTS:
+        named += f" ({_ENVIRONMENTS[named]})"
+    return f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"
 
 
 def _instead_of(version: str | None) -> str:
@@ -504,3 +524,26 @@ def _hunch(finished: Finished) -> list[str]:
         "environment?"
     )
     return ["", words]
+
+
+NO_RUN = {"run_id": None, "counts": counts_of({}), "exit_code": 0}
+"""What stands in for a summary where there was nothing to do, and so no run."""
+
+
+def show_finished(finished: Finished | None, *, as_json: bool) -> None:
+    """Print a run's summary, its manifest's SHA-256 last; for programs `NO_RUN` without a run."""
+    if finished is None:
+        if as_json:
+            show(json.dumps(NO_RUN, indent=2), as_is=True)
+        return
+    if as_json:
+        summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
+        show(summary.rstrip(), as_is=True)
+        if finished.run.rehearsal:
+            say(REHEARSAL)
+    else:
+        show("\n".join(summary_lines(finished)))
+    for words in finished.warnings:
+        say(f"warning: {words}")
+    if finished.manifest_sha256:
+        (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

@@ -131,7 +131,7 @@ def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Sett
 
 
 def _settled(problem: Problem) -> Settled:
-    return Settled(problem.code, problem.message)
+    return Settled(problem.code, problem.message, column=problem.column)
 
 
 def _not_found(nobody: Nobody) -> Settled:

@@ -174,7 +174,7 @@ class PacedClient:
         """
         slot = None
         try:
-            if question.kind != "info":  # which is how health asks
+            if question.kind != "info":  # which is how it is learnt that Register is up again
                 await self.health.until_up(question.kind)
             slot = await self.turns.take(question.kind)
             if intent is None:
