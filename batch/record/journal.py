@@ -155,6 +155,10 @@ class Journal:
         """Write down the version of Register's API that is used."""
         self._note(run_no, api_version=api_version)
 
+    def note_notices(self, run_no: int, notices: Iterable[str]) -> None:
+        """Write down what the report says of a run as a whole, each once."""
+        self._note(run_no, notices=list(dict.fromkeys(notices)))
+
     def note_matches(self, run_no: int, found: Mapping[int, str]) -> None:
         """Write down whom rows without an id were found to mean, before anything is sent."""
         with self._one_commit():

@@ -223,6 +223,13 @@ class Forecast:
         width = max((len(str(count)) for count, _ in counts), default=0)
         for count, words in counts:
             yield f"  {count:>{width}} {words}"
+        yield from (f"of the {self.to_send}: {words}" for words in self._oddities())
+
+    def notices(self) -> Iterator[str]:
+        """Yield, for the report, what is odd in the rows to be sent."""
+        yield from (f"Of the {self.to_send} to be deferred: {words}." for words in self._oddities())
+
+    def _oddities(self) -> Iterator[str]:
         told = (
             (self.before_course, _BEFORE),
             (self.unlisted, _UNLISTED),
@@ -231,8 +238,7 @@ class Forecast:
         for numbers, (one, many) in told:
             if numbers:
                 where = row_list(tuple(numbers[:_MOST_NAMED]), len(numbers))
-                said = one if len(numbers) == 1 else many
-                yield f"of the {self.to_send}: {len(numbers)} {said} ({where})"
+                yield f"{len(numbers)} {one if len(numbers) == 1 else many} ({where})"
 
     def _counts(self) -> Iterator[tuple[int, str]]:
         """Yield how many rows, and what becomes of them; together they are all rows."""
