@@ -30,6 +30,7 @@ from batch.options import (
     Sending,
     SendingPace,
     Since,
+    Told,
     Yes,
     given,
     with_groups,
@@ -147,10 +148,10 @@ def run(
     reading: Reading,
     matching: Matching,
     sending: Sending,
+    told: Told,
     *,
     operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.commands.run import run_file
@@ -163,8 +164,8 @@ def run(
         attended=terminal.is_attended() and not yes,
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
-    told = run_settings_of(settings, matching, sending)
-    _end(run_file(context, told, file, start_over=sending.start_over), as_json=as_json)
+    new_run = run_settings_of(settings, matching, sending)
+    _end(run_file(context, new_run, file, start_over=sending.start_over), told=told)
 
 
 @command
@@ -172,11 +173,11 @@ def resume(
     register: Register,
     pace: SendingPace,
     reports: Reports,
+    told: Told,
     *,
     run: NewestRun = None,
     operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.resume import newest_unfinished, resume_run
@@ -185,7 +186,7 @@ def resume(
     run_id = newest_unfinished(settings.reports_dir) if run is None else run.run_id
     if run_id is None:
         terminal.say("nothing is unfinished: nothing to resume")
-        _end(None, as_json=as_json)
+        _end(None, told=told)
     finished = resume_run(
         context_of(settings, settings.token(), operator=operator, yes=yes),
         run_id,
@@ -193,7 +194,7 @@ def resume(
         register=origin_named(register),
         yes=yes,
     )
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -201,11 +202,11 @@ def close(
     access: Access,
     pace: SendingPace,
     reports: Reports,
+    told: Told,
     *,
     run: OneRun,
     operator: Operator = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """End an unfinished run for good: nothing of it is sent any more."""
     from batch.commands.close import close_run
@@ -217,7 +218,7 @@ def close(
         settings.of_run(given(access, pace)),
         confirm=lambda words: terminal.agreed(words, yes=yes or not terminal.is_attended()),
     )
-    _end(closed, as_json=as_json)
+    _end(closed, told=told)
 
 
 @command
@@ -233,10 +234,10 @@ def runs(reports: Reports, *, as_json: AsJson = False) -> None:
 @command
 def report(
     reports: Reports,
+    told: Told,
     *,
     run: OneRun,
     open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Write a run's report again from the journal."""
     from batch.commands.report import write_again
@@ -245,7 +246,7 @@ def report(
     finished = write_again(settings.reports_dir, run.run_id, tool_version=__version__)
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -363,6 +364,6 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
-def _end(finished: Finished | None, *, as_json: bool) -> NoReturn:
-    terminal.show_finished(finished, as_json=as_json)
+def _end(finished: Finished | None, *, told: Told) -> NoReturn:
+    terminal.show_finished(finished, as_json=told.as_json, verbose=told.verbose)
     raise typer.Exit(0 if finished is None else finished.exit_code)

@@ -13,6 +13,7 @@ from batch import systems
 
 DEFAULT_REPORTS_DIR = "reports"
 _KEPT = ("--api-token-file", "--api-version")
+_KEPT_FOR_A_FILE = ("--register", *_KEPT, "--column", "--match-by", "--date-format")
 _RESUME, _CLOSE = "defer-batch resume", "defer-batch close"
 
 
@@ -36,6 +37,11 @@ def resume_newest_command(reports_dir: Path, given: Sequence[str] = ()) -> str:
     return _command("resume", reports_dir, given)
 
 
+def run_again_command(file: Path, reports_dir: Path, given: Sequence[str]) -> str:
+    """Return the command that runs a file as the one before was run."""
+    return _command(f"run {systems.as_argument(file)}", reports_dir, given, kept=_KEPT_FOR_A_FILE)
+
+
 def report_command(run_id: str, reports_dir: Path) -> str:
     """Return the command that writes a run's report again."""
     return _command(f"report {run_id}", reports_dir)
@@ -53,22 +59,25 @@ def completed(advice: str, run_id: str, reports_dir: Path, given: Sequence[str] 
     )
 
 
-def _command(words: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
+def _command(
+    words: str, reports_dir: Path, given: Sequence[str] = (), *, kept: Sequence[str] = _KEPT
+) -> str:
     command = f"defer-batch {words}"
     if reports_dir != Path(DEFAULT_REPORTS_DIR):
         command += f" --reports-dir {systems.as_argument(reports_dir)}"
-    for name in _KEPT:
-        value = _value_of(name, given)
-        command += "" if value is None else f" {name} {systems.as_argument(Path(value))}"
+    for name in kept:
+        values = _values_of(name, given)
+        for value in values if name == "--column" else values[-1:]:
+            command += f" {systems.as_command((name, value))}"
     return command
 
 
-def _value_of(name: str, given: Sequence[str]) -> str | None:
-    """Return the last value that an option was given, None where it was not given."""
-    value = None
+def _values_of(name: str, given: Sequence[str]) -> list[str]:
+    """Return the values that an option was given, the one that counts last."""
+    values = []
     for place, word in enumerate(given):
         if word == name and place + 1 < len(given):
-            value = given[place + 1]
+            values.append(given[place + 1])
         elif word.startswith(f"{name}="):
-            value = word.removeprefix(f"{name}=")
-    return value
+            values.append(word.removeprefix(f"{name}="))
+    return values

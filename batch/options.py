@@ -158,6 +158,16 @@ class Sending(Group):
     ] = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Group):
+    """How the end of a run is told."""
+
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every group of rows, however many.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False
+
+
 Operator = Annotated[str | None, typer.Option(help="Your name, for the manifest.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

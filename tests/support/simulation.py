@@ -23,7 +23,7 @@ from unittest import mock
 
 from batch.codes import Code, Outcome
 from batch.commands import close as close_command
-from batch.commands import execute, preview
+from batch.commands import execute
 from batch.commands import resume as resume_command
 from batch.commands import run as run_command
 from batch.commands.execute import Asker, Context
