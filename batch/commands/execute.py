@@ -145,6 +145,7 @@ async def _submit(
     log: RunLog,
     base_url: str,
 ) -> None:
+    run_no = journal.ledger.run_number(plan.run_id)
     session = Session(
         journal,
         plan.run_id,
@@ -163,8 +164,8 @@ async def _submit(
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         log.keep()
         begin(log, plan)
+        journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
-            run_no = journal.ledger.run_number(plan.run_id)
             journal.settle_now(run_no, plan.preview.settled)
         await session.settle_rows()
         if plan.settings.final_check and not session.is_ending:
@@ -175,7 +176,6 @@ async def _submit(
 async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
     """Return the plan with what only Register can say: version, trainees, time."""
     version = await session.ask_first()
-    journal.note_version(journal.ledger.run_number(plan.run_id), version)
     plan = replace(plan, settings=replace(plan.settings, api_version=version))
     if plan.settings.preview:
         plan = await looked_up(session, journal, plan)
@@ -188,12 +188,16 @@ async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
     await session.look(looking.look)
     preview = looking.previewed()
-    for code, count in plan.settled.items():
+    settled = journal.ledger.held_back(plan.run_id)  # matched rows that earlier runs settled too
+    for code, count in settled.items():
         preview.forecast.codes[Code(code)] += count
     to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
     reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
+    preview.forecast.to_read_first = reads_first
     session.expect(to_send, reads_first=reads_first)
-    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
+    return replace(
+        plan, preview=preview, settled=settled, to_send=to_send, to_read_first=reads_first
+    )
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:
