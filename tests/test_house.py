@@ -32,7 +32,6 @@ OWNERS = {
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
     "polars": {"intake.cleaning", "intake.duplicates", "intake.evidence", "intake.rules"},
-    "openpyxl": {"intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
