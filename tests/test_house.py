@@ -40,7 +40,6 @@ OWNERS = {
         "intake.evidence",
         "intake.rules",
     },
-    "openpyxl": {"intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
