@@ -222,12 +222,14 @@ def close(
 
 
 @command
-def runs(reports: Reports, *, as_json: AsJson = False) -> None:
+def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
+    from batch.commands.run_names import day_named
     from batch.commands.runs import listed_runs
     from batch.terminal import runs_lines
 
-    listed = listed_runs(settings_of(reports).reports_dir)
+    day = None if since is None else day_named(since)
+    listed = listed_runs(settings_of(reports).reports_dir, day)
     terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 

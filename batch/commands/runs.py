@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from batch.record.records import RunRecord
 from batch.roster.standing import Held
 
 
-def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
-    """Return every run, the unfinished first, then newest first, with its counts."""
+def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[str, Any]]:
+    """Return every run, the unfinished first, then newest first, with its counts.
+
+    `since` leaves out runs that began before that day, in UTC.
+    """
     if not (reports_dir / JOURNAL).exists():
         return []
     under_way = locks.run_that_writes(reports_dir / JOURNAL)
@@ -40,6 +44,9 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
         listed += [_unreadable(run_id) for run_id, _ in ledger.unreadable_runs()]
     finally:
         ledger.close()
+    if since is not None:
+        began = since.isoformat()
+        listed = [run for run in listed if (run["started_at"] or began)[:10] >= began]
     return sorted(listed, key=lambda run: run["stage"] != "started")
 
 

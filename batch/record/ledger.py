@@ -371,13 +371,14 @@ class Ledger:
         """Yield folded id, date, Register's date and code of what later runs need not ask."""
         yield from self._of_run("to_remember", run_id)
 
-    def purgeable(self, before: str) -> list[str]:
+    def purgeable(self, before: str, *, doubts_before: float) -> list[str]:
         """Return the runs that began before then and need nothing more.
 
         One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again.
+        sends that row again. Of a run that was ended for good it will never have one, so that
+        stays only while the request is of `doubts_before` (Unix seconds) or later.
         """
-        return [run_id for (run_id,) in self._found("purgeable", before)]
+        return [run_id for (run_id,) in self._found("purgeable", before, doubts_before)]
 
     def half_purged(self) -> int:
         """Return how many runs have their rows deleted, but may still be read in the file."""

@@ -356,7 +356,8 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     emulator = register(abc="trn_received", faults=[troubles.hanging("abc")])
     office.write("list.csv", ONE)
     target = ("--register", emulator.base_url)
-    with office.start("run", "list.csv", *target) as process:
+    patient = ("--timeout", "3600")  # or a slow machine sees the run ask anew meanwhile
+    with office.start("run", "list.csv", *target, *patient) as process:
         until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         before = len(emulator.received())
         beside = office.run("doctor", "--register", "emulator")
