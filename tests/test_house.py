@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "batch"
 LAYERS = (
     ("__main__",),
-    ("cli", "options", "app"),
+    ("cli", "app"),
+    ("wiring",),
+    ("options", "failures"),
     ("terminal",),
     ("commands",),
     ("settings",),
@@ -51,7 +53,7 @@ OWNERS = {
     "starlette": {"emulator.server"},
     "structlog": {"submission.run_log"},
     "truststore": {"register.client"},
-    "typer": {"cli", "options"},
+    "typer": {"cli", "failures", "options"},
     "uvicorn": {"emulator.server"},
     "xlsxwriter": {"record.workbook"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
     under_way = locks.run_that_writes(reports_dir / JOURNAL)
     ledger = Ledger.read(reports_dir / JOURNAL)
     try:
+        runs = ledger.runs()
         listed = [
             {
                 **_facts(ledger, run),
@@ -30,9 +32,10 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "carry_on": resume_command(run.run_id, reports_dir)
                 if stage == "started" and run.run_id != under_way
                 else None,
+                "follows": list(_followed(run, runs)),
                 "reconciled": _reconciled(ledger, run.run_id),
             }
-            for stage, run in ledger.runs()
+            for stage, run in runs
         ]
         listed += [_unreadable(run_id) for run_id, _ in ledger.unreadable_runs()]
     finally:
@@ -71,8 +74,17 @@ def _unreadable(run_id: str) -> dict[str, Any]:
         "counts": counts_of({}),
         "is_altered": True,
         "is_under_way": False,
+        "follows": [],
         **dict.fromkeys(nothing),
     }
+
+
+def _followed(run: RunRecord, runs: Iterable[tuple[str, RunRecord]]) -> Iterator[str]:
+    """Yield the earlier runs whose rows a run corrects, or whose file had the same bytes."""
+    for _, other in runs:
+        is_same = other.input_sha256 == run.input_sha256 and other.started_at < run.started_at
+        if is_same or other.run_id in run.follows:
+            yield other.run_id
 
 
 def _reconciled(ledger: Ledger, run_id: str) -> dict[str, Any] | None:

@@ -128,7 +128,10 @@ class Journal:
         with self._one_commit() as now:
             self._connection.executemany(
                 _SQL["add_problem"],
-                ((problem.code, problem.message, now, run_no, number) for number, problem in found),
+                (
+                    (problem.code, problem.message, now, problem.column, run_no, number)
+                    for number, problem in found
+                ),
             )
 
     def settle_now(self, run_no: int, settled: Mapping[int, Settled]) -> None:
@@ -139,6 +142,14 @@ class Journal:
                 (
                     (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
                     for number, row in settled.items()
+                ),
+            )
+            self._connection.executemany(
+                _SQL["note_problem"],
+                (
+                    (row.code, row.column, row.message, run_no, number)
+                    for number, row in settled.items()
+                    if row.column
                 ),
             )
 
@@ -387,9 +398,11 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
     own = json.dumps(row.values, ensure_ascii=False)
     ids = (run_no, row.row_number, own, row.trainee_id, folded(row.trainee_id))
     if row.deferral is not None:
-        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, None, None, None, None)
+        unsettled = (None, None, None, None, None)
+        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, *unsettled)
     code = row.problems[0].code
-    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now)
+    found = json.dumps([(one.code, one.column, one.message) for one in row.problems])
+    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now, found)
 
 
 @contextmanager

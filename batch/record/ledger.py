@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.codes import Code, Outcome
+from batch.columns import origin_places
 from batch.errors import SelfCheckFailed, UnknownRun
 from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
 from batch.record.records import (
@@ -26,7 +27,7 @@ from batch.record.records import (
     UnsentRow,
     iso,
 )
-from batch.rows import Deferral, RowUnderWay
+from batch.rows import Deferral, Problem, RowUnderWay
 
 __all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
@@ -154,6 +155,44 @@ class Ledger:
                 register_date=register,
                 settled_at=at,
             )
+
+    def problems_of_rows(self, run_id: str) -> dict[int, list[Problem]]:
+        """Return the problems of rows by row number, as far as they were noted one by one.
+
+        Journals of 0.1.0 have no such notes, only one message a row.
+        """
+        return {
+            number: [
+                Problem(Code(code), column, words) for code, column, words in json.loads(found)
+            ]
+            for number, found in self._of_run("problems_of_rows", run_id)
+        }
+
+    def origins(self, run_no: int, names: tuple[str, ...]) -> list[str]:
+        """Return the runs whose rows a run corrects, by its column `original_run`; oldest first."""
+        places = origin_places(names)
+        if places is None:
+            return []
+        return [run_id for (run_id,) in self._found("origins", run_no, f"$[{places[1]}]")]
+
+    def corrected_later(self, input_sha256: str, origin: str) -> set[int]:
+        """Return the rows of a file that were corrected, and deferred, by later runs of such rows.
+
+        By `original_row` and `original_run`, through any number of rounds.
+        """
+        runs = [run for _, run in self.runs()]
+        originals = {run.run_id for run in runs if run.input_sha256 == input_sha256}
+        found: set[int] = set()
+        for run in runs:
+            places = origin_places(run.columns)
+            if places is None or run.rehearsal or run.base_url != origin:
+                continue
+            if originals.isdisjoint(run.follows):
+                continue
+            paths = (f"$[{place}]" for place in places)
+            rows = self._of_run("corrected", run.run_id, *paths)
+            found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
+        return found
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
@@ -310,6 +349,10 @@ class Ledger:
         """Whether anything is remembered of purged runs."""
         return bool(self._number("remembers_any"))
 
+    def sent_in_doubt(self, run_no: int) -> frozenset[int]:
+        """Return the rows of a run that were sent and have no final answer."""
+        return frozenset(number for (number,) in self._found("sent_in_doubt", run_no))
+
     def unsettled_deferrals(self, run_no: int) -> Iterator[tuple[int, str, str]]:
         """Yield row number, folded id and date of a run's unsettled rows that passed the checks."""
         yield from self._found("unsettled_deferrals", run_no)
@@ -357,7 +400,7 @@ def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices", "reading_lines"):
+    for name in ("columns", "command", "notices", "reading_lines", "follows"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

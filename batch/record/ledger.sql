@@ -132,6 +132,19 @@ SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, co
     http_status, attempts, register_date, settled_at
 FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
 
+-- name: problems_of_rows
+SELECT row_number, problems FROM rows
+WHERE run_no = ? AND problems IS NOT NULL ORDER BY row_number;
+
+-- name: corrected
+SELECT json_extract(own_values, ?2), json_extract(own_values, ?3) FROM rows
+WHERE run_no = ?1 AND outcome = 'succeeded';
+
+-- name: origins
+SELECT DISTINCT x.run_id FROM rows r
+JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
+WHERE r.run_no = ?1 ORDER BY x.run_no;
+
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
 WHERE run_no = ? AND settled_at IS NOT NULL
@@ -204,6 +217,9 @@ JOIN codes c ON c.code = e.code AND c.later_runs IS NOT NULL
 WHERE r.run_no = ? AND coalesce(r.outcome, 'unresolved') = 'unresolved'
     AND r.defer_date IS NOT NULL
 ORDER BY r.row_number, c.outcome <> 'succeeded', x.run_no;
+
+-- name: sent_in_doubt
+SELECT DISTINCT row_number FROM requests WHERE run_no = ? AND kind = 'defer' AND is_in_doubt;
 
 -- name: remembers_any
 SELECT EXISTS (SELECT 1 FROM remembered_deferrals);

@@ -17,14 +17,19 @@ NAME = "manifest.json"
 LOG = "run.log"
 SUMMARY = "summary.json"
 PAGE = "report.html"
+TO_CORRECT = "to-correct.xlsx"
 FILES = (
     *(f"{outcome.value}.csv" for outcome in Outcome),
     SUMMARY,
     PAGE,
     "results.xlsx",
+    TO_CORRECT,
     LOG,
 )
 """Every file of a run but the manifest itself: it lists these and no other."""
+
+ONLY_WHERE_NEEDED = frozenset({LOG, TO_CORRECT})
+"""Those that a report may lack: a log may be lost, and often no row can be corrected."""
 
 _READ_AT_ONCE = 2**20
 
@@ -187,6 +192,7 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
         "register": {"base_url": run.base_url, "api_version": run.api_version},
         "settings": dict(run.settings),
         "token_fingerprint": run.token_fingerprint,
+        "follows": list(run.follows),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "resumed": [_taken_up(one) for one in ledger.resumptions(run_id)],

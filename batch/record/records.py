@@ -23,6 +23,7 @@ class RunRecord:
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
     folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
     Register, None in what versions before 0.2 began.
+    `follows` are the runs whose rows this one corrects.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class RunRecord:
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
     asked_sha256: str | None = None
+    follows: tuple[str, ...] = ()
 
     @property
     def is_purged(self) -> bool:

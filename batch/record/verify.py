@@ -91,7 +91,7 @@ _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal holds no note of this report's files"
 _EARLIER = "an earlier one: the report was written again since"
 _ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
-_WRITTEN = frozenset(manifest.FILES) - {manifest.LOG}
+_WRITTEN = frozenset(manifest.FILES) - manifest.ONLY_WHERE_NEEDED
 _LEFT_BY_OFFICE_PROGRAMS = re.compile(r"~\$.+|\.~lock\..+#", re.DOTALL)
 """Files that stand beside a workbook or a CSV while a program has it open, or after it crashed."""
 
