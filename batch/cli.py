@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from batch import __version__, terminal
+from batch.errors import UsageProblem
 from batch.failures import exit_code_of
 from batch.options import (
     Access,
+    AnyRun,
     AsJson,
     AskingPace,
     Matching,
@@ -165,7 +167,14 @@ def run(
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
     new_run = run_settings_of(settings, matching, sending)
-    _end(run_file(context, new_run, file, start_over=sending.start_over), told=told)
+    finished = run_file(
+        context,
+        new_run,
+        file,
+        start_over=sending.start_over,
+        accept_older_journal=sending.accept_older_journal,
+    )
+    _end(finished, told=told)
 
 
 @command
@@ -225,11 +234,13 @@ def close(
 def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
     from batch.commands.run_names import day_named
-    from batch.commands.runs import listed_runs
+    from batch.commands.runs import listed_runs, warnings_of_runs
     from batch.terminal import runs_lines
 
-    day = None if since is None else day_named(since)
-    listed = listed_runs(settings_of(reports).reports_dir, day)
+    reports_dir, day = settings_of(reports).reports_dir, None if since is None else day_named(since)
+    for words in warnings_of_runs(reports_dir):
+        terminal.say(f"warning: {words}")
+    listed = listed_runs(reports_dir, day)
     terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
@@ -255,17 +266,26 @@ def report(
 def verify(
     reports: Reports,
     *,
-    run: OneRun,
+    run: AnyRun = None,
+    every_run: Annotated[
+        bool, typer.Option("--all", help="Every run, and whether one is missing.")
+    ] = False,
     manifest_sha256: Annotated[
         str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
-    from batch.commands.verify import verify_run
+    from batch.commands.verify import verify_all, verify_run
 
+    if (run is None) != every_run or (every_run and manifest_sha256):
+        raise UsageProblem("name one RUN, or give --all alone", hint="`defer-batch verify --help`")
     reports_dir = settings_of(reports.of(run)).reports_dir
-    found = verify_run(run, reports_dir, manifest_sha256, tool_version=__version__)
+    found = (
+        verify_all(reports_dir, tool_version=__version__)
+        if run is None
+        else verify_run(run, reports_dir, manifest_sha256, tool_version=__version__)
+    )
     terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
     raise typer.Exit(found.verdict.exit_code)
 

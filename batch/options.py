@@ -156,6 +156,12 @@ class Sending(Group):
     start_over: Annotated[
         bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
     ] = False
+    accept_older_journal: Annotated[
+        bool,
+        typer.Option(
+            "--accept-older-journal", help="Go on although reports are of runs it does not know."
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +188,10 @@ Since = Annotated[
 OneRun = Annotated[
     NamedRun,
     typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),
+]
+AnyRun = Annotated[
+    NamedRun | None,
+    typer.Argument(metavar="[RUN]", parser=named, help="A run id, or a path to its folder."),
 ]
 NewestRun = Annotated[
     NamedRun | None,

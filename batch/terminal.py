@@ -263,8 +263,8 @@ class Terminal:
 
     @property
     def is_attended(self) -> bool:
-        """Whether standard input is a terminal."""
-        return is_attended()
+        """Whether someone can be asked: standard input is a terminal, and --yes was not given."""
+        return is_attended() and not self._yes
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""

@@ -95,6 +95,10 @@ class Ledger:
         found = self._found("runs").fetchall()
         return [(row[8], run) for row in found if (run := _run_if_readable(row))]
 
+    def run_ids(self) -> frozenset[str]:
+        """Return the id of every run, purged and unreadable ones included."""
+        return frozenset(str(run_id) for (run_id,) in self._found("run_ids"))
+
     def unreadable_runs(self) -> list[tuple[str, str]]:
         """Return id and stage of the runs of which the journal holds what no version writes."""
         found = self._found("runs").fetchall()
@@ -406,7 +410,7 @@ def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices", "reading_lines", "follows"):
+    for name in ("accepted_reports", "columns", "command", "notices", "reading_lines", "follows"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

@@ -23,7 +23,8 @@ class RunRecord:
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
     folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
-    Register, None in what versions before 0.2 began.
+    Register, None in what versions before 0.2 began; `accepted_reports` are runs that the journal
+    did not know, and with whose reports beside it somebody let this run begin.
     `follows` are the runs whose rows this one corrects.
     """
 
@@ -61,6 +62,7 @@ class RunRecord:
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
     asked_sha256: str | None = None
+    accepted_reports: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
 
     @property
