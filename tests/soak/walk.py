@@ -107,6 +107,8 @@ class Troubles(FaultPlan):
         self.rate = rate
         self._out_until = 0.0
         self.struck = 0
+        self.told_of_the_second: set[str] = set()
+        """Trainees about whom a request came twice, and the second answer went back: a refusal."""
         self.overdue = False
         """Whether a late request came later than a run waits: this machine was too slow."""
 
@@ -120,7 +122,7 @@ class Troubles(FaultPlan):
             return None
         self.struck += 1
         if rng.random() < 0.1:
-            return _twice
+            return self._twice
         if route.endpoint is not Endpoint.DEFER or rng.random() < 0.15:
             return partial(self._struck, self._of_any(route))
         return partial(self._timed, self._of_defer())
@@ -158,6 +160,14 @@ class Troubles(FaultPlan):
             task_is_late = time.monotonic() - began > LOST_ANSWER_WAIT - 0.3
             self.overdue |= task_is_late
 
+    async def _twice(self, exchange: Exchange) -> None:
+        """Have something on the way send the request a second time, and give either answer."""
+        answers = exchange.processed(), exchange.processed()
+        is_second = self._rng.random() < 0.5
+        if is_second and exchange.route.endpoint is Endpoint.DEFER:
+            self.told_of_the_second.add(folded(exchange.route.trainee_id))
+        await exchange.answer(answers[is_second])
+
     async def all_arrived(self) -> None:
         while self._late:
             await asyncio.sleep(0.02)
@@ -169,12 +179,6 @@ _OTHERS: tuple[OtherDeed, ...] = (
     SettingState("withdrawn"),
     SettingState("trn_received"),
 )
-
-
-async def _twice(exchange: Exchange) -> None:
-    """Have something on the way send the request a second time, and give the second answer."""
-    exchange.processed()
-    await exchange.answer(exchange.processed())
 
 
 class Forks:
@@ -491,7 +495,9 @@ class History:
         if self.troubles.overdue:
             self.counted.too_slow += 1
             return
-        for law in _broken(self.register, self.people, self.seen):
+        for law in _broken(
+            self.register, self.people, self.seen, refused_after=self.troubles.told_of_the_second
+        ):
             self._breaks(law)
 
     def _breaks(self, law: str) -> None:
@@ -556,9 +562,17 @@ _NOT_OURS = {Code.DUPLICATE_ROW, Code.CONFLICTING_ROWS}
 
 
 def _broken(
-    register: Register, people: list[Trainee], seen: dict[str, list[RowRecord]]
+    register: Register,
+    people: list[Trainee],
+    seen: dict[str, list[RowRecord]],
+    *,
+    refused_after: set[str],
 ) -> Iterator[str]:
-    """Yield the laws that Register's history and the reports break between them."""
+    """Yield the laws that Register's history and the reports break between them.
+
+    `refused_after`: trainees about whom Register's refusal came back although it had deferred them
+    a moment before, so that nobody can tell whose deferral it is.
+    """
     at_first = {folded(p.trainee_id): p.defer_date for p in people if p.state == "deferred"}
     for person in people:
         if max(deferrals_by_api(register.history, person.trainee_id)) > 1:
@@ -581,7 +595,8 @@ def _broken(
     for trainee_id, event in last.items():
         is_ours = event.who is Actor.API and event.deed is Deed.DEFERRED
         outcomes = told.get((trainee_id, event.defer_date), set())
-        if is_ours and not outcomes & {Outcome.SUCCEEDED, Outcome.UNRESOLVED}:
+        is_told = outcomes & {Outcome.SUCCEEDED, Outcome.UNRESOLVED}
+        if is_ours and not is_told and trainee_id not in refused_after:
             yield f"{trainee_id} is deferred by us on {event.defer_date}, reported as {outcomes}"
 
 

@@ -8,7 +8,9 @@ the end the faults cease, and every run is finished or closed.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
 import random
 import sqlite3
 import sys
@@ -108,7 +110,7 @@ class Machine:
             check_same_thread=False,
             factory=MortalConnection,
         )
-        database._migrate(self.connection)
+        self.connection.deserialize(_empty_journal())
         self.ledger = Ledger(self.connection)
         self.context = Context(REPORTS, "token", WHO, cast("Asker", Somebody(self.world)))
         self.world.on_send = self._judge_send
@@ -361,6 +363,13 @@ class Machine:
                 self.reported[trainee_id, date] = run_id
 
 
+@functools.cache
+def _empty_journal() -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database._migrate(connection)
+        return connection.serialize()
+
+
 _REAL_LOOK, _REAL_CHECK = execute.looked_up, execute.check_finally
 _NO_REQUESTS = SimpleNamespace(noted_since=lambda *_: [])
 
@@ -495,22 +504,34 @@ def _give_commands(machine: Machine) -> None:
     world, rng = machine.world, machine.world.rng
     lists = [_list_of(world, "list1")]
     machine.run(lists[0])
-    for _ in range(rng.randint(0, 5)):
+    is_overtaken = bool(machine.unfinished()) and rng.random() < 0.5
+    for command in _OVERTAKING if is_overtaken else rng.choices(_COMMANDS, k=rng.randint(0, 5)):
         unfinished = machine.unfinished()
-        match rng.choice(("run", "run again", "resume", "resume", "resume", "close", "act")):
+        match command:
             case "run" if len(machine.runs) < 4:
                 lists.append(_list_of(world, f"list{len(lists) + 1}"))
                 machine.run(lists[-1])
             case "run again" if len(machine.runs) < 5:
                 machine.run(rng.choice(lists), start_over=rng.random() < 0.3)
+            case "resume newest" if unfinished:
+                machine.resume(unfinished[-1])
             case "resume" if unfinished:
                 machine.resume(rng.choice(unfinished))
             case "close" if unfinished:
                 machine.end_for_good(rng.choice(unfinished))
+            case "reinstate":
+                for trainee_id in world.ids:
+                    if world.state_of(trainee_id) == "deferred" and rng.random() < 0.7:
+                        world.register.reinstate(trainee_id)
             case _:
                 world.clock.now += rng.choice((1.0, 100.0, 5000.0))
                 world.catch_up()
                 world.somebody_acts()
+
+
+_COMMANDS = ("run", "run again", "resume", "resume", "resume", "close", "reinstate", "act")
+_OVERTAKING = ("run", "resume newest", "reinstate", "resume", "run again", "reinstate")
+"""A later list deals with the people of an unfinished run, who then come back."""
 
 
 def _list_of(world: World, name: str) -> Listed:
