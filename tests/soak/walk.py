@@ -352,10 +352,13 @@ class History:
         whole = [command, *arguments, *self._options(command)]
         is_fork = self.rng.random() < 0.95
         signals = self._signals() if interrupted and command not in {"check", "runs"} else []
+        began = time.monotonic()
         code, said = self._ran(whole, signals, is_fork=is_fork)
         self.counted.commands[command] += 1
         self.counted.exits[f"{command} {code}"] += 1
-        self.told.append(f"{' '.join(whole)} {signals} -> {code}")
+        seconds = time.monotonic() - began
+        due = ", ".join(f"{number.name} at {after:.2f} s" for after, number in signals)
+        self.told.append(f"{' '.join(whole)} {due} -> {code} after {seconds:.1f} s")
         self._judge_command(command, code, said, signals)
         self._note_runs()
         return code
@@ -468,6 +471,8 @@ class History:
                     self._breaks(f"{run_id} is half purged")
 
     def _prove(self, run_id: str) -> None:
+        if self._has_leftovers(run_id):  # of a report that was killed as it was written
+            self.give("report", run_id)
         if code := self.give("verify", run_id):
             said = (self.folder / "stdout.txt").read_text(encoding="utf-8")
             self._breaks(f"verify of {run_id} exits {code}: {said[-600:]}")
@@ -479,6 +484,9 @@ class History:
         log = (self.office.reports / run_id / "run.log").read_text(encoding="utf-8")
         if TOKEN in log or NAME in log or REASON in log:
             self._breaks(f"the log of {run_id} holds what nobody may read")
+
+    def _has_leftovers(self, run_id: str) -> bool:
+        return any((self.office.reports / run_id).glob(".*"))
 
     def _reported(self, run_id: str, outcome: str) -> list[dict[str, str]]:
         path = self.office.reports / run_id / f"{outcome}.csv"

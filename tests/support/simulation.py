@@ -25,7 +25,7 @@ from unittest import mock
 
 from batch.codes import Code, Outcome
 from batch.commands import close as close_command
-from batch.commands import execute, preview
+from batch.commands import execute
 from batch.commands import resume as resume_command
 from batch.commands import run as run_command
 from batch.commands.execute import Asker, Context
@@ -492,7 +492,7 @@ def tell_history(seed: int) -> History:
     machine = Machine(world)
     try:
         _give_commands(machine)
-        _end_every_run(machine)
+        end_every_run(machine)
         rows = {run_id: machine.rows(run_id) for run_id in machine.kept()}
     finally:
         machine.close()
@@ -502,14 +502,14 @@ def tell_history(seed: int) -> History:
 def _give_commands(machine: Machine) -> None:
     """Run one to three lists, and whatever else is done with what they leave."""
     world, rng = machine.world, machine.world.rng
-    lists = [_list_of(world, "list1")]
+    lists = [list_of(world, "list1")]
     machine.run(lists[0])
     is_overtaken = bool(machine.unfinished()) and rng.random() < 0.5
     for command in _OVERTAKING if is_overtaken else rng.choices(_COMMANDS, k=rng.randint(0, 5)):
         unfinished = machine.unfinished()
         match command:
             case "run" if len(machine.runs) < 4:
-                lists.append(_list_of(world, f"list{len(lists) + 1}"))
+                lists.append(list_of(world, f"list{len(lists) + 1}"))
                 machine.run(lists[-1])
             case "run again" if len(machine.runs) < 5:
                 machine.run(rng.choice(lists), start_over=rng.random() < 0.3)
@@ -534,7 +534,7 @@ _OVERTAKING = ("run", "resume newest", "reinstate", "resume", "run again", "rein
 """A later list deals with the people of an unfinished run, who then come back."""
 
 
-def _list_of(world: World, name: str) -> Listed:
+def list_of(world: World, name: str) -> Listed:
     rng, rows = world.rng, tuple(rows_of_a_list(world))
     settings = RunSettings(
         environment="other",
@@ -552,7 +552,7 @@ def _list_of(world: World, name: str) -> Listed:
     return Listed(name, rows, settings)
 
 
-def _end_every_run(machine: Machine) -> None:
+def end_every_run(machine: Machine) -> None:
     """Let faults and lies cease, and finish or close every run."""
     world, rng = machine.world, machine.world.rng
     lie_rate = world.lie_rate
