@@ -57,7 +57,7 @@ def without_the_read_back() -> list[Patch]:
 
 
 def without_the_wait_before_sending_again() -> list[Patch]:
-    def at_once(row: RowUnderWay, read: Read, meaning: Meaning, *, waited: bool) -> Step:  # noqa: ARG001
+    def at_once(row: RowUnderWay, read: Read, meaning: Meaning, *, waited: bool) -> Step:
         return real(row, read, meaning, waited=True)
 
     real = settling.after_read
@@ -73,7 +73,7 @@ def without_the_shared_pause() -> list[Patch]:
         self: Pacer,
         slot: Slot,
         *,
-        retry_after_seconds: float | None,  # noqa: ARG001
+        retry_after_seconds: float | None,
         **when: Any,
     ) -> None:
         self.answered(slot, **when)

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.simulation import History, Machine, end_every_run, list_of
 from tests.support.simulated_world import World
+from tests.support.simulation import History, Machine, end_every_run, list_of
 
 
 class RunMachine(RuleBasedStateMachine):

@@ -8,7 +8,6 @@ get lost; at the end all faults cease, and what Register holds is compared with 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 import json
@@ -61,6 +60,7 @@ from tests.support.troubles import (
     others_act,
     throttled,
 )
+from tests.support.waiting import until
 
 DATES = ("2026-10-05", "2026-10-06")
 REASON = "A reason that no log may hold"
@@ -168,9 +168,8 @@ class Troubles(FaultPlan):
             self.told_of_the_second.add(folded(exchange.route.trainee_id))
         await exchange.answer(answers[is_second])
 
-    async def all_arrived(self) -> None:
-        while self._late:
-            await asyncio.sleep(0.02)
+    def wait_until_all_arrived(self) -> None:
+        until(lambda: not self._late)
 
 
 _OTHERS: tuple[OtherDeed, ...] = (
@@ -321,7 +320,7 @@ class History:
         for _ in range(self.rng.randint(2, 6)):
             self._step()
         self.troubles.rate = 0.0
-        asyncio.run(asyncio.wait_for(_until(self.troubles.all_arrived), 20))
+        self.troubles.wait_until_all_arrived()
         self._end_every_run()
         self._judge()
 
@@ -450,25 +449,28 @@ class History:
 
     def _end_every_run(self) -> None:
         for run_id, stage in self._stages().items():
-            if stage == "started" and self.rng.random() < 0.7:
-                for _ in range(MOST_RESUMPTIONS):
-                    if self.give("resume", run_id) in {0, 1}:
-                        break
-            if self._stages()[run_id] == "started":
-                self.give("close", run_id)
+            if stage == "started":
+                self._finish_or_close(run_id)
         for run_id, stage in self._stages().items():
-            match stage:
-                case "started":
-                    self._breaks(f"{run_id} can be neither finished nor closed")
-                case "finished":
-                    self.give("resume", run_id)  # writes a report that a kill prevented
-                    self._prove(run_id)
-                case "ended":
-                    if not (self.office.reports / run_id / "manifest.json").exists():
-                        self.give("report", run_id)
-                    self._prove(run_id)
-                case "purging":
-                    self._breaks(f"{run_id} is half purged")
+            if stage in {"started", "purging"}:
+                self._breaks(f"{run_id} is {stage}, and nothing ends it")
+            elif stage != "purged":
+                self._have_reported(run_id, stage)
+                self._prove(run_id)
+
+    def _finish_or_close(self, run_id: str) -> None:
+        if self.rng.random() < 0.7:
+            for _ in range(MOST_RESUMPTIONS):
+                if self.give("resume", run_id) in {0, 1}:
+                    return
+        self.give("close", run_id)
+
+    def _have_reported(self, run_id: str, stage: str) -> None:
+        """Have the report written that a kill prevented, as the hints say."""
+        if stage == "finished":
+            self.give("resume", run_id)
+        elif not (self.office.reports / run_id / "manifest.json").exists():
+            self.give("report", run_id)
 
     def _prove(self, run_id: str) -> None:
         if self._has_leftovers(run_id):  # of a report that was killed as it was written
@@ -606,10 +608,6 @@ def _broken(
         is_told = outcomes & {Outcome.SUCCEEDED, Outcome.UNRESOLVED}
         if is_ours and not is_told and trainee_id not in refused_after:
             yield f"{trainee_id} is deferred by us on {event.defer_date}, reported as {outcomes}"
-
-
-async def _until(condition: object) -> None:
-    await condition()  # type: ignore[operator]
 
 
 def main(histories: int, first_seed: int, most_seconds: float) -> int:

@@ -30,7 +30,7 @@ from batch.commands import resume as resume_command
 from batch.commands import run as run_command
 from batch.commands.execute import Asker, Context
 from batch.commands.plan import Plan, plan_of_resume
-from batch.emulator.model import Actor, Deed
+from batch.emulator.model import Actor, Deed, Event, deferrals_by_api
 from batch.errors import DeferBatchError
 from batch.record import database
 from batch.record.journal import Journal
@@ -115,15 +115,18 @@ class Machine:
         self.context = Context(REPORTS, "token", WHO, cast("Asker", Somebody(self.world)))
         self.world.on_send = self._judge_send
         self._signal_after: float | None = None
+        self._interrupted_after: float | None = None
         self._crash_at: int | None = None
-        self._snapshots: dict[str, object] = {}
 
     def close(self) -> None:
         self.connection.close()
 
     # commands
 
-    def run(self, listed: Listed, *, start_over: bool = False) -> None:
+    def run(
+        self, listed: Listed, *, start_over: bool = False, interrupted_after: float | None = None
+    ) -> None:
+        """Run a list; `interrupted_after` are the seconds after which a signal comes for certain."""
         run_id = f"run{len(self.runs) + 1}"
 
         def do(journal: Journal) -> None:
@@ -144,7 +147,9 @@ class Machine:
         self.runs.append(run_id)
         if listed.settings.again:
             self.again.add(run_id)
+        self._interrupted_after = interrupted_after
         self._process(f"run {run_id} ({listed.name})", run_id, do)
+        self._interrupted_after = None
 
     def resume(self, run_id: str) -> None:
         def do(journal: Journal) -> None:
@@ -189,7 +194,7 @@ class Machine:
         if world.fault_rate:
             self._draw_ends(rng)
         else:
-            self._signal_after = self._crash_at = None
+            self._signal_after, self._crash_at = self._interrupted_after, None
         self.counts["processes"] += 1
         try:
             with self._real_commands():
@@ -248,14 +253,14 @@ class Machine:
                 (run_command, {"execute": self._execute}),
                 (resume_command, {"execute": self._execute}),
                 (close_command, {"asyncio": a_loop, "files": no_files, "open_run_log": _no_log}),
-                (listing, {"MOST_READ_UNASKED": world.rng.choice((0, 0, 20))}),
-                (listing, {"PER_PAGE": world.rng.choice((3, 5, 250))}),
+                (listing, {"MOST_READ_UNASKED": world.rng.choice(world.read_unasked)}),
+                (listing, {"PER_PAGE": world.rng.choice(world.sizes_of_a_page)}),
             ):
                 stack.enter_context(mock.patch.multiple(module, **replaced))
             yield
 
     def _client(self, _: str, *, api_version: str, **__: object) -> Network:
-        return Network(self.world, api_version=api_version)
+        return self.world.network(api_version)
 
     @contextmanager
     def _interruptible(self, stopping: Any, _: object) -> Iterator[None]:
@@ -341,9 +346,8 @@ class Machine:
         if run_id in self.again:
             return
         later_runs = self.runs[self.runs.index(run_id) + 1 :]
-        for place, (done_by, _) in world.done_for.items():
-            event = world.register.history[place]
-            if folded(event.trainee_id) == trainee_id and done_by in later_runs:
+        for done_by in world.deferred_by.get(trainee_id, ()):
+            if done_by in later_runs:
                 world.breaks(f"{run_id} sends for {trainee_id}, whom {done_by} deferred")
         if (other := self.reported.get((trainee_id, date))) is not None:
             world.breaks(
@@ -407,8 +411,8 @@ class History:
         found = list(self.world.broken)
         found += [
             f"{trainee_id} was deferred by us more than once between reinstatements"
-            for trainee_id in self.world.ids
-            if max(self.world.register.deferrals_by_api(trainee_id)) > 1
+            for trainee_id, events in self._events.items()
+            if max(deferrals_by_api((event for _, event in events), trainee_id)) > 1
         ]
         for run_id, rows in self.rows.items():
             for row in rows:
@@ -429,21 +433,28 @@ class History:
 
     def _of_strangers(self) -> Iterator[str]:
         """Yield the trainees whom a run deferred although no row of it means them."""
+        meant = {run: {folded(row.trainee_id) for row in rows} for run, rows in self.rows.items()}
         for place, (run_id, _) in self.world.done_for.items():
             event = self.world.register.history[place]
-            meant = {folded(row.trainee_id) for row in self.rows.get(run_id, [])}
-            if folded(event.trainee_id) not in meant:
+            if folded(event.trainee_id) not in meant.get(run_id, set()):
                 yield f"{run_id} deferred {event.trainee_id}, who is in none of its rows"
+
+    @functools.cached_property
+    def _events(self) -> dict[str, list[tuple[int, Event]]]:
+        """What happened to each trainee, by folded id, with the place in Register's history."""
+        events: dict[str, list[tuple[int, Event]]] = {}
+        for place, event in enumerate(self.world.register.history):
+            events.setdefault(folded(event.trainee_id), []).append((place, event))
+        return events
 
     def _was_deferred_on(self, row: RowRecord) -> bool:
         trainee_id = folded(row.trainee_id)
         first = self.world.at_first.get(trainee_id)
-        was_so = first is not None and first.state == "deferred"
-        return (was_so and first.defer_date == row.defer_date) or any(
-            event.deed is Deed.DEFERRED
-            and folded(event.trainee_id) == trainee_id
-            and event.defer_date == row.defer_date
-            for event in self.world.register.history
+        if first is not None and (first.state, first.defer_date) == ("deferred", row.defer_date):
+            return True
+        return any(
+            event.deed is Deed.DEFERRED and event.defer_date == row.defer_date
+            for _, event in self._events.get(trainee_id, ())
         )
 
     def _stands_by(self, run_id: str, row: RowRecord) -> bool:
@@ -452,12 +463,7 @@ class History:
         Ours: this run's or an earlier one's, by a request that left before the row was settled. A
         later one may well have deferred the trainee since, after a reinstatement.
         """
-        trainee_id = folded(row.trainee_id)
-        events = [
-            (place, event)
-            for place, event in enumerate(self.world.register.history)
-            if folded(event.trainee_id) == trainee_id
-        ]
+        events = self._events.get(folded(row.trainee_id))
         if not events or self.world.register.trainee(row.trainee_id) is None:
             return False
         place, last = events[-1]
