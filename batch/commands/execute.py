@@ -167,6 +167,8 @@ async def _submit(
         begin(log, plan)
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
+            count, warnings = len(plan.preview.would), plan.preview.warnings
+            journal.note_look(plan.run_id, looked_up=count, warnings=warnings)
         await session.settle_rows()
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
