@@ -275,7 +275,8 @@ TABLE: Mapping[Code, Entry] = {
     Code.REGISTER_KEEPS_FAILING: Entry(
         Outcome.UNRESOLVED,
         "Register failed each time that the row was sent; reading shows no deferral.",
-        "Run `defer-batch resume` later; if it still fails, ask Register's support.",
+        "Run `defer-batch resume` later. If it still fails, open the trainee in Register and look "
+        "for a fault in the record; `defer-batch close` ends the run without this row.",
         urgency=3,
     ),
 }

@@ -97,6 +97,15 @@ def folded(trainee_id: str) -> str:
     return trainee_id.lower()
 
 
+def is_same_reason(one: str | None, other: str | None) -> bool:
+    """Whether two reasons say the same: none is an empty one, line ends and edges do not count."""
+    return _as_compared(one) == _as_compared(other)
+
+
+def _as_compared(reason: str | None) -> str:
+    return "\n".join((reason or "").splitlines()).strip()
+
+
 def joined_messages(problems: tuple[Problem, ...]) -> str:
     """Return all of a row's problems as one message, in the order of their codes."""
     return " ".join(problem.message for problem in problems)

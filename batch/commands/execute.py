@@ -120,9 +120,7 @@ def execute(
             else:
                 log.keep()
                 begin(log, plan)
-                code = exit_code_of(ledger.counts(plan.run_id))
-                run_no = ledger.run_number(plan.run_id)
-                journal.finish(run_no, exit_code=code, stopped_because=None)
+                _finish_unsent(journal, plan.run_id)
             log.end(ledger)
     except DeferBatchError:
         _bring_report_up_to_date(context, journal, plan)
@@ -131,6 +129,12 @@ def execute(
         if ledger.stage_of(plan.run_id) == "staged":
             shutil.rmtree(folder, ignore_errors=True)
     return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+
+
+def _finish_unsent(journal: Journal, run_id: str) -> None:
+    code = exit_code_of(journal.ledger.counts(run_id))
+    run_no = journal.ledger.run_number(run_id)
+    journal.finish(run_no, exit_code=code, stopped_because=None)
 
 
 async def _submit(
@@ -153,18 +157,14 @@ async def _submit(
         forecast=RequestsLeft(plan.to_send, reads_first=plan.to_read_first),
     )
     async with session:
-        version = await session.ask_first()
-        journal.note_version(run_no, version)
-        plan = replace(plan, settings=replace(plan.settings, api_version=version))
-        if plan.settings.preview:
-            plan = await looked_up(session, journal, plan)
-        plan = replace(plan, seconds_needed=session.seconds_needed())
+        plan = await _plan_to_show(session, journal, plan)
         with raising():
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         log.keep()
         begin(log, plan)
+        journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
             count, warnings = len(plan.preview.would), plan.preview.warnings
@@ -175,18 +175,31 @@ async def _submit(
     session.finish()
 
 
+async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
+    """Return the plan with what only Register can say: version, trainees, time."""
+    version = await session.ask_first()
+    plan = replace(plan, settings=replace(plan.settings, api_version=version))
+    if plan.settings.preview:
+        plan = await looked_up(session, journal, plan)
+    return replace(plan, seconds_needed=session.seconds_needed())
+
+
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     """Return the plan, knowing what Register holds of the trainees whose rows would be sent."""
     run = journal.ledger.run(plan.run_id)
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
     await session.look(looking.look)
     preview = looking.previewed()
-    for code, count in plan.settled.items():
+    settled = journal.ledger.held_back(plan.run_id)  # matched rows that earlier runs settled too
+    for code, count in settled.items():
         preview.forecast.codes[Code(code)] += count
     to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
     reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
+    preview.forecast.to_read_first = reads_first
     session.expect(to_send, reads_first=reads_first)
-    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
+    return replace(
+        plan, preview=preview, settled=settled, to_send=to_send, to_read_first=reads_first
+    )
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:

@@ -165,6 +165,7 @@ class Journal:
                     for number, trainee_id in found.items()
                 ),
             )
+            self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
 
     def note_final_check(self, run_no: int, *, checked: int, confirmed: int) -> None:
         """Write down how many of a run's deferrals were read back at its end, and stood."""
@@ -194,9 +195,13 @@ class Journal:
                 self.discard(run_no)
 
     def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
-        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
+        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot.
+
+        What its rows ask of Register is fixed by its digest.
+        """
         self.has_begun = True
         with self._one_commit():
+            self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
             self._connection.executemany(_SQL["end"], ((number,) for number in ending))
 

@@ -19,12 +19,6 @@ from batch.record.ledger import Ledger
 from batch.record.records import ReportRecord, RowRecord, as_told
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-NO_RUN = {
-    "run_id": None,
-    "counts": counts_of({}),
-    "exit_code": 0,
-}
-"""What stands in for a summary where there was nothing to do, and so no run."""
 _MOST_CHARACTERS_READ = 2**31 - 1
 _SPLITS_A_LINE = re.compile(r'[",;|\s]')
 
