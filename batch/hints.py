@@ -25,6 +25,11 @@ def report_command(run_id: str, reports_dir: Path) -> str:
     return _command(f"report {run_id}", reports_dir)
 
 
+def deliver_command(run_id: str, reports_dir: Path, to: Path) -> str:
+    """Return the command that delivers a run's report again."""
+    return f"{report_command(run_id, reports_dir)} --deliver-to {systems.as_argument(to)}"
+
+
 def verify_command(run_id: str, reports_dir: Path) -> str:
     """Return the command that proves a run's files."""
     return _command(f"verify {run_id}", reports_dir)

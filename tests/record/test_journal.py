@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import threading
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
