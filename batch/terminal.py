@@ -494,5 +494,9 @@ def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = F
         show("\n".join(map(_emphasised, lines) if _has_colour(sys.stdout) else lines), as_is=True)
     for words in finished.warnings:
         say(f"warning: {words}")
+    if finished.not_delivered:
+        say(f"warning: {finished.not_delivered}")
+    elif finished.delivered is not None:
+        say(f"Delivered: {finished.delivered / 'report.html'}")
     if finished.manifest_sha256:
         (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

@@ -185,6 +185,12 @@ class Journal:
         made = {"checked": checked, "confirmed": confirmed, "at": iso(self._wall())}
         self._note(run_no, final_check=made)
 
+    def note_look(self, run_id: str, *, looked_up: int, warnings: Sequence[str]) -> None:
+        """Write down for how many rows trainees were looked up, and what was warned of."""
+        look = {"looked_up": looked_up, "warnings": list(warnings), "at": iso(self._wall())}
+        looks = [*map(dict, self.ledger.run(run_id).looks), look]
+        self._note(self.ledger.run_number(run_id), looks=looks)
+
     def _note(self, run_no: int, **details: object) -> None:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
 
@@ -249,7 +255,7 @@ class Journal:
         self._open_files.refuse_lost()
 
     def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
-        """Write down who takes a run up again, when, from where and on which terms."""
+        """Write down who takes a run up again, when, on which terms, and why it had stopped."""
         self._connection.execute(
             _SQL["note_resumption"],
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
