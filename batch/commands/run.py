@@ -62,13 +62,7 @@ def _execute_staged(
         journal.discard(staged.run_no)
         context.watcher.warn(f"{run.input_name} has a header and no rows: nothing to do.")
         return None
-    ending = superseded(
-        journal,
-        origin=run.base_url,
-        input_sha256=run.input_sha256,
-        start_over=start_over,
-        reports_dir=context.reports_dir,
-    )
+    ending = superseded(journal, run, start_over=start_over, reports_dir=context.reports_dir)
 
     def begin(log: RunLog, plan: Plan) -> None:
         journal.start(staged.run_no, ending=ending)
@@ -143,7 +137,7 @@ def record_of(
         reports_dir=str(context.reports_dir),
         date_format=options.date_format,
         held_in={
-            name: input_file.columns[place] for name, place in input_file.layout.places.items()
+            name: input_file.layout.own[place] for name, place in input_file.layout.places.items()
         },
     )
 
