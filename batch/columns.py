@@ -93,7 +93,7 @@ SPACES = (
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
-_IGNORED_IN_NAMES = re.compile(rf"[\s\-_{SPACES}]+")
+_IGNORED_IN_NAMES = re.compile(rf"[\s\-\u2010-\u2015\u2212_{SPACES}]+")
 
 
 def matched_name(header: str) -> str:

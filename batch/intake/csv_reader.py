@@ -139,11 +139,15 @@ def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
 def without_value_in_nameless(
     records: list[list[str]], numbers: Sequence[int], layout: Layout
 ) -> dict[int, tuple[Problem, ...]]:
-    """Return the rows, by place, that hold a value in a column without a name."""
+    """Return the rows, by place, that hold a value in a column without a name.
+
+    Numbers in a first column without a name only count the rows.
+    """
     found: dict[int, tuple[Problem, ...]] = {}
     for at in layout.nameless:
         for place, record in enumerate(records):
-            if len(record) > at and record[at].strip(columns.SPACES):
+            value = record[at].strip(columns.SPACES) if len(record) > at else ""
+            if value and not (at == 0 and value.isdecimal()):
                 words = f"{layout.cell(at, numbers[place])} holds a value, but its column has no"
                 words += " name: give the column a name, or empty the cell."
                 found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))

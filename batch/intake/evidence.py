@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -138,8 +138,17 @@ class DateEvidence:
         self._cells: list[tuple[int, date]] = []
         self._texts: set[date] = set()
 
-    def add(self, frame: pl.DataFrame, day_counts: pl.DataFrame, cells: frozenset[int]) -> None:
-        """Take a chunk's dates; `cells` are the places that hold a workbook's date."""
+    def add(
+        self,
+        frame: pl.DataFrame,
+        day_counts: pl.DataFrame,
+        cells: frozenset[int],
+        unread: Collection[int],
+    ) -> None:
+        """Take a chunk's dates; `cells` are the places that hold a workbook's date.
+
+        `unread` are the places of rows of which nobody knows the values.
+        """
         either: list[str] = []
         for text, day, rows in day_counts.iter_rows():
             if not text:
@@ -152,11 +161,14 @@ class DateEvidence:
                 if self._note(text, *numbers):
                     either.append(text)
         if either and self._options.date_format == "dmy":
-            rows_of = frame.filter(pl.col("date").is_in(either)).select("row", "date")
+            found = frame.filter(
+                pl.col("date").is_in(either) & ~pl.col("place").is_in(list(unread))
+            )
+            rows_of = found.select("row", "date")
             self._could_be_either.append(rows_of)
         if cells:
             days = frame["day"]
-            for place in sorted(cells):
+            for place in sorted(cells.difference(unread)):
                 if days[place] is not None:
                     self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
 
