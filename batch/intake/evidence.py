@@ -224,7 +224,8 @@ class DateEvidence:
         return None
 
     def _of_year_last(self) -> str:
-        told = f"{self._year_last} of {counted(self._count, 'date')} have the year last: "
+        found = self._year_last
+        told = f"{found} of {counted(self._count, 'date')} {_have(found)} the year last: "
         if self._month_first and self._day_first:
             return told + "some have the day first, some the month. Write them as YYYY-MM-DD."
         if self._month_first:
@@ -257,10 +258,17 @@ class IdEvidence:
         if len(others) == 1:
             ((length, _),) = others.items()
             return (
-                f"{told} of {counted(all_rows, 'id')} have {counted(length, 'character')}; "
-                f"Register's have {LENGTH_OF_IDS}"
+                f"{told} of {counted(all_rows, 'id')} {_have(told)} "
+                f"{counted(length, 'character')}; Register's have {LENGTH_OF_IDS}"
             )
-        return f"{told} of {all_rows} ids have another length than the 24 characters of Register's"
+        have = _have(told)
+        return (
+            f"{told} of {all_rows} ids {have} another length than the 24 characters of Register's"
+        )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 class ExportEvidence:

@@ -24,6 +24,9 @@ _SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)
 """Excel's first line; saved again, separators may follow it."""
 
 _LONGEST_LINE = 1 << 20
+_MOST_LINES = 100
+"""What the names of one header may span; each line more is looked at with all before it."""
+
 _NOTHING = columns.SPACES + '"' + "".join(SEPARATORS)
 _A_VALUE = re.compile(
     r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{5}|(?=\w*\d)\w{20}|[.!?] \w|[\r\n]", re.ASCII
@@ -482,7 +485,7 @@ def _rows(path: Path, text: io.TextIOBase) -> Iterator[tuple[str, int]]:
     lines = _lines(path, text)
     for line in lines:
         whole, count = line, 1
-        while _has_an_open_quote(whole) and len(whole) < _LONGEST_LINE:
+        while count < _MOST_LINES and len(whole) < _LONGEST_LINE and _has_an_open_quote(whole):
             following = next(lines, None)
             if following is None:
                 break
