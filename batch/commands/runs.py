@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.ledger import STAGES, Ledger
+from batch.record.missing import older_than, unknown_reports
 from batch.record.records import RunRecord
 from batch.roster.standing import Held
 
@@ -48,6 +50,15 @@ def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[st
         began = since.isoformat()
         listed = [run for run in listed if (run["started_at"] or began)[:10] >= began]
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def warnings_of_runs(reports_dir: Path) -> Iterator[str]:
+    """Yield what is wrong with the list as a whole: that the journal has forgotten runs."""
+    if not (reports_dir / JOURNAL).exists():
+        return
+    with contextlib.closing(Ledger.read(reports_dir / JOURNAL)) as ledger:
+        if unknown := unknown_reports(ledger, reports_dir):
+            yield older_than(unknown)
 
 
 def _facts(ledger: Ledger, run: RunRecord) -> dict[str, Any]:
