@@ -167,7 +167,7 @@ async def _submit(
         journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
-        await session.settle_rows()
+        await session.settle_rows(plan.preview.sent_to if plan.preview else frozenset())
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()

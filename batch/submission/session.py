@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -245,8 +246,11 @@ class Session:
         now = asyncio.get_running_loop().time()
         return self._register.pacer.seconds_for(self._forecast.requests_left, now)
 
-    async def settle_rows(self) -> None:
-        """Send and settle the rows that are pending, until done or stopped. Raises JournalLost."""
+    async def settle_rows(self, found: AbstractSet[str] = frozenset()) -> None:
+        """Send and settle the rows that are pending, until done or stopped. Raises JournalLost.
+
+        `found` are the trainees, by folded id, whom Register has just shown.
+        """
         workers = Workers(
             self._journal,
             self._register,
@@ -256,6 +260,7 @@ class Session:
             max_at_once=self._settings.max_at_once,
             lost_answer_wait_seconds=self._settings.lost_answer_wait_seconds,
             timeout_seconds=self._settings.timeout_seconds,
+            found=found,
         )
         self._watcher.begin(self._forecast.rows_left)
         beside = [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
-from batch.rows import RowUnderWay, Settled
+from batch.rows import RowUnderWay, Settled, folded
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient
 from batch.submission.queue import Queue
@@ -49,8 +50,10 @@ class Workers:
         max_at_once: int,
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
+        found: AbstractSet[str] = frozenset(),
     ) -> None:
         self._journal = journal
+        self._found = found
         self._register = register
         self._stopping = stopping
         self._observer = observer
@@ -122,6 +125,7 @@ class Workers:
                 self._queue.done()
 
     async def _advance(self, row: RowUnderWay) -> None:
+        row.was_found = folded(row.deferral.trainee_id) in self._found
         step = settling.first_step(row)
         while True:
             match step:
