@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from batch import __version__
+from batch.errors import UsageProblem
 from batch.register.api import Answer, NoReply, Reply
 from batch.register.body import is_about_another
 from batch.rows import Deferral
@@ -42,7 +43,7 @@ class Client:
     """One pool of connections for a run: `defer`, `trainee`, `trainees`, `info`.
 
     TLS is verified against the operating system's trust store; proxies are honoured; redirects are
-    not followed.
+    not followed. Raises UsageProblem where the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -78,7 +79,15 @@ class Client:
                 trust_env=not _is_loopback(base_url),
             )
 
-        self._http, self._fresh = pool(None), pool(0)
+        try:
+            self._http, self._fresh = pool(None), pool(0)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            # of a SOCKS proxy, or one whose address is none; its words may hold a password
+            raise UsageProblem(
+                "a proxy in the environment cannot be used, so nothing was asked or sent",
+                hint="unset ALL_PROXY, and name in HTTPS_PROXY one whose address begins with "
+                "http://",
+            ) from error
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
