@@ -20,10 +20,11 @@ from batch.options import (
     AnyRun,
     AsJson,
     AskingPace,
+    Delivery,
+    Ending,
     Matching,
     NewestRun,
     OneRun,
-    Operator,
     OutFile,
     Pace,
     Reading,
@@ -32,6 +33,7 @@ from batch.options import (
     Sending,
     SendingPace,
     Since,
+    Told,
     Yes,
     given,
     with_groups,
@@ -149,31 +151,31 @@ def run(
     reading: Reading,
     matching: Matching,
     sending: Sending,
+    ending: Ending,
+    told: Told,
     *,
-    operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.commands.run import run_file
 
-    settings = settings_of(register, pace, reports, reading, matching)
-    context = context_of(settings, token_for_target(settings), operator=operator, yes=yes)
+    settings = settings_of(register, pace, reports, reading, matching, ending)
+    context = context_of(settings, token_for_target(settings), yes=yes)
     file = input_of(
         reading,
         settings,
         attended=terminal.is_attended() and not yes,
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
-    told = run_settings_of(settings, matching, sending)
+    new_run = run_settings_of(settings, matching, sending)
     finished = run_file(
         context,
-        told,
+        new_run,
         file,
         start_over=sending.start_over,
         accept_older_journal=sending.accept_older_journal,
     )
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -181,28 +183,28 @@ def resume(
     register: Register,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
+    told: Told,
     *,
     run: NewestRun = None,
-    operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.resume import newest_unfinished, resume_run
 
-    settings = settings_of(register, pace, reports.of(run))
+    settings = settings_of(register, pace, reports.of(run), ending)
     run_id = newest_unfinished(settings.reports_dir) if run is None else run.run_id
     if run_id is None:
         terminal.say("nothing is unfinished: nothing to resume")
-        _end(None, as_json=as_json)
+        _end(None, told=told)
     finished = resume_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run_id,
         settings.of_run(given(register, pace)),
         register=origin_named(register),
         yes=yes,
     )
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -210,54 +212,61 @@ def close(
     access: Access,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
+    told: Told,
     *,
     run: OneRun,
-    operator: Operator = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """End an unfinished run for good: nothing of it is sent any more."""
     from batch.commands.close import close_run
 
-    settings = settings_of(access, pace, reports.of(run))
+    settings = settings_of(access, pace, reports.of(run), ending)
     closed = close_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run.run_id,
         settings.of_run(given(access, pace)),
         confirm=lambda words: terminal.agreed(words, yes=yes or not terminal.is_attended()),
     )
-    _end(closed, as_json=as_json)
+    _end(closed, told=told)
 
 
 @command
-def runs(reports: Reports, *, as_json: AsJson = False) -> None:
+def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
+    from batch.commands.run_names import day_named
     from batch.commands.runs import listed_runs, warnings_of_runs
     from batch.terminal import runs_lines
 
-    reports_dir = settings_of(reports).reports_dir
+    reports_dir, day = settings_of(reports).reports_dir, None if since is None else day_named(since)
     for words in warnings_of_runs(reports_dir):
         terminal.say(f"warning: {words}")
-    listed = listed_runs(reports_dir)
+    listed = listed_runs(reports_dir, day)
     terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
 @command
 def report(
     reports: Reports,
+    delivery: Delivery,
+    told: Told,
     *,
     run: OneRun,
     open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Write a run's report again from the journal."""
     from batch.commands.report import write_again
 
-    settings = settings_of(reports.of(run))
-    finished = write_again(settings.reports_dir, run.run_id, tool_version=__version__)
+    settings = settings_of(reports.of(run), delivery)
+    finished = write_again(
+        settings.reports_dir,
+        run.run_id,
+        tool_version=__version__,
+        deliver_to=settings.deliver_to,
+    )
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -384,6 +393,6 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
-def _end(finished: Finished | None, *, as_json: bool) -> NoReturn:
-    terminal.show_finished(finished, as_json=as_json)
+def _end(finished: Finished | None, *, told: Told) -> NoReturn:
+    terminal.show_finished(finished, as_json=told.as_json, verbose=told.verbose)
     raise typer.Exit(0 if finished is None else finished.exit_code)

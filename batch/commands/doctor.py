@@ -513,7 +513,9 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
 def _with_token(settings: Settings, run: Mapping[str, Any]) -> str:
     """Return the command that continues a run, with the token's file where one was named."""
     file = None if run["rehearsal"] else settings.api_token_file
-    more = "" if file is None else f" --api-token-file {systems.as_argument(file)}"
+    if file is None or "--api-token-file" in run["carry_on"]:
+        return str(run["carry_on"])
+    more = f" --api-token-file {systems.as_argument(file)}"
     return f"{run['carry_on']}{more}"
 
 

@@ -159,12 +159,19 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the journal read-only. Raises JournalProblem where it is missing or not ours."""
-    if not path.is_file() or not _is_ours(path):
+    """Open the journal read-only; one whose making was cut off is empty.
+
+    Raises JournalProblem where it is missing or not ours.
+    """
+    if not path.is_file():
         raise JournalProblem(
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
-    return _read_only(path)
+    if _is_ours(path):
+        return _read_only(path)
+    empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _migrate(empty)
+    return empty
 
 
 def copy_in_memory(path: Path) -> sqlite3.Connection:

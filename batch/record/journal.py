@@ -164,6 +164,10 @@ class Journal:
         """Write down the version of Register's API that is used."""
         self._note(run_no, api_version=api_version)
 
+    def note_notices(self, run_no: int, notices: Iterable[str]) -> None:
+        """Write down what the report says of a run as a whole, each once."""
+        self._note(run_no, notices=list(dict.fromkeys(notices)))
+
     def note_matches(self, run_no: int, found: Mapping[int, str]) -> None:
         """Write down whom rows without an id were found to mean, before anything is sent."""
         with self._one_commit():
@@ -180,6 +184,12 @@ class Journal:
         """Write down how many of a run's deferrals were read back at its end, and stood."""
         made = {"checked": checked, "confirmed": confirmed, "at": iso(self._wall())}
         self._note(run_no, final_check=made)
+
+    def note_look(self, run_id: str, *, looked_up: int, warnings: Sequence[str]) -> None:
+        """Write down for how many rows trainees were looked up, and what was warned of."""
+        look = {"looked_up": looked_up, "warnings": list(warnings), "at": iso(self._wall())}
+        looks = [*map(dict, self.ledger.run(run_id).looks), look]
+        self._note(self.ledger.run_number(run_id), looks=looks)
 
     def _note(self, run_no: int, **details: object) -> None:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
@@ -245,7 +255,7 @@ class Journal:
         self._open_files.refuse_lost()
 
     def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
-        """Write down who takes a run up again, when, from where and on which terms."""
+        """Write down who takes a run up again, when, on which terms, and why it had stopped."""
         self._connection.execute(
             _SQL["note_resumption"],
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
