@@ -177,7 +177,7 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             timeout_seconds=settings.timeout,
             max_at_once=1,
         )
-    except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
+    except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
     origin, asked_at = settings.target.origin, list[float]()
     with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
