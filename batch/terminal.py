@@ -13,17 +13,25 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, Code, Outcome, advice_on
-from batch.errors import DeferBatchError
+from batch.codes import Code, Outcome, counts_of
+from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
+from batch.last_screen import LABELS, last_screen
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import RateLimit
-from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
+from batch.run_settings import EMULATOR, RateLimit, RunSettings
+from batch.words import (
+    about,
+    about_in_full,
+    counted,
+    duration,
+    every_row,
+    printable,
+    row_list,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -96,6 +104,23 @@ def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
     show(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
 
 
+def _emphasised(line: str) -> str:
+    """Return a line of the last screen with its label in bold, yellow where there is work."""
+    import click  # noqa: PLC0415
+
+    label = next((label for label in LABELS if line.startswith(f"{label} ")), None)
+    if label is None:
+        return line
+    colour = "yellow" if label in {"To do", "Stopped"} else None
+    return click.style(label, bold=True, fg=colour) + line.removeprefix(label)
+
+
+def _has_colour(stream: IO[str]) -> bool:
+    """Whether colours are shown there: a terminal, unless NO_COLOR or TERM says otherwise."""
+    is_wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and is_wanted
+
+
 def say(words: str) -> None:
     """Write to standard error."""
     sys.stderr.write(printable(words) + "\n")
@@ -118,6 +143,19 @@ def answered(question: str) -> str:
     except DeferBatchError:
         sys.stderr.write("\n")
         raise
+
+
+def agreed(words: str, *, yes: bool) -> bool:
+    """Whether someone agrees to what the words say will be done, or has by `yes`.
+
+    Raises UsageProblem where nobody can answer.
+    """
+    say(words)
+    if yes:
+        return True
+    if not is_attended():
+        raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
+    return answered("Type yes to go on: ").lower() in {"y", "yes"}
 
 
 WIDTH_WITHOUT_TERMINAL = 400
@@ -183,6 +221,8 @@ def _stage(run: dict[str, Any]) -> str:
     if run.get("is_under_way"):
         return "under way"
     stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if run.get("is_altered"):
+        return f"{printable(stage)}; altered in journal.db or damaged: `verify` names it"
     if later is None:
         return stage
     return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
@@ -198,7 +238,6 @@ def _width() -> int:
 
 
 LINE_EVERY_SECONDS = 30.0
-_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -215,19 +254,23 @@ class Terminal:
         self._task: TaskID | None = None
         self._counts: Counter[str] = Counter()
         self._rows = 0
-        self._last_line = 0.0
+        self._last_line = time.monotonic()
         self._seconds_left = 0.0
+        self._waits = ""
+        self._line = ""
+        self._carry_on = "defer-batch resume"
         self._is_narrow = False
 
     @property
     def is_attended(self) -> bool:
-        """Whether standard input is a terminal."""
-        return is_attended()
+        """Whether someone can be asked: standard input is a terminal, and --yes was not given."""
+        return is_attended() and not self._yes
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
+        self._carry_on = resume_command(plan.run_id, plan.reports_dir, plan.command)
         say("\n".join([*plan_lines(plan), *self._notes]))
-        if plan.settings.is_rehearsal or self._yes:
+        if plan.settings.is_rehearsal or self._yes or not plan.to_send:
             return True
         if plan.needs_yes is not None:
             say(f"warning: {plan.needs_yes}")
@@ -238,7 +281,23 @@ class Terminal:
 
     def warn(self, words: str) -> None:
         """Show a warning."""
+        self._overwrite("")
         say(f"warning: {words}")
+
+    def looking(self, words: str) -> None:
+        """Show how far a look has come, on one line; without a terminal, a line now and then."""
+        if sys.stderr.isatty():
+            self._overwrite(words[: max(0, columns_of(sys.stderr) - 1)])
+        elif words and time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            say(words)
+
+    def _overwrite(self, words: str) -> None:
+        """Write over the line that a look wrote last."""
+        if self._line or words:
+            sys.stderr.write(f"\r{words:<{len(self._line)}}" + ("" if words else "\r"))
+            sys.stderr.flush()
+        self._line = words
 
     def begin(self, rows: int) -> None:
         """Show that sending begins."""
@@ -251,7 +310,7 @@ class Terminal:
 
         self._is_narrow = columns_of(sys.stderr) < WIDE_ENOUGH
         self._progress = Progress(
-            BarColumn(bar_width=8 if self._is_narrow else 24),
+            BarColumn(bar_width=8 if self._is_narrow else 16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}"),
             console=Console(stderr=True),
@@ -265,9 +324,9 @@ class Terminal:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=1, told=self._told())
 
-    def time_left(self, seconds: float) -> None:
-        """Show the time left; without a terminal, a line now and then."""
-        self._seconds_left = seconds
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Show the time left and why nothing moves; without a terminal, a line now and then."""
+        self._seconds_left, self._waits = seconds, waits
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, told=self._told())
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -276,14 +335,14 @@ class Terminal:
 
     def end(self) -> None:
         """Take the progress bar away."""
-        self.time_left(0.0)
+        self.time_left(0.0, "")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
     def abandon(self) -> None:
         """Show the cursor again and say what is left to do; called as the process ends at once."""
-        words = "Stopped at once. To learn what became of the last rows: defer-batch resume\n"
+        words = f"Stopped at once. To learn what became of the last rows: {self._carry_on}\n"
         with contextlib.suppress(OSError):
             os.write(2, f"{_SHOW_CURSOR if self._progress else ''}\n{words}".encode())
 
@@ -294,9 +353,11 @@ class Terminal:
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
+        if self._progress is not None and self._waits:
+            return self._waits  # a terminal has no room for more
         if self._is_narrow:
             return left
-        return "; ".join(part for part in (counts, left) if part)
+        return "; ".join(part for part in (counts, left, self._waits) if part)
 
 
 def columns_of(stream: IO[str]) -> int:
@@ -314,19 +375,24 @@ def age(moment: str) -> str:
     return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
 
 
+_ENVIRONMENTS = {
+    "production": "Register of trainee teachers",
+    "sandbox": "Register's sandbox: these are not real records",
+    EMULATOR: "in this process: nothing is sent to Register",
+}
+"""What stands behind an environment's name in the plan; a base URL speaks for itself."""
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
-    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
-    is_named = settings.environment != settings.origin or settings.is_rehearsal
-    named = f"{settings.environment.upper()} ({where})" if is_named else where
-    lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
+    lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
-    lines += _row_lines(plan)
-    if plan.to_read_first:
+    lines += [*_memory_lines(plan), *_row_lines(plan)]
+    if plan.to_read_first and plan.preview is None:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
         )
@@ -336,15 +402,21 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    lines += _memory_lines(plan)
-    pace = f" at {_pace(settings.rate_limit)}" if settings.rate_limit else ""
-    lines.append(f"{about(plan.seconds_needed)}{pace}")
-    if not settings.is_rehearsal:
-        lines += [
-            "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
-            "funding choices.",
-        ]
-    return lines
+    return lines + _cost_lines(plan)
+
+
+def _cost_lines(plan: Plan) -> list[str]:
+    """Return how long the sending takes, and that it cannot be undone."""
+    if not plan.to_send:
+        return ["Nothing is left to send."]
+    limit = plan.settings.rate_limit
+    takes = f"{about_in_full(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"
+    if plan.settings.is_rehearsal:
+        return [takes]
+    return [
+        f"{takes}; Register's API cannot undo a deferral,",
+        "and undoing one by hand clears the trainee's funding choices",
+    ]
 
 
 def preview_lines(found: PreviewedFile) -> list[str]:
@@ -353,6 +425,14 @@ def preview_lines(found: PreviewedFile) -> list[str]:
         return [f"{found.run.input_name} has a header and no rows: nothing to do."]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
+
+
+def _target_line(settings: RunSettings) -> str:
+    """Return which Register will be asked, and in which version."""
+    named = settings.environment
+    if named in _ENVIRONMENTS:
+        named += f" ({_ENVIRONMENTS[named]})"
+    return f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"
 
 
 def _instead_of(version: str | None) -> str:
@@ -369,10 +449,8 @@ def _pace(limit: RateLimit) -> str:
 def _row_lines(plan: Plan) -> list[str]:
     """Return what the rows would become: by looking them up, or else by the file alone."""
     if plan.preview is not None:
-        done = sum(n for code, n in plan.settled.items() if Code(code) in _DONE)
         lines = [f"warning: {words}" for words in plan.preview.warnings]
-        lines += plan.preview.forecast.lines()
-        return lines + ([f"  {done} already done"] if done and plan.resumed_from else [])
+        return [*lines, *plan.preview.forecast.lines()]
     lines = [f"{counted(plan.input_rows, 'row')}; {plan.to_send} to send, not looked up first"]
     return lines + [_settled_line(plan, code, count) for code, count in plan.settled.items()]
 
@@ -390,66 +468,31 @@ def _memory_lines(plan: Plan) -> list[str]:
     ]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs. "
+            "warning: this journal is new, so nothing is known of earlier runs.\n"
             "If there were any, name their folder with --reports-dir"
         )
     return lines
 
 
-def summary_lines(finished: Finished) -> list[str]:
-    """Return the summary: the four counts, what to do about each code, where the report is."""
-    run = finished.run
-    lines = [run.banner, ""] if run.banner else []
-    lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
-    lines += [f"notice: {notice}" for notice in run.notices]
-    width, is_closed = len(str(run.input_rows)), run.ended is not None
-    for outcome in Outcome:
-        lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
-    lines += _final_check_lines(run.final_check)
-    if run.blank_rows:
-        lines.append(f"  blank rows skipped: {run.blank_rows}")
-    if run.repairs:
-        lines.append(f"  repaired while reading: {repair_list(run.repairs)}")
-    for code, numbers, message, count in finished.problems:
-        lines += ["", f"{code}: {row_list(numbers, count)}"]
-        if not _is_said_of_all(message, run.notices):
-            lines += [
-                f"  e.g. {message}",
-                f"  what to do: {advice_on(Code(code), is_closed=is_closed)}",
-            ]
-    lines += _hunch(finished)
-    if run.stopped_because and is_closed:
-        lines += ["", run.stopped_because]
-    elif run.stopped_because:
-        lines += ["", f"Stopped early: {run.stopped_because}"]
-        lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
-    return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
+NO_RUN = {"run_id": None, "counts": counts_of({}), "exit_code": 0}
+"""What stands in for a summary where there was nothing to do, and so no run."""
 
 
-def _final_check_lines(made: Mapping[str, object] | None) -> list[str]:
-    """Return what reading back at the end found, nothing where it was not done."""
-    if made is None:
-        return []
-    at = datetime.fromisoformat(str(made["at"])).astimezone()
-    found = f"{made['confirmed']} of {made['checked']} deferrals confirmed"
-    return [f"  {found} by reading them back at {at:%H:%M}"]
-
-
-def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
-    """Whether a notice says of every date what the message says of one."""
-    return any(message.endswith(notice.removeprefix("Every date")) for notice in notices)
-
-
-def _hunch(finished: Finished) -> list[str]:
-    answered = {
-        code
-        for code in map(Code, finished.codes)
-        if code not in CHECK_CODES and code.outcome is not Outcome.UNRESOLVED
-    }
-    if answered != {Code.TRAINEE_NOT_FOUND}:
-        return []
-    words = (
-        "Register knew none of these trainees: is it the right provider's token, and the right "
-        "environment?"
-    )
-    return ["", words]
+def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = False) -> None:
+    """Print a run's summary, its manifest's SHA-256 last; for programs `NO_RUN` without a run."""
+    if finished is None:
+        if as_json:
+            show(json.dumps(NO_RUN, indent=2), as_is=True)
+        return
+    if as_json:
+        summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
+        show(summary.rstrip(), as_is=True)
+        if finished.run.rehearsal:
+            say(REHEARSAL)
+    else:
+        lines = map(printable, last_screen(finished, verbose=verbose))
+        show("\n".join(map(_emphasised, lines) if _has_colour(sys.stdout) else lines), as_is=True)
+    for words in finished.warnings:
+        say(f"warning: {words}")
+    if finished.manifest_sha256:
+        (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

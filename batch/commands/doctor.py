@@ -13,15 +13,16 @@ from typing import Any
 
 from batch import files, systems
 from batch.commands.run_names import RUN_ID
-from batch.commands.runs import listed_runs
+from batch.commands.runs import listed_runs, warnings_of_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
-from batch.record import locks
+from batch.record import locks, recent_requests
 from batch.record.database import JOURNAL
 from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
 from batch.register.api import VERSIONS, Answer
 from batch.register.client import UNVERIFIED, Client, proxy_for
+from batch.run_settings import environment_of
 from batch.settings import NAMED_TARGETS, Settings, Target
 from batch.words import counted, duration
 
@@ -32,6 +33,10 @@ LEAST_FREE_BYTES = 200_000_000
 _NO_TOKEN = "none"  # noqa: S105 — what is sent without one: Register's 401 shows network and clock
 _NO_SUCH_PROXY = "cannot be asked, since a proxy in the environment is of a kind unknown here"
 _WHO = "a look by doctor"
+_RESTORE = (
+    "restore the newer journal.db, or take the rows of those runs' succeeded.csv out of the lists "
+    "that are still to be run, and run the first one with --accept-older-journal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +182,24 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
         )
     except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
-    with locks.one_run_at_a_time(settings.target.origin, run_id=_WHO, since=iso(wall())):
-        return asyncio.run(_ask(client, settings.api_version, wall))
+    origin, asked_at = settings.target.origin, list[float]()
+    with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
+        try:
+            return asyncio.run(_ask(client, settings.api_version, wall, asked_at))
+        finally:  # the next command paces by these requests too
+            recent_requests.note(origin, asked_at, now=wall())
 
 
-async def _ask(client: Client, named: str | None, wall: Callable[[], float]) -> _Told:
+async def _ask(
+    client: Client, named: str | None, wall: Callable[[], float], asked_at: list[float]
+) -> _Told:
+    """Return what Register tells; when it was asked is added to `asked_at`, in Unix seconds."""
     clock: float | None = None
 
     async def timed(answer: Awaitable[Answer], meaning_of: Callable[[Answer], Meaning]) -> Meaning:
         nonlocal clock
         sent = wall()
+        asked_at.append(sent)
         meaning = meaning_of(await answer)
         if meaning.server_time is not None:
             clock = _ahead(meaning.server_time, sent=sent, received=wall())
@@ -296,8 +309,7 @@ class _Token:
     @property
     def environment(self) -> str | None:
         """The environment that the token's beginning names, None where it names none we know."""
-        token = self.value or ""
-        return next((name for name in NAMED_TARGETS if token.startswith(f"{name}_")), None)
+        return environment_of(self.value or "")
 
     def examined(self, target: Target | None, told: _Told | None) -> Iterator[Examined]:
         """Yield what there is to say of the token, and of the file that holds it."""
@@ -477,12 +489,17 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
             if files.can_be_written(settings.reports_dir):
                 stack.enter_context(locks.one_writer(journal, run_id=_WHO, since=iso(wall())))
             listed = listed_runs(settings.reports_dir)
+            older = [
+                Examined("journal", words, _RESTORE)
+                for words in warnings_of_runs(settings.reports_dir)
+            ]
     except (JournalProblem, UsageProblem) as error:
         return [Examined("runs", error.message, error.hint)]
     unfinished = [run for run in listed if run["carry_on"]]
     if not unfinished:
-        return [Examined("runs", f"{counted(len(listed), 'run')} so far, and none is unfinished")]
-    return [
+        runs = f"{counted(len(listed), 'run')} so far, and none is unfinished"
+        return [*older, Examined("runs", runs)]
+    return older + [
         Examined(
             "run",
             f"{run['run_id']} is unfinished",
@@ -496,7 +513,9 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
 def _with_token(settings: Settings, run: Mapping[str, Any]) -> str:
     """Return the command that continues a run, with the token's file where one was named."""
     file = None if run["rehearsal"] else settings.api_token_file
-    more = "" if file is None else f" --api-token-file {systems.as_argument(file)}"
+    if file is None or "--api-token-file" in run["carry_on"]:
+        return str(run["carry_on"])
+    more = f" --api-token-file {systems.as_argument(file)}"
     return f"{run['carry_on']}{more}"
 
 

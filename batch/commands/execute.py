@@ -75,10 +75,17 @@ class Finished:
     codes: Mapping[str, int]
     exit_code: int
     manifest_sha256: str
+    command: tuple[str, ...] = ()
+    """The words of the command that began the run, or took it up last."""
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
     warnings: tuple[str, ...] = ()
     """What someone did to the run's folder behind the tool's back."""
+
+    @property
+    def lacks_final_check(self) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not."""
+        return self.run.lacks_final_check(self.codes)
 
     @property
     def reports_dir(self) -> Path:
@@ -120,9 +127,7 @@ def execute(
             else:
                 log.keep()
                 begin(log, plan)
-                code = exit_code_of(ledger.counts(plan.run_id))
-                run_no = ledger.run_number(plan.run_id)
-                journal.finish(run_no, exit_code=code, stopped_because=None)
+                _finish_unsent(journal, plan.run_id)
             log.end(ledger)
     except DeferBatchError:
         _bring_report_up_to_date(context, journal, plan)
@@ -131,6 +136,12 @@ def execute(
         if ledger.stage_of(plan.run_id) == "staged":
             shutil.rmtree(folder, ignore_errors=True)
     return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+
+
+def _finish_unsent(journal: Journal, run_id: str) -> None:
+    code = exit_code_of(journal.ledger.counts(run_id))
+    run_no = journal.ledger.run_number(run_id)
+    journal.finish(run_no, exit_code=code, stopped_because=None)
 
 
 async def _submit(
@@ -153,24 +164,30 @@ async def _submit(
         forecast=RequestsLeft(plan.to_send, reads_first=plan.to_read_first),
     )
     async with session:
-        version = await session.ask_first()
-        journal.note_version(run_no, version)
-        plan = replace(plan, settings=replace(plan.settings, api_version=version))
-        if plan.settings.preview:
-            plan = await looked_up(session, journal, plan)
-        plan = replace(plan, seconds_needed=session.seconds_needed())
+        plan = await _plan_to_show(session, journal, plan)
         with raising():
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         log.keep()
         begin(log, plan)
+        journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
-        await session.settle_rows()
+            journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
+        await session.settle_rows(plan.preview.remarks if plan.preview else {})
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
+
+
+async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
+    """Return the plan with what only Register can say: version, trainees, time."""
+    version = await session.ask_first()
+    plan = replace(plan, settings=replace(plan.settings, api_version=version))
+    if plan.settings.preview:
+        plan = await looked_up(session, journal, plan)
+    return replace(plan, seconds_needed=session.seconds_needed())
 
 
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
@@ -179,12 +196,16 @@ async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
     await session.look(looking.look)
     preview = looking.previewed()
-    for code, count in plan.settled.items():
+    settled = journal.ledger.held_back(plan.run_id)  # matched rows that earlier runs settled too
+    for code, count in settled.items():
         preview.forecast.codes[Code(code)] += count
     to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
     reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
+    preview.forecast.to_read_first = reads_first
     session.expect(to_send, reads_first=reads_first)
-    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
+    return replace(
+        plan, preview=preview, settled=settled, to_send=to_send, to_read_first=reads_first
+    )
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:
@@ -223,6 +244,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
+        command=ledger.last_command(run_id),
         problems=tuple(ledger.problems(run_id, ROWS_SHOWN)),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
 from batch.commands.plan import Plan, plan_of_resume
-from batch.commands.report import refuse_altered
+from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
 from batch.hints import resume_command
 from batch.record import locks
@@ -19,10 +19,15 @@ from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.manifest import tells_the_end
+from batch.record.missing import is_older_than_report, older_than, unknown_reports
 from batch.record.records import RunRecord, iso
 from batch.run_settings import RunSettings
 from batch.submission.run_log import RunLog
 from batch.submission.staging import set_aside_remembered
+
+_OLDER_THAN_REPORT = (
+    "the journal does not know this run's newest report, which may say that it has finished since"
+)
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
@@ -48,7 +53,8 @@ def resume_run(
     """Continue an unfinished run; one that is finished is left as it is.
 
     `changed` are the settings that were given anew; `register` (an origin) may only repeat what
-    the run began with. Raises UnknownRun, AlreadyRunning, and what `execute` raises.
+    the run began with. Raises UnknownRun, AlreadyRunning, SelfCheckFailed where the
+    journal's record of it was altered, and what `execute` raises.
     """
     now = time.time()
     if not context.journal.exists():
@@ -60,8 +66,10 @@ def resume_run(
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
         settings = replace(RunSettings.from_json(run.settings), **changed)
         _refuse_another_target(settings, register)
+        refuse_altered(journal, run_id, context.reports_dir / run_id)
         if stage != "started":
             return _without_resuming(context, journal, run, stage)
+        refuse_other_rows(journal, run)
         if not settings.is_rehearsal:
             stack.enter_context(
                 locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
@@ -72,8 +80,13 @@ def resume_run(
             settings,
             context.journal,
             token_fingerprint=context.fingerprint(settings),
+            command=context.who.command,
             now=now,
         )
+        if unknown := unknown_reports(journal.ledger, context.reports_dir):
+            context.watcher.warn(older_than(unknown))
+        if is_older_than_report(journal.ledger, run_id, context.reports_dir / run_id):
+            plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
         if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
             raise UsageProblem(
                 f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
@@ -105,7 +118,7 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
     try:
         return execute(context, journal, plan, begin)
     except RegisterUnreachable as unreachable:
-        command = resume_command(run.run_id, context.reports_dir)
+        command = resume_command(run.run_id, context.reports_dir, context.who.command)
         hint = f"to continue later, run: {command}"
         raise StoppedEarly(unreachable.message, hint=hint) from unreachable
 
@@ -118,7 +131,6 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
             hint="`defer-batch runs` lists the others",
         )
     folder = context.reports_dir / run.run_id
-    refuse_altered(journal, run.run_id, folder)
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return finished(journal, run.run_id, folder)

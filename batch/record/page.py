@@ -13,7 +13,7 @@ import jinja2
 
 from batch import columns, files
 from batch.codes import Code, Outcome
-from batch.hints import resume_command, verify_command
+from batch.hints import reconcile_command, resume_command, verify_command
 from batch.record import chart
 from batch.record.findings import findings, headline
 from batch.record.ledger import Ledger
@@ -44,12 +44,15 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
 def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Return what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
-    reports_dir = Path(run.reports_dir)
+    reports_dir, command = Path(run.reports_dir), ledger.last_command(run_id)
     return {
         "run": run,
         "banner": run.banner,
         "headline": headline(run, codes),
-        "resume": resume_command(run_id, reports_dir),
+        "resume": resume_command(run_id, reports_dir, command),
+        "reconcile": reconcile_command(run_id, reports_dir, command)
+        if run.lacks_final_check(codes)
+        else None,
         "verify": verify_command(run_id, reports_dir),
         "parts": chart.parts(codes),
         "codes": {Code(code): codes[code] for code in Code if code in codes},

@@ -63,16 +63,16 @@ def would_become(
     *,
     headers: Mapping[str, str],
     repeats: Problem | None = None,
-    earlier: Settled | None = None,
     superseded_by: str | None = None,
     again: bool = False,
     saw_every_list: bool = False,
 ) -> Would:
     """Return what a row that passed the file's checks would become, by the first of these to speak.
 
-    The match; a row about the same trainee (`repeats`, decided after matching); the memory of
-    earlier runs (`earlier`); a later run, by its id; identity; the trainee's state. `headers` are
-    the file's own names of columns. `saw_every_list`: who was read by id is in no list.
+    The match; a row about the same trainee (`repeats`, decided after matching); a later run, by its
+    id; identity; the trainee's state. What earlier runs settled is not looked up, and so not here.
+    `headers` are the file's own names of columns. `saw_every_list`: who was read by id is in no
+    list.
     """
     match match:
         case Nobody():
@@ -80,7 +80,7 @@ def would_become(
         case Several():
             return WillNotBeSent(_settled(problem_of_several(match)))
         case Sighting():
-            settled = _before_the_look(repeats, earlier, superseded_by)
+            settled = _before_the_look(repeats, superseded_by)
             if settled is None and match.differing:
                 settled = _settled(identity.problem_of(match.differing, headers))
             if settled is not None:
@@ -88,7 +88,7 @@ def would_become(
             unlisted = saw_every_list and not match.is_listed
             return by_state(row, match, again=again, is_unlisted=unlisted)
         case NotLookedUp():
-            settled = _before_the_look(repeats, earlier, superseded_by)
+            settled = _before_the_look(repeats, superseded_by)
             return WillNotBeSent(settled) if settled else WillBeSent(match.trainee_id)
         case _ as never:
             assert_never(never)
@@ -121,13 +121,9 @@ def in_words(state: str) -> str:
     return state.replace("_", " ").replace("trn", "TRN")
 
 
-def _before_the_look(
-    repeats: Problem | None, earlier: Settled | None, superseded_by: str | None
-) -> Settled | None:
+def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Settled | None:
     if repeats is not None:
         return _settled(repeats)
-    if earlier is not None:
-        return earlier
     if superseded_by is not None:
         words = f"The later run {superseded_by} dealt with this trainee. {_NOT_SENT}"
         return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
@@ -135,7 +131,7 @@ def _before_the_look(
 
 
 def _settled(problem: Problem) -> Settled:
-    return Settled(problem.code, problem.message)
+    return Settled(problem.code, problem.message, column=problem.column)
 
 
 def _not_found(nobody: Nobody) -> Settled:
@@ -172,11 +168,15 @@ class Forecast:
     states: Counter[str] = field(default_factory=Counter)
     """Of the rows whose trainee cannot be deferred: in which state, in words."""
     to_send: int = 0
+    seen_deferred: int = 0
     on_this_date: int = 0
     """Of those that are deferred already."""
+    to_read_first: int = 0
+    """Of rows that no look decides, since an earlier request for their trainee got no answer."""
     before_course: list[int] = field(default_factory=list)
     """Of those to be sent, the numbers of the rows."""
     unlisted: list[int] = field(default_factory=list)
+    not_shown: list[int] = field(default_factory=list)
 
     def add(self, row_number: int, would: Would) -> None:
         """Count one row."""
@@ -187,9 +187,12 @@ class Forecast:
                     self.before_course.append(row_number)
                 if len(would.notices) > would.is_before_course:
                     self.unlisted.append(row_number)
+                if would.state is None:
+                    self.not_shown.append(row_number)
             case WillNotBeSent():
                 code = would.settled.code
                 self.codes[code] += 1
+                self.seen_deferred += code is Code.ALREADY_DEFERRED
                 self.on_this_date += code is Code.ALREADY_DEFERRED and would.is_on_this_date
                 if code is Code.STATE_NOT_DEFERRABLE:
                     self.states[in_words(would.state or "without a state")] += 1
@@ -199,7 +202,7 @@ class Forecast:
     @property
     def rows(self) -> int:
         """How many rows were counted."""
-        return self.to_send + self.codes.total()
+        return self.to_send + self.to_read_first + self.codes.total()
 
     @property
     def found_nobody(self) -> bool:
@@ -220,60 +223,78 @@ class Forecast:
         width = max((len(str(count)) for count, _ in counts), default=0)
         for count, words in counts:
             yield f"  {count:>{width}} {words}"
-        for numbers, (one, many) in ((self.before_course, _BEFORE), (self.unlisted, _UNLISTED)):
+        yield from (f"of the {self.to_send}: {words}" for words in self._oddities())
+
+    def notices(self) -> Iterator[str]:
+        """Yield, for the report, what is odd in the rows to be sent."""
+        yield from (f"Of the {self.to_send} to be deferred: {words}." for words in self._oddities())
+
+    def _oddities(self) -> Iterator[str]:
+        told = (
+            (self.before_course, _BEFORE),
+            (self.unlisted, _UNLISTED),
+            (self.not_shown, _NOT_SHOWN),
+        )
+        for numbers, (one, many) in told:
             if numbers:
                 where = row_list(tuple(numbers[:_MOST_NAMED]), len(numbers))
-                said = one if len(numbers) == 1 else many
-                yield f"of the {self.to_send}: {len(numbers)} {said} ({where})"
+                yield f"{len(numbers)} {one if len(numbers) == 1 else many} ({where})"
 
     def _counts(self) -> Iterator[tuple[int, str]]:
+        """Yield how many rows, and what becomes of them; together they are all rows."""
         codes = self.codes
         yield self.to_send, "will be deferred"
+        yield self.to_read_first, "will be read first: an earlier request got no answer"
+        yield sum(codes[code] for code in _DONE), "already done"
         yield codes[Code.ALREADY_DEFERRED], self._already()
-        for code, (one, many) in _IN_THE_PLAN.items():
-            words = one if codes[code] == 1 else many
-            if code is Code.STATE_NOT_DEFERRABLE:
-                words += ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
-            yield codes[code], words
+        for code in _IN_THE_PLAN:
+            words = TABLE[code].words_for(codes[code])
+            yield codes[code], self._in_which_states(words) if code is _CANNOT else words
         yield sum(n for code, n in codes.items() if TABLE[code].failed_check), "failed a check"
+        yield (
+            sum(n for code, n in codes.items() if not _is_in_the_plan(code)),
+            "settled before: see the report",
+        )
+
+    def _in_which_states(self, words: str) -> str:
+        """Return the words with the trainees' states, where this look saw all of them."""
+        if self.states.total() != self.codes[_CANNOT]:
+            return words
+        states = ", ".join(f"{n} {state}" for state, n in self.states.most_common())
+        return f"{words.partition(':')[0]}: {states}"
 
     def _already(self) -> str:
+        """Return on which date they are deferred, where this look saw all of them."""
         count, same = self.codes[Code.ALREADY_DEFERRED], self.on_this_date
-        verb = "is" if count == 1 else "are"
+        words = f"{'is' if count == 1 else 'are'} deferred already"
+        if self.seen_deferred != count:
+            return words
         if same == count:
-            return f"{verb} deferred already, on this date"
+            return f"{words}, on this date"
         which = f"{same} of them on this date" if same else "on another date or without one"
-        return f"{verb} deferred already, {which}"
+        return f"{words}, {which}"
 
 
-_IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
-    Code.REINSTATED_SINCE: (
-        "was deferred on this date and has come back since",
-        "were deferred on this date and have come back since",
-    ),
-    Code.DEFERRED_EARLIER: (
-        "was deferred by an earlier run",
-        "were deferred by an earlier run",
-    ),
-    Code.STATE_NOT_DEFERRABLE: ("cannot be deferred", "cannot be deferred"),
-    Code.TRAINEE_NOT_FOUND: (
-        "is not a trainee of this provider",
-        "are not trainees of this provider",
-    ),
-    Code.SEVERAL_TRAINEES_MATCH: (
-        "matches several trainees",
-        "match several trainees",
-    ),
-    Code.IDENTITY_DIFFERS: (
-        "names a trainee who is another person in Register",
-        "name trainees who are other people in Register",
-    ),
-    Code.SUPERSEDED_BY_LATER_RUN: (
-        "was dealt with by a later run",
-        "were dealt with by a later run",
-    ),
-}
-"""What the plan says of a code's rows, of one and of several, in the order of its lines."""
+_IN_THE_PLAN = (
+    Code.REINSTATED_SINCE,
+    Code.DEFERRED_EARLIER,
+    Code.STATE_NOT_DEFERRABLE,
+    Code.TRAINEE_NOT_FOUND,
+    Code.SEVERAL_TRAINEES_MATCH,
+    Code.IDENTITY_DIFFERS,
+    Code.SUPERSEDED_BY_LATER_RUN,
+)
+"""The codes that have a line of their own, in the order of the lines."""
+
+_CANNOT = Code.STATE_NOT_DEFERRABLE
+_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
+"""Of a run that is resumed: what it did before."""
+
+
+def _is_in_the_plan(code: Code) -> bool:
+    is_named = code in _IN_THE_PLAN or code in _DONE or code is Code.ALREADY_DEFERRED
+    return is_named or TABLE[code].failed_check
+
 
 _SHOWS_A_TRAINEE = frozenset(
     {
@@ -285,4 +306,5 @@ _SHOWS_A_TRAINEE = frozenset(
     }
 )
 _BEFORE = ("has a date before their course began", "have a date before their course began")
+_NOT_SHOWN = ("could not be looked up", "could not be looked up")
 _UNLISTED = ("is in no list and may be deleted", "are in no list and may be deleted")

@@ -1,8 +1,9 @@
 """Whether a row and a trainee's record are about one person. Pure.
 
-Source: issue "Find the trainee", "Identity". A TRN, HESA id or date of birth that differs is
-enough; the last name counts only where none of those is there on both sides. The provider's number
-and first names are never compared. Messages name the column, never what Register holds.
+Source: issue "Find the trainee", "Identity". A well-formed TRN, HESA id or date of birth that
+differs is enough; the last name counts only where none of those is there on both sides. The
+provider's number and first names are never compared. Messages name the column, never what Register
+holds.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Person:
 def differing(row: Person, record: ListedTrainee) -> tuple[str, ...]:
     """Return the columns in which the row is about another person than the record."""
     compared = {
-        TRN: _agree(digits(row.trn), digits(record.trn)),
+        TRN: _agree(_whole_trn(row.trn), digits(record.trn)),
         HESA_ID: _hesa_ids_agree(digits(row.hesa_id), digits(record.hesa_id)),
         DATE_OF_BIRTH: _agree(_day(row.date_of_birth), _day(record.date_of_birth)),
     }
@@ -127,6 +128,12 @@ def plain_name(name: str | None) -> str:
 def _agree(ours: str, theirs: str) -> bool | None:
     """Whether two values are the same; None where one of them is missing."""
     return ours == theirs if ours and theirs else None
+
+
+def _whole_trn(number: str) -> str:
+    """Return a row's TRN, "" where it has lost its zero or is no TRN: that says nothing of whom."""
+    bare = trimmed(number)
+    return bare if re.fullmatch("[0-9]{7}", bare) else ""
 
 
 def _hesa_ids_agree(ours: str, theirs: str) -> bool | None:

@@ -18,6 +18,7 @@ from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
+from batch.record import recent_requests
 from batch.settings import Settings
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
@@ -84,6 +85,15 @@ def test_it_asks_twice_and_defers_nobody(register: Serving, office: Office) -> N
     emulator = register(abc="trn_received")
     office.run("doctor", "--register", emulator.base_url)
     assert [request.method for request in emulator.received()] == ["GET", "GET"]
+
+
+def test_the_times_of_its_requests_are_noted_for_pacing(
+    register: Serving, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = register(abc="trn_received")
+    office.run("doctor", "--register", emulator.base_url)
+    monkeypatch.setenv("XDG_STATE_HOME", str(office.folder / "state"))
+    assert len(recent_requests.noted_since(emulator.base_url, 0.0)) == 2
 
 
 def test_it_leaves_nothing_in_the_working_folder(register: Serving, office: Office) -> None:
@@ -297,7 +307,7 @@ def test_reports_that_others_can_read_are_told(office: Office) -> None:
 @posix_only
 def test_a_reports_folder_that_cannot_be_written_is_told(office: Office) -> None:
     office.reports.mkdir(mode=0o500)
-    ran = office.run("doctor", "--register", "emulator", through=bound_by_modes())
+    ran = office.run_apart("doctor", "--register", "emulator", through=bound_by_modes())
     assert ran.code == 1
     assert "to do  reports folder" in ran.out
 
@@ -346,7 +356,8 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     emulator = register(abc="trn_received", faults=[troubles.hanging("abc")])
     office.write("list.csv", ONE)
     target = ("--register", emulator.base_url)
-    with office.start("run", "list.csv", *target) as process:
+    patient = ("--timeout", "3600")  # or a slow machine sees the run ask anew meanwhile
+    with office.start("run", "list.csv", *target, *patient) as process:
         until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         before = len(emulator.received())
         beside = office.run("doctor", "--register", "emulator")

@@ -185,3 +185,15 @@ def test_its_requests_count_for_the_pace_of_the_run_that_follows(
         assert office.run("preview", "list.csv", *target).code == 0
     ran = office.run("run", "list.csv", *target)
     assert (ran.code, ran.summary["requests"]["throttled"]) == (0, 0), ran.err
+
+
+def test_a_matched_row_that_an_earlier_run_settled_is_counted(office: Office) -> None:
+    known = [Trainee("abc", trn="7654321"), Trainee("bcd", trn="7654322", state="withdrawn")]
+    listed = "trn,defer_date\n7654321,2026-10-01\n7654322,2026-10-01\n"
+    with serve(rehearsal_register(known, token=TOKEN)) as emulator:
+        office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+        office.write("list.csv", listed)
+        office.run("run", "list.csv", "--register", emulator.base_url, "--rate-limit", "none")
+        shown = ask(office, emulator, listed).out
+    assert "\n2 rows\n" in shown
+    assert "1 was deferred by an earlier run" in shown

@@ -51,36 +51,30 @@ def test_again_sends_who_has_come_back_and_nobody_else() -> None:
 
 
 REPEATS = Problem(Code.DUPLICATE_ROW, "", "The same as row 1.")
-EARLIER = Settled(Code.DEFERRED_EARLIER, "Deferred by an earlier run.")
 SOMEBODY_ELSE = Sighting("abc", "deferred", DAY, False, True, ("trn",))
 
 
 @pytest.mark.parametrize(
-    ("match", "repeats", "earlier", "superseded_by", "then"),
+    ("match", "repeats", "superseded_by", "then"),
     [
-        (Nobody("the TRN 1234567"), REPEATS, EARLIER, "later", "trainee_not_found"),
-        (Several("the TRN 1234567", 2), REPEATS, EARLIER, "later", "several_trainees_match"),
-        (SOMEBODY_ELSE, REPEATS, EARLIER, "later", "duplicate_row"),
-        (SOMEBODY_ELSE, None, EARLIER, "later", "deferred_earlier"),
-        (SOMEBODY_ELSE, None, None, "later", "superseded_by_later_run"),
-        (SOMEBODY_ELSE, None, None, None, "identity_differs"),
-        (seen("deferred", DAY), None, None, None, "already_deferred"),
-        (seen(), None, None, None, "send"),
-        (NotLookedUp("abc"), REPEATS, EARLIER, "later", "duplicate_row"),
-        (NotLookedUp("abc"), None, EARLIER, "later", "deferred_earlier"),
-        (NotLookedUp("abc"), None, None, None, "send"),
+        (Nobody("the TRN 1234567"), REPEATS, "later", "trainee_not_found"),
+        (Several("the TRN 1234567", 2), REPEATS, "later", "several_trainees_match"),
+        (SOMEBODY_ELSE, REPEATS, "later", "duplicate_row"),
+        (SOMEBODY_ELSE, None, "later", "superseded_by_later_run"),
+        (SOMEBODY_ELSE, None, None, "identity_differs"),
+        (seen("deferred", DAY), None, None, "already_deferred"),
+        (seen(), None, None, "send"),
+        (NotLookedUp("abc"), REPEATS, "later", "duplicate_row"),
+        (NotLookedUp("abc"), None, None, "send"),
     ],
 )
 def test_the_first_to_speak_decides(
     match: Match | NotLookedUp,
     repeats: Problem | None,
-    earlier: Settled | None,
     superseded_by: str | None,
     then: str,
 ) -> None:
-    would = would_become(
-        ROW, match, headers={}, repeats=repeats, earlier=earlier, superseded_by=superseded_by
-    )
+    would = would_become(ROW, match, headers={}, repeats=repeats, superseded_by=superseded_by)
     assert shown(would) == then
 
 
@@ -158,6 +152,12 @@ def test_the_plan_reads_as_the_issue_shows_it() -> None:
     ]
 
 
+def test_who_could_not_be_looked_up_is_told() -> None:
+    unread = would_become(ROW, NotLookedUp("abc"), headers={})
+    lines = list(counted((1, by_state(ROW, seen())), (1, unread)).lines())
+    assert lines[-1] == "of the 2: 1 could not be looked up (row 3)"
+
+
 def test_the_plan_counts_one_row_as_one() -> None:
     forecast = counted((1, by_state(ROW, seen("deferred", DAY))), (1, NOT_FOUND))
     assert list(forecast.lines()) == [
@@ -167,9 +167,14 @@ def test_the_plan_counts_one_row_as_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("code", [c for c in Code if not c.startswith(("deferred", "not_sent"))])
-def test_every_row_is_counted_in_the_sum(code: Code) -> None:
-    assert counted((2, failing(code)), (1, by_state(ROW, seen()))).rows == 3
+@pytest.mark.parametrize("code", Code)
+def test_every_row_is_counted_in_the_sum_and_in_a_line(code: Code) -> None:
+    """Whatever an earlier stretch, an earlier run or a check had settled."""
+    forecast = counted((1, by_state(ROW, seen())))
+    forecast.codes[code] += 2
+    numbers = [int(line.split()[0]) for line in forecast.lines()]
+    assert numbers == [3, 1, 2]
+    assert not any(line.endswith((":", "this date", "without one")) for line in forecast.lines())
 
 
 def test_rows_in_no_list_are_named() -> None:
