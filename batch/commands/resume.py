@@ -21,6 +21,7 @@ from batch.record.ledger import Ledger
 from batch.record.manifest import tells_the_end
 from batch.record.missing import is_older_than_report, older_than, unknown_reports
 from batch.record.records import RunRecord, iso
+from batch.roster.forecast import superseded
 from batch.run_settings import RunSettings
 from batch.submission.run_log import RunLog
 from batch.submission.staging import set_aside_remembered
@@ -113,6 +114,8 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
         journal.note_resumption(run_no, resumption(context, plan.settings))
         journal.reopen(run_no)
         set_aside_remembered(journal, run_no, plan.settings.origin, again=plan.settings.again)
+        later = journal.ledger.superseded(run.run_id)  # also where nobody is looked up
+        journal.settle_now(run_no, {number: superseded(later[number]) for number in later})
         log.resume(journal.ledger, rows=plan.to_send, was_cut_off=run.finished_at is None)
 
     try:

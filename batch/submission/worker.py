@@ -10,6 +10,7 @@ from typing import Protocol
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
+from batch.roster.forecast import superseded
 from batch.rows import RowUnderWay, Settled
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient
@@ -38,7 +39,11 @@ class Observer(Protocol):
 
 
 class Workers:
-    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped."""
+    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped.
+
+    `later_runs` are those that dealt with the trainees of rows which are read first here: where
+    reading shows no deferral, such a row is not sent again.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Workers:
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
         remarks: Mapping[int, str] | None = None,
+        later_runs: Mapping[int, str] | None = None,
     ) -> None:
         self._journal = journal
         self._register = register
@@ -62,6 +68,7 @@ class Workers:
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
         self._remarks = remarks or {}
+        self._later_runs = later_runs or {}
         self._queue = Queue(
             journal,
             stopping,
@@ -174,7 +181,9 @@ class Workers:
             if self._stopping.reason is not None:
                 break
         waited = row.read_after is not None and began >= row.read_after
-        return settling.after_read(row, read, meaning, waited=waited)
+        step = settling.after_read(row, read, meaning, waited=waited)
+        later_run = self._later_runs.get(row.row_number)
+        return superseded(later_run) if later_run and isinstance(step, Send) else step
 
     @property
     def _can_read(self) -> bool:
