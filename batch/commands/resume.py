@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from batch.codes import exit_code_of
 from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
 from batch.commands.plan import Plan, plan_of_resume
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
@@ -29,6 +30,10 @@ from batch.submission.staging import set_aside_remembered
 _OLDER_THAN_REPORT = (
     "the journal does not know this run's newest report, which may say that it has finished since"
 )
+
+
+_OF_A_SIGNAL = 128
+"""Exit codes above it are those of signals."""
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
@@ -136,9 +141,18 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
     folder = context.reports_dir / run.run_id
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
-        return finished(journal, run.run_id, folder)
+        return _by_its_rows(finished(journal, run.run_id, folder))
     context.watcher.warn(f"{run.run_id} is finished; only its report was missing. Writing it now.")
-    return write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+    return _by_its_rows(
+        write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+    )
+
+
+def _by_its_rows(ended: Finished) -> Finished:
+    """Return how a finished run ended; a signal that came once was not for this command."""
+    if ended.exit_code <= _OF_A_SIGNAL:
+        return ended
+    return replace(ended, exit_code=exit_code_of(ended.codes) or int(bool(ended.warnings)))
 
 
 def _refuse_another_target(settings: RunSettings, register: str | None) -> None:

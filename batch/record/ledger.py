@@ -260,9 +260,9 @@ class Ledger:
         found = self._of_run("superseded", run_id)
         return {number: later for number, later, is_in_doubt in found if not is_in_doubt}
 
-    def superseded_once_read(self, run_id: str) -> dict[int, str]:
+    def superseded_once_read(self, run_no: int) -> dict[int, str]:
         """Return the same of the rows that must be read first: what was sent may have arrived."""
-        found = self._of_run("superseded", run_id)
+        found = self._found("superseded", run_no)
         return {number: later for number, later, is_in_doubt in found if is_in_doubt}
 
     def made(self, run_id: str) -> Iterator[MadeRow]:

@@ -260,7 +260,6 @@ class Session:
             lost_answer_wait_seconds=self._settings.lost_answer_wait_seconds,
             timeout_seconds=self._settings.timeout_seconds,
             remarks=remarks,
-            later_runs=self._journal.ledger.superseded_once_read(self._run_id),
         )
         self._watcher.begin(self._forecast.rows_left)
         beside = [

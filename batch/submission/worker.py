@@ -41,8 +41,8 @@ class Observer(Protocol):
 class Workers:
     """Take a confirmed run's rows to their outcomes, some at once, until done or stopped.
 
-    `later_runs` are those that dealt with the trainees of rows which are read first here: where
-    reading shows no deferral, such a row is not sent again.
+    A row that is read first, and whose trainee a later run dealt with, is not sent again where
+    reading shows no deferral.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class Workers:
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
         remarks: Mapping[int, str] | None = None,
-        later_runs: Mapping[int, str] | None = None,
     ) -> None:
         self._journal = journal
         self._register = register
@@ -68,7 +67,7 @@ class Workers:
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
         self._remarks = remarks or {}
-        self._later_runs = later_runs or {}
+        self._later_runs = journal.ledger.superseded_once_read(run_no)
         self._queue = Queue(
             journal,
             stopping,

@@ -520,3 +520,17 @@ def test_an_old_run_that_looks_nobody_up_does_not_overtake_a_later_one_either(
     assert office.run("resume", name).code == 1
     assert office.run("report", name).codes()[3] == "superseded_by_later_run"
     assert deferred_by_us(emulator)["later"] == 1
+
+
+@posix_only
+def test_a_run_that_a_signal_ended_with_every_row_settled_has_nothing_to_resume(
+    register: Serving, office: Office
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.slow("abc", 0.5)])
+    with begin(office, emulator, ONE) as process:
+        until(lambda: emulator.received(Endpoint.DEFER))
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 143
+    (folder,) = office.reports.glob("2*")
+    assert office.run("resume", folder.name).code == 0
