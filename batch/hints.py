@@ -1,4 +1,8 @@
-"""Commands that a person can copy as they stand, wherever the reports folder is."""
+"""Commands that a person can copy as they stand: in the folder and settings of the one before.
+
+`given` are the words behind `defer-batch` of the command that worked with the run: whoever named a
+token's file then has to name it again.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,28 @@ from pathlib import Path
 from batch import systems
 
 DEFAULT_REPORTS_DIR = "reports"
+_KEPT = ("--api-token-file", "--api-version")
+_RESUME, _CLOSE = "defer-batch resume", "defer-batch close"
 
 
-def resume_command(run_id: str, reports_dir: Path) -> str:
+def resume_command(run_id: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
     """Return the command that continues a run."""
-    return _command(f"resume {run_id}", reports_dir)
+    return _command(f"resume {run_id}", reports_dir, given)
 
 
-def resume_newest_command(reports_dir: Path) -> str:
+def close_command(run_id: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
+    """Return the command that ends a run for good."""
+    return _command(f"close {run_id}", reports_dir, given)
+
+
+def reconcile_command(run_id: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
+    """Return the command that asks Register whether what a run reported stands."""
+    return _command(f"reconcile {run_id}", reports_dir, given)
+
+
+def resume_newest_command(reports_dir: Path, given: Sequence[str] = ()) -> str:
     """Return the command that continues whatever is unfinished."""
-    return _command("resume", reports_dir)
+    return _command("resume", reports_dir, given)
 
 
 def report_command(run_id: str, reports_dir: Path) -> str:
@@ -33,6 +49,13 @@ def deliver_command(run_id: str, reports_dir: Path, to: Path) -> str:
 def verify_command(run_id: str, reports_dir: Path) -> str:
     """Return the command that proves a run's files."""
     return _command(f"verify {run_id}", reports_dir)
+
+
+def completed(advice: str, run_id: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
+    """Return advice about a run's rows with the commands in it made complete."""
+    return advice.replace(_RESUME, resume_command(run_id, reports_dir, given)).replace(
+        _CLOSE, close_command(run_id, reports_dir, given)
+    )
 
 
 _KEPT_OF_A_RUN = frozenset(
@@ -58,8 +81,22 @@ def corrections_command(command: Sequence[str], path: Path) -> str:
     return f"defer-batch {systems.as_command(words)}"
 
 
-def _command(words: str, reports_dir: Path) -> str:
+def _command(words: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
     command = f"defer-batch {words}"
-    if reports_dir == Path(DEFAULT_REPORTS_DIR):
-        return command
-    return f"{command} --reports-dir {systems.as_argument(reports_dir)}"
+    if reports_dir != Path(DEFAULT_REPORTS_DIR):
+        command += f" --reports-dir {systems.as_argument(reports_dir)}"
+    for name in _KEPT:
+        value = _value_of(name, given)
+        command += "" if value is None else f" {systems.as_command((name, value))}"
+    return command
+
+
+def _value_of(name: str, given: Sequence[str]) -> str | None:
+    """Return the last value that an option was given, None where it was not given."""
+    value = None
+    for place, word in enumerate(given):
+        if word == name and place + 1 < len(given):
+            value = given[place + 1]
+        elif word.startswith(f"{name}="):
+            value = word.removeprefix(f"{name}=")
+    return value

@@ -173,6 +173,22 @@ class Sending(Group):
     start_over: Annotated[
         bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
     ] = False
+    accept_older_journal: Annotated[
+        bool,
+        typer.Option(
+            "--accept-older-journal", help="Go on although reports are of runs it does not know."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Group):
+    """How the end of a run is told."""
+
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every group of rows, however many.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False
 
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
@@ -188,6 +204,10 @@ Since = Annotated[
 OneRun = Annotated[
     NamedRun,
     typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),
+]
+AnyRun = Annotated[
+    NamedRun | None,
+    typer.Argument(metavar="[RUN]", parser=named, help="A run id, or a path to its folder."),
 ]
 NewestRun = Annotated[
     NamedRun | None,

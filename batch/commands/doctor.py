@@ -13,7 +13,7 @@ from typing import Any
 
 from batch import files, systems
 from batch.commands.run_names import RUN_ID
-from batch.commands.runs import listed_runs
+from batch.commands.runs import listed_runs, warnings_of_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
 from batch.record import locks, recent_requests
@@ -33,6 +33,10 @@ LEAST_FREE_BYTES = 200_000_000
 _NO_TOKEN = "none"  # noqa: S105 — what is sent without one: Register's 401 shows network and clock
 _NO_SUCH_PROXY = "cannot be asked, since a proxy in the environment is of a kind unknown here"
 _WHO = "a look by doctor"
+_RESTORE = (
+    "restore the newer journal.db, or take the rows of those runs' succeeded.csv out of the lists "
+    "that are still to be run, and run the first one with --accept-older-journal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,12 +489,17 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
             if files.can_be_written(settings.reports_dir):
                 stack.enter_context(locks.one_writer(journal, run_id=_WHO, since=iso(wall())))
             listed = listed_runs(settings.reports_dir)
+            older = [
+                Examined("journal", words, _RESTORE)
+                for words in warnings_of_runs(settings.reports_dir)
+            ]
     except (JournalProblem, UsageProblem) as error:
         return [Examined("runs", error.message, error.hint)]
     unfinished = [run for run in listed if run["carry_on"]]
     if not unfinished:
-        return [Examined("runs", f"{counted(len(listed), 'run')} so far, and none is unfinished")]
-    return [
+        runs = f"{counted(len(listed), 'run')} so far, and none is unfinished"
+        return [*older, Examined("runs", runs)]
+    return older + [
         Examined(
             "run",
             f"{run['run_id']} is unfinished",
@@ -504,7 +513,9 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
 def _with_token(settings: Settings, run: Mapping[str, Any]) -> str:
     """Return the command that continues a run, with the token's file where one was named."""
     file = None if run["rehearsal"] else settings.api_token_file
-    more = "" if file is None else f" --api-token-file {systems.as_argument(file)}"
+    if file is None or "--api-token-file" in run["carry_on"]:
+        return str(run["carry_on"])
+    more = f" --api-token-file {systems.as_argument(file)}"
     return f"{run['carry_on']}{more}"
 
 

@@ -81,6 +81,8 @@ class Finished:
     codes: Mapping[str, int]
     exit_code: int
     manifest_sha256: str
+    command: tuple[str, ...] = ()
+    """The words of the command that began the run, or took it up last."""
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
     warnings: tuple[str, ...] = ()
@@ -89,6 +91,11 @@ class Finished:
     """Where the copy for others is."""
     not_delivered: str = ""
     """Why there is no copy for others, and what to do, where one was wanted."""
+
+    @property
+    def lacks_final_check(self) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not."""
+        return self.run.lacks_final_check(self.codes)
 
     @property
     def reports_dir(self) -> Path:
@@ -178,9 +185,10 @@ async def _submit(
         journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
+            journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
             count, warnings = len(plan.preview.would), plan.preview.warnings
             journal.note_look(plan.run_id, looked_up=count, warnings=warnings)
-        await session.settle_rows()
+        await session.settle_rows(plan.preview.remarks if plan.preview else {})
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
@@ -267,6 +275,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
+        command=ledger.last_command(run_id),
         problems=tuple(ledger.problems(run_id, ROWS_SHOWN)),
     )
 

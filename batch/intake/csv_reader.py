@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
-import itertools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from batch import columns
 from batch.codes import Code
 from batch.errors import UnusableFile, unusable
+from batch.intake.bounded import BoundedFile, CsvRecords, TooLongRowError, add_a_step
 from batch.intake.encoding import Encoded, Letters
 from batch.intake.header import Layout, find_header
 from batch.intake.quoting import Unspaced
@@ -27,6 +25,7 @@ from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 
 ROWS_A_CHUNK = 32_000
+BYTES_A_CHUNK = 16 << 20
 _FIRST_VALUE = operator.itemgetter(0)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
@@ -200,18 +199,6 @@ def _broken_in_two(first: int, second: int) -> Problem:
     )
 
 
-class CsvRecords(Protocol):
-    """What `csv.reader` returns: records, and how many lines they took."""
-
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """Yield the records."""
-
-    def __next__(self) -> list[str]:
-        """Return the next record."""
-
-
 class CsvReader:
     """Reads one CSV file: `layout` at once, `chunks` as they are asked for."""
 
@@ -228,14 +215,13 @@ class CsvReader:
             self.layout = header.layout(options)
         self._refuse_swallowed(header.names, header.row)
         self._file = self._path.open("rb")
-        self._digest = _Hashing(self._file)
-        self._text = io.TextIOWrapper(
-            io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
-        )
+        self._bytes = BoundedFile(self._file)
+        self._text = self._bytes.text(encoded.encoding)
         self._header = header
         self.blank_rows = header.blank_rows_before
         self.letters = Letters() if encoded.is_assumed else None
         self._surplus_is_everywhere: bool | None = None
+        self._goes_on = True
         self._fragments = _Fragments(self.layout)
 
     @contextlib.contextmanager
@@ -272,13 +258,13 @@ class CsvReader:
                 kept = _joined(held[0], kept)
                 records[:0] = held[1]
                 held = (range(0), [])
-            if len(records) >= ROWS_A_CHUNK:
+            if self._goes_on and len(records) > 1:
                 held = self._last(kept, records)
                 kept = kept[: len(records)]
             yield self._chunk(kept, records)
         if held[1]:
             yield self._chunk(*held)
-        if self._digest.hexdigest() != self.encoded.sha256:
+        if self._bytes.hexdigest() != self.encoded.sha256:
             raise self._changed()
         if self.letters is not None:
             self.letters.refuse_unlikely(self._options)
@@ -330,20 +316,27 @@ class CsvReader:
 
     def _has_surplus_everywhere(self) -> bool:
         """Whether every row of the file has an empty value more than the header has columns."""
-        with self._opened() as text, contextlib.suppress(csv.Error):
-            return all(
-                len(record) > self.layout.width
-                for record in self._records(text)
-                if not columns.is_blank(record)
-            )
+        with self._path.open("rb") as file, contextlib.suppress(csv.Error, TooLongRowError):
+            raw = BoundedFile(file)
+            reader = self._records(raw.text(self.encoded.encoding))
+            records: list[list[str]] = []
+            while add_a_step(records, reader, raw):
+                if any(len(r) <= self.layout.width for r in records if not columns.is_blank(r)):
+                    return False
+                records.clear()
+            return True
         return False
 
     def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
-        """Take some records in one go, which is three times as fast as one by one."""
         records: list[list[str]] = []
-        lines = reader.line_num
+        lines, last = reader.line_num, self._bytes.bytes_read + BYTES_A_CHUNK
         try:
-            records.extend(itertools.islice(reader, ROWS_A_CHUNK))
+            while len(records) < ROWS_A_CHUNK and self._bytes.bytes_read <= last:
+                if not add_a_step(records, reader, self._bytes, ROWS_A_CHUNK - len(records)):
+                    self._goes_on = False
+                    break
+        except TooLongRowError:
+            raise self._too_long(first + len(records)) from None
         except csv.Error as error:
             taken = reader.line_num - lines - sum(map(_lines_of, records))
             raise self._broken(first + len(records), str(error), lines=taken) from None
@@ -364,6 +357,13 @@ class CsvReader:
         self.blank_rows += len(records) - len(kept)
         records[:] = [records[place] for place in kept]
         return [numbers[place] for place in kept]
+
+    def _too_long(self, number: int) -> UnusableFile:
+        return unusable(
+            self._path,
+            f"row {number} is longer than a row of any list",
+            hint=f"look at row {number} in a text editor: does a quote there never close?",
+        )
 
     def _changed(self) -> UnusableFile:
         return unusable(self._path, "it changed while it was read", hint="run again")
@@ -401,22 +401,3 @@ def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
 
 def _lines_of(record: list[str]) -> int:
     return 1 + sum(len(lines_of(value)) - 1 for value in record)
-
-
-class _Hashing(io.RawIOBase):
-    """Hashes the bytes that pass, so that the SHA-256 is of what was parsed."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        count = self._file.readinto(buffer)  # type: ignore[arg-type]
-        self._digest.update(memoryview(buffer)[:count])  # type: ignore[arg-type]
-        return count
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()

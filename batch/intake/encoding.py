@@ -9,15 +9,14 @@ import codecs
 import csv
 import hashlib
 import io
-import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from batch import systems
 from batch.errors import UnusableFile, unusable
+from batch.intake.bounded import BoundedFile, TooLongRowError, add_a_step
 from batch.intake.dates import quoted
 from batch.intake.header import find_header
 from batch.run_settings import InputOptions
@@ -29,15 +28,16 @@ def row_at(options: InputOptions, position: int, encoding: str) -> int:
         text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
         separator = find_header(options, text).separator
     with options.path.open("rb") as file:
-        raw: Any = _Until(file, position, "x".encode(encoding))
-        buffered = io.BufferedReader(raw, 1 << 20)
-        text = io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
+        raw = BoundedFile(_Until(file, position, "x".encode(encoding)))
+        reader = csv.reader(raw.text(encoding, errors="replace"), delimiter=separator)
         rows = 0
+        records: list[list[str]] = []
         try:
-            for _ in csv.reader(text, delimiter=separator):
-                rows += 1
-        except csv.Error:  # a quote that never closes: the byte stands behind it
-            return rows + 1
+            while found := add_a_step(records, reader, raw):
+                rows += found
+                records.clear()
+        except (csv.Error, TooLongRowError):  # a quote that never closes: the byte is behind it
+            return rows + len(records) + 1
     return rows
 
 
@@ -244,16 +244,30 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
     return replace(found.encoded("cp1252"), is_assumed=True)
 
 
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes in blocks."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
 def _only_carriage_returns(path: Path) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(b"\r") >= 0 and data.find(b"\n") < 0
+    has_any = False
+    for block in _blocks(path):
+        if b"\n" in block:
+            return False
+        has_any = has_any or b"\r" in block
+    return has_any
 
 
 def _first_utf_8(path: Path) -> int | None:
     """Return where a character of several bytes in UTF-8 first stands, None if nowhere."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = _SEVERAL_BYTES.search(data)
-        return None if found is None else found.start()
+    before, at = b"", 0
+    for block in _blocks(path):
+        if found := _SEVERAL_BYTES.search(before + block):
+            return at - len(before) + found.start()
+        before, at = block[-3:], at + len(block)
+    return None
 
 
 @dataclass(slots=True)

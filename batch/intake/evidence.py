@@ -71,14 +71,25 @@ class Reading:
     def lines(self) -> list[str]:
         """Return it for people: the file in one line, then its columns, those unused, notices."""
         lines = [", ".join(self._of_the_file())]
+        naming = self._naming()
         for name, header in self.columns.items():
-            if header is not None or name in columns.KNOWN:
+            if name == columns.TRAINEE_ID and naming:
+                shown = ", else ".join(self._held_by(*one) for one in naming.items())
+                lines.append(f"{_SHOWN_NAMES[name]:<12}{shown}")
+            elif name not in naming and (header is not None or name in columns.KNOWN):
                 lines.append(f"{_SHOWN_NAMES[name]:<12}{self._held_by(name, header)}")
         if self.unused:
             shown = ", ".join(map(dates.quoted, self.unused[:_MOST_UNUSED_SHOWN]))
             more = len(self.unused) - _MOST_UNUSED_SHOWN
             lines.append(f"{'not used':<12}{shown}" + (f" and {more} more" if more > 0 else ""))
         return lines + [f"notice: {notice}" for notice in self.notices]
+
+    def _naming(self) -> dict[str, str]:
+        """Return the columns by which trainees are found, where none holds Register's ids."""
+        if self.columns.get(columns.TRAINEE_ID) is not None:
+            return {}
+        found = {name: self.columns.get(name) for name in columns.NAMING}
+        return {name: header for name, header in found.items() if header is not None}
 
     def _of_the_file(self) -> Iterator[str]:
         yield self.file

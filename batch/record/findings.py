@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from batch.codes import (
     TABLE,
@@ -16,6 +17,7 @@ from batch.codes import (
     by_urgency,
     counts_of,
 )
+from batch.hints import completed
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
 from batch.words import days_written_out
@@ -76,14 +78,25 @@ class Headline:
 
 def findings(ledger: Ledger, run_id: str) -> Findings:
     """Group the rows that need attention by code."""
-    codes, is_closed = ledger.counts(run_id), ledger.run(run_id).ended is not None
+    codes, run = ledger.counts(run_id), ledger.run(run_id)
+    command = ledger.last_command(run_id)
     by_code: dict[Code, list[RowRecord]] = {}
     for row in _needing_attention(ledger, run_id, codes):
         rows = by_code.setdefault(Code(row.code), [])
         if len(rows) < MOST_ROWS_SHOWN_A_CODE:
             rows.append(row)
     groups = [
-        _group(code, codes[code], by_code[code], advice_on(code, is_closed=is_closed))
+        _group(
+            code,
+            codes[code],
+            by_code[code],
+            completed(
+                advice_on(code, is_closed=run.ended is not None),
+                run_id,
+                Path(run.reports_dir),
+                command,
+            ),
+        )
         for code in sorted(by_code, key=by_urgency)
     ]
     return Findings(

@@ -14,7 +14,7 @@ import jinja2
 
 from batch import columns, files
 from batch.codes import Code, Outcome
-from batch.hints import corrections_command, resume_command
+from batch.hints import corrections_command, reconcile_command, resume_command, verify_command
 from batch.record import chart, manifest, to_correct
 from batch.record.findings import findings, headline, sentence_of
 from batch.record.ledger import Ledger
@@ -48,13 +48,17 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
 def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Return what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
-    reports_dir = Path(run.reports_dir)
+    reports_dir, command = Path(run.reports_dir), ledger.last_command(run_id)
     corrections = reports_dir / run_id / manifest.TO_CORRECT
     return {
         "run": run,
         "banner": run.banner,
         "headline": headline(run, codes),
-        "resume": resume_command(run_id, reports_dir),
+        "resume": resume_command(run_id, reports_dir, command),
+        "reconcile": reconcile_command(run_id, reports_dir, command)
+        if run.lacks_final_check(codes)
+        else None,
+        "verify": verify_command(run_id, reports_dir),
         "to_correct": to_correct.counted(codes),
         "run_corrections": corrections_command(run.command, corrections),
         "parts": chart.parts(codes),

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -245,8 +245,11 @@ class Session:
         now = asyncio.get_running_loop().time()
         return self._register.pacer.seconds_for(self._forecast.requests_left, now)
 
-    async def settle_rows(self) -> None:
-        """Send and settle the rows that are pending, until done or stopped. Raises JournalLost."""
+    async def settle_rows(self, remarks: Mapping[int, str]) -> None:
+        """Send and settle the rows that are pending, until done or stopped. Raises JournalLost.
+
+        `remarks` are sentences that end the message of some rows.
+        """
         workers = Workers(
             self._journal,
             self._register,
@@ -256,6 +259,7 @@ class Session:
             max_at_once=self._settings.max_at_once,
             lost_answer_wait_seconds=self._settings.lost_answer_wait_seconds,
             timeout_seconds=self._settings.timeout_seconds,
+            remarks=remarks,
         )
         self._watcher.begin(self._forecast.rows_left)
         beside = [

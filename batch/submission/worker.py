@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from batch.errors import JournalLost
@@ -49,6 +51,7 @@ class Workers:
         max_at_once: int,
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
+        remarks: Mapping[int, str] | None = None,
     ) -> None:
         self._journal = journal
         self._register = register
@@ -58,6 +61,7 @@ class Workers:
         self._max_at_once = max_at_once
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
+        self._remarks = remarks or {}
         self._queue = Queue(
             journal,
             stopping,
@@ -140,6 +144,8 @@ class Workers:
                     return
 
     def _settle(self, number: int, settled: Settled) -> None:
+        if remark := self._remarks.get(number):
+            settled = replace(settled, message=f"{settled.message} {remark}")
         self._journal.settle(
             self._run_no, number, settled, lambda: self._observer.settled(number, settled)
         )
