@@ -30,6 +30,7 @@ from batch.submission.run_log import RunLog, open_run_log
 from batch.submission.session import RequestsLeft, Session
 from batch.submission.stopping import raising
 from batch.submission.watcher import Watcher
+from batch.submission.worker import Looked
 
 REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
 ROWS_SHOWN = 10
@@ -188,7 +189,7 @@ async def _submit(
             journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
             count, warnings = len(plan.preview.would), plan.preview.warnings
             journal.note_look(plan.run_id, looked_up=count, warnings=warnings)
-        await session.settle_rows(plan.preview.remarks if plan.preview else {})
+        await session.settle_rows(_looked(plan))
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
@@ -201,6 +202,12 @@ async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
     if plan.settings.preview:
         plan = await looked_up(session, journal, plan)
     return replace(plan, seconds_needed=session.seconds_needed())
+
+
+def _looked(plan: Plan) -> Looked:
+    if plan.preview is None:
+        return Looked()
+    return Looked(plan.preview.remarks, plan.preview.sent_to)
 
 
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:

@@ -108,7 +108,7 @@ class PacedClient:
         assert row.deferral.trainee_id, "a row is matched before it is sent"
         intent, row.intent = row.intent, None
         ask = partial(self._asks.defer, row.deferral)
-        understand = partial(meaning_of_defer, deferral=row.deferral)
+        understand = partial(meaning_of_defer, deferral=row.deferral, was_found=row.was_found)
         question = _Question("defer", row.row_number, ask, understand)
         return await self._until_it_arrived(question, intent)
 
