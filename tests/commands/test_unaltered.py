@@ -7,10 +7,14 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from batch.commands.close import close_run
+from batch.commands.execute import Context
+from batch.commands.resume import resume_run
 from batch.commands.runs import listed_runs
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.emulator.server import Emulator
@@ -19,9 +23,11 @@ from batch.intake.checked_file import open_input
 from batch.record import database, report
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
+from batch.record.records import Who
 from batch.record.verify import verify_folder
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.staging import stage_rows
+from batch.terminal import Terminal
 from tests.support import troubles
 from tests.support.journals import RUN, altered
 from tests.support.office import Office, Ran
@@ -153,6 +159,23 @@ def test_an_attempt_with_a_word_that_is_none_is_no_answer(begun: Path) -> None:
     with pytest.raises(SelfCheckFailed):
         checked(journal, begun)
     journal.close()
+
+
+@pytest.mark.parametrize(
+    "goes_on",
+    [
+        partial(resume_run, run_id=RUN.run_id, changed={}, register=None, yes=True),
+        partial(close_run, run_id=RUN.run_id, changed={}, confirm=lambda _: True),
+    ],
+)
+def test_neither_resume_nor_close_goes_on_with_it(
+    begun: Path, goes_on: Callable[[Context], object]
+) -> None:
+    altered(begun / "journal.db", "UPDATE rows SET trainee_id = 'abcdefgi' WHERE row_number = 2")
+    who = Who("x", None, "x", "1", "3", ())
+    context = Context(begun, None, who, Terminal(yes=True))
+    with pytest.raises(SelfCheckFailed):
+        goes_on(context)
 
 
 def test_one_flipped_bit_sends_nothing_that_no_file_asked_for(begun: Path, tmp_path: Path) -> None:
