@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from batch import __version__
 from batch.commands.close import close_run
 from batch.commands.execute import Context
 from batch.commands.resume import resume_run
@@ -70,6 +71,7 @@ def begun(tmp_path: Path) -> Path:
         places = input_file.layout.places
         held_in = {name: input_file.columns[place] for name, place in places.items()}
         run = replace(RUN, columns=input_file.columns, settings=SETTINGS, held_in=held_in)
+        run = replace(run, tool_version=__version__)
         run_no = journal.stage(run, origin=run.base_url)
         stage_rows(journal, run_no, input_file, origin=run.base_url, again=False)
         journal.note_matches(run_no, {5: MATCHED})
@@ -150,6 +152,25 @@ def test_a_run_that_was_altered_sends_nothing_and_leaves_the_list_of_runs(
         checked(journal, begun)
     journal.close()
     assert [run["run_id"] for run in listed_runs(begun)] == [RUN.run_id]
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        "json_set(details, '$.tool_version', '0.1.0')",
+        "json_remove(details, '$.asked_sha256')",
+    ],
+)
+def test_either_of_the_two_proofs_refuses_an_altered_row(begun: Path, noted: str) -> None:
+    altered(begun / "journal.db", f"UPDATE runs SET details = {noted}")
+    journal = opened(begun)
+    checked(journal, begun)
+    journal.close()
+    altered(begun / "journal.db", "UPDATE rows SET defer_date = '2026-10-02' WHERE row_number = 2")
+    journal = opened(begun)
+    with pytest.raises(SelfCheckFailed):
+        checked(journal, begun)
+    journal.close()
 
 
 def test_an_attempt_with_a_word_that_is_none_is_no_answer(begun: Path) -> None:
