@@ -20,10 +20,11 @@ from batch.options import (
     AnyRun,
     AsJson,
     AskingPace,
+    Delivery,
+    Ending,
     Matching,
     NewestRun,
     OneRun,
-    Operator,
     OutFile,
     Pace,
     Reading,
@@ -150,16 +151,16 @@ def run(
     reading: Reading,
     matching: Matching,
     sending: Sending,
+    ending: Ending,
     told: Told,
     *,
-    operator: Operator = None,
     yes: Yes = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.commands.run import run_file
 
-    settings = settings_of(register, pace, reports, reading, matching)
-    context = context_of(settings, token_for_target(settings), operator=operator, yes=yes)
+    settings = settings_of(register, pace, reports, reading, matching, ending)
+    context = context_of(settings, token_for_target(settings), yes=yes)
     file = input_of(
         reading,
         settings,
@@ -182,22 +183,22 @@ def resume(
     register: Register,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
     told: Told,
     *,
     run: NewestRun = None,
-    operator: Operator = None,
     yes: Yes = False,
 ) -> None:
     """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.resume import newest_unfinished, resume_run
 
-    settings = settings_of(register, pace, reports.of(run))
+    settings = settings_of(register, pace, reports.of(run), ending)
     run_id = newest_unfinished(settings.reports_dir) if run is None else run.run_id
     if run_id is None:
         terminal.say("nothing is unfinished: nothing to resume")
         _end(None, told=told)
     finished = resume_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run_id,
         settings.of_run(given(register, pace)),
         register=origin_named(register),
@@ -211,18 +212,18 @@ def close(
     access: Access,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
     told: Told,
     *,
     run: OneRun,
-    operator: Operator = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
 ) -> None:
     """End an unfinished run for good: nothing of it is sent any more."""
     from batch.commands.close import close_run
 
-    settings = settings_of(access, pace, reports.of(run))
+    settings = settings_of(access, pace, reports.of(run), ending)
     closed = close_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run.run_id,
         settings.of_run(given(access, pace)),
         confirm=lambda words: terminal.agreed(words, yes=yes or not terminal.is_attended()),
@@ -247,6 +248,7 @@ def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> N
 @command
 def report(
     reports: Reports,
+    delivery: Delivery,
     told: Told,
     *,
     run: OneRun,
@@ -255,8 +257,13 @@ def report(
     """Write a run's report again from the journal."""
     from batch.commands.report import write_again
 
-    settings = settings_of(reports.of(run))
-    finished = write_again(settings.reports_dir, run.run_id, tool_version=__version__)
+    settings = settings_of(reports.of(run), delivery)
+    finished = write_again(
+        settings.reports_dir,
+        run.run_id,
+        tool_version=__version__,
+        deliver_to=settings.deliver_to,
+    )
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
     _end(finished, told=told)

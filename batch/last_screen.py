@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batch.codes import CHECK_CODES, CORRECTABLE, TABLE, Attention, Code, Outcome, advice_on
-from batch.hints import completed, reconcile_command, resume_command, run_again_command
+from batch.hints import completed, corrections_command, reconcile_command, resume_command
 from batch.words import repair_list, row_list
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _to_do(finished: Finished) -> Iterator[str]:
     if to_correct:
         yield f"{to_correct:>{width}} to correct{f', in {path}' if path.exists() else ''}"
     if to_correct and path.exists():
-        yield f"{'':>{width}} then: {run_again_command(path, folder, finished.command)}"
+        yield f"{'':>{width}} then: {corrections_command(run.command, path)}"
 
 
 def _to_know(finished: Finished) -> Iterator[str]:

@@ -96,6 +96,23 @@ class Reports(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(Group):
+    """Where a finished run's report goes besides."""
+
+    deliver_to: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Copy each finished run's report there, for others."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending(Delivery):
+    """Who answers for a run, and where its report goes besides."""
+
+    operator: Annotated[str | None, typer.Option(help="Your name, for the manifest.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Group):
     """Which file, and how it is to be read."""
 
@@ -174,7 +191,6 @@ class Told(Group):
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False
 
 
-Operator = Annotated[str | None, typer.Option(help="Your name, for the manifest.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OutFile = Annotated[

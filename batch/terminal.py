@@ -104,21 +104,19 @@ def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
     show(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
 
 
-def _emphasised(line: str) -> str:
-    """Return a line of the last screen with its label in bold, yellow where there is work."""
-    import click  # noqa: PLC0415
+def _show_last_screen(lines: list[str]) -> None:
+    """Print the last screen, its labels in bold where there is a terminal that has it."""
+    if not sys.stdout.isatty():
+        show("\n".join(lines))
+        return
+    from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
+    from rich.text import Text  # noqa: PLC0415
 
-    label = next((label for label in LABELS if line.startswith(f"{label} ")), None)
-    if label is None:
-        return line
-    colour = "yellow" if label in {"To do", "Stopped"} else None
-    return click.style(label, bold=True, fg=colour) + line.removeprefix(label)
-
-
-def _has_colour(stream: IO[str]) -> bool:
-    """Whether colours are shown there: a terminal, unless NO_COLOR or TERM says otherwise."""
-    is_wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return stream.isatty() and is_wanted
+    console = Console(soft_wrap=True, highlight=False)
+    for line in map(printable, lines):
+        label = next((label for label in LABELS if line.startswith(f"{label} ")), "")
+        style = "bold yellow" if label in {"To do", "Stopped"} else "bold"
+        console.print(Text.assemble((label, style), line.removeprefix(label)))
 
 
 def say(words: str) -> None:
@@ -490,9 +488,12 @@ def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = F
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        lines = map(printable, last_screen(finished, verbose=verbose))
-        show("\n".join(map(_emphasised, lines) if _has_colour(sys.stdout) else lines), as_is=True)
+        _show_last_screen(last_screen(finished, verbose=verbose))
     for words in finished.warnings:
         say(f"warning: {words}")
+    if finished.not_delivered:
+        say(f"warning: {finished.not_delivered}")
+    elif finished.delivered is not None:
+        say(f"Delivered: {finished.delivered / 'report.html'}")
     if finished.manifest_sha256:
         (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +105,6 @@ def examine(settings: Settings, wall: Callable[[], float]) -> Readiness:
         (
             *_register(settings, wall),
             *_reports_folder(settings.reports_dir),
-            _workbooks(),
             *runs,
         )
     )
@@ -180,7 +177,7 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             timeout_seconds=settings.timeout,
             max_at_once=1,
         )
-    except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
+    except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
     origin, asked_at = settings.target.origin, list[float]()
     with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
@@ -466,17 +463,6 @@ def _disk(folder: Path) -> Examined:
         )
     where = f"it is local ({kind})" if kind else "make sure that it is local, no network drive"
     return Examined("disk", f"{room}; {where}", details=details)
-
-
-def _workbooks() -> Examined:
-    if importlib.util.find_spec("openpyxl") is not None:
-        return Examined("workbooks", "Excel workbooks can be read")
-    command = f"{systems.as_argument(Path(sys.executable))} -m pip install openpyxl"
-    return Examined(
-        "workbooks",
-        "Excel workbooks cannot be read: the extra `excel` is not installed (CSV files can)",
-        f"to read them: {command}",
-    )
 
 
 def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Examined]:

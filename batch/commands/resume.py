@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from batch.codes import exit_code_of
-from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
+from batch.commands.execute import (
+    Context,
+    Finished,
+    delivered,
+    execute,
+    finished,
+    resumption,
+    write_and_check,
+)
 from batch.commands.plan import Plan, plan_of_resume
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
@@ -143,9 +151,8 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return _by_its_rows(finished(journal, run.run_id, folder))
     context.watcher.warn(f"{run.run_id} is finished; only its report was missing. Writing it now.")
-    return _by_its_rows(
-        write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
-    )
+    ended = write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+    return delivered(_by_its_rows(ended), context.deliver_to)
 
 
 def _by_its_rows(ended: Finished) -> Finished:

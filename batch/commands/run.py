@@ -17,6 +17,7 @@ from batch.errors import UsageProblem
 from batch.files import as_text
 from batch.intake.checked_file import InputFile, open_input
 from batch.record import locks
+from batch.record.delivery import refuse_unusable
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.missing import older_than, unknown_reports
@@ -46,6 +47,8 @@ def run_file(
         and not _may_need_none(context, settings)
     ):
         raise no_token()
+    if context.deliver_to is not None:
+        refuse_unusable(context.deliver_to, context.reports_dir)
     now = time.time()
     run_id = new_run_id(options.path, now)
     with (

@@ -124,13 +124,16 @@ class Journal:
             )
 
     def add_problems(self, run_no: int, found: Iterable[tuple[int, Problem]]) -> None:
-        """Settle rows of a staged run by what was found over the whole file."""
+        """Settle rows of a staged run by what was found over the whole file.
+
+        Of a row's problems the first in the order of the codes counts, whenever it was found.
+        """
         with self._one_commit() as now:
             self._connection.executemany(
                 _SQL["add_problem"],
                 (
-                    (problem.code, problem.message, now, problem.column, run_no, number)
-                    for number, problem in found
+                    (p.code, p.message, now, p.column, run_no, number, _codes_after(p.code))
+                    for number, p in found
                 ),
             )
 
@@ -184,6 +187,12 @@ class Journal:
         """Write down how many of a run's deferrals were read back at its end, and stood."""
         made = {"checked": checked, "confirmed": confirmed, "at": iso(self._wall())}
         self._note(run_no, final_check=made)
+
+    def note_look(self, run_id: str, *, looked_up: int, warnings: Sequence[str]) -> None:
+        """Write down for how many rows trainees were looked up, and what was warned of."""
+        look = {"looked_up": looked_up, "warnings": list(warnings), "at": iso(self._wall())}
+        looks = [*map(dict, self.ledger.run(run_id).looks), look]
+        self._note(self.ledger.run_number(run_id), looks=looks)
 
     def _note(self, run_no: int, **details: object) -> None:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
@@ -249,7 +258,7 @@ class Journal:
         self._open_files.refuse_lost()
 
     def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
-        """Write down who takes a run up again, when, from where and on which terms."""
+        """Write down who takes a run up again, when, on which terms, and why it had stopped."""
         self._connection.execute(
             _SQL["note_resumption"],
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
@@ -396,6 +405,12 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""
         self._connection.close()
+
+
+def _codes_after(code: Code) -> str:
+    """Return the codes behind one in their order, as JSON."""
+    ordered = list(Code)
+    return json.dumps(ordered[ordered.index(code) + 1 :])
 
 
 def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:

@@ -198,6 +198,15 @@ class Ledger:
             found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
         return found
 
+    def trainees(self, run_id: str) -> dict[str, int]:
+        """Return how many trainees each outcome's rows are about; a row without an id is one."""
+        return dict(self._of_run("trainees", run_id).fetchall())
+
+    def refusals(self, run_id: str) -> list[tuple[str, int]]:
+        """Return what Register said to the rows that it refused, the most frequent first."""
+        found = self._of_run("messages_of", run_id, Code.REFUSED_BY_REGISTER)
+        return [(str(words), int(count)) for words, count in found]
+
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
         for (moment,) in self._of_run("settled_by_asking", run_id):
@@ -416,7 +425,8 @@ def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("accepted_reports", "columns", "command", "notices", "reading_lines", "follows"):
+    sequences = ("accepted_reports", "columns", "command", "notices", "reading_lines", "follows")
+    for name in (*sequences, "looks"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

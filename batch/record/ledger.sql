@@ -145,6 +145,15 @@ SELECT DISTINCT x.run_id FROM rows r
 JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
 WHERE r.run_no = ?1 ORDER BY x.run_no;
 
+-- name: trainees
+SELECT coalesce(outcome, 'unresolved'),
+    count(DISTINCT iif(folded_id = '', 'row ' || row_number, folded_id))
+FROM rows WHERE run_no = ? GROUP BY 1;
+
+-- name: messages_of
+SELECT message, count(*) FROM rows WHERE run_no = ? AND code = ? GROUP BY message
+ORDER BY count(*) DESC, min(row_number);
+
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
 WHERE run_no = ? AND settled_at IS NOT NULL

@@ -24,8 +24,8 @@ class RunRecord:
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
     folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
     Register, None in what versions before 0.2 began; `accepted_reports` are runs that the journal
-    did not know, and with whose reports beside it somebody let this run begin.
-    `follows` are the runs whose rows this one corrects.
+    did not know, and with whose reports beside it somebody let this run begin. `follows` are the
+    runs whose rows this one corrects; `looks` are the look-ups before sending, one a stretch of it.
     """
 
     run_id: str
@@ -64,6 +64,7 @@ class RunRecord:
     asked_sha256: str | None = None
     accepted_reports: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    looks: tuple[Mapping[str, object], ...] = ()
 
     @property
     def is_purged(self) -> bool:
@@ -233,11 +234,16 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Resumption(Who):
-    """Who took a run up again, when, and on which terms."""
+    """Who took a run up again, when, and on which terms; when and why it had stopped before.
+
+    The journal fills in the stop, which is None where the run was cut off.
+    """
 
     resumed_at: str
     settings: Mapping[str, object]
     token_fingerprint: str | None
+    stopped_at: str | None = None
+    stopped_because: str | None = None
 
     def details(self) -> dict[str, object]:
         """Return everything but the time, as JSON takes it."""
