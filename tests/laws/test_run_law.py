@@ -55,5 +55,5 @@ class RunMachine(RuleBasedStateMachine):
         assert History(self.world, self.machine, rows).complaints() == []
 
 
-RunMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=8, deadline=None)
+RunMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=6, deadline=None)
 TestRun = RunMachine.TestCase
