@@ -15,6 +15,7 @@ LAYERS = (
     ("wiring",),
     ("options", "failures"),
     ("terminal",),
+    ("last_screen",),
     ("commands",),
     ("settings",),
     ("submission", "roster", "emulator"),
@@ -40,7 +41,6 @@ OWNERS = {
         "intake.evidence",
         "intake.rules",
     },
-    "openpyxl": {"intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
