@@ -81,6 +81,14 @@ def corrections_command(command: Sequence[str], path: Path) -> str:
     return f"defer-batch {systems.as_command(words)}"
 
 
+def completed_in(words: str, reports_dir: Path, given: Sequence[str]) -> str:
+    """Return a message with the commands that name no run made complete."""
+    newest = resume_newest_command(reports_dir, given)
+    return words.replace(f"`{_RESUME}`", f"`{newest}`").replace(
+        "`defer-batch runs`", f"`{_command('runs', reports_dir)}`"
+    )
+
+
 def _command(words: str, reports_dir: Path, given: Sequence[str] = ()) -> str:
     command = f"defer-batch {words}"
     if reports_dir != Path(DEFAULT_REPORTS_DIR):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +105,6 @@ def examine(settings: Settings, wall: Callable[[], float]) -> Readiness:
         (
             *_register(settings, wall),
             *_reports_folder(settings.reports_dir),
-            _workbooks(),
             *runs,
         )
     )
@@ -466,17 +463,6 @@ def _disk(folder: Path) -> Examined:
         )
     where = f"it is local ({kind})" if kind else "make sure that it is local, no network drive"
     return Examined("disk", f"{room}; {where}", details=details)
-
-
-def _workbooks() -> Examined:
-    if importlib.util.find_spec("openpyxl") is not None:
-        return Examined("workbooks", "Excel workbooks can be read")
-    command = f"{systems.as_argument(Path(sys.executable))} -m pip install openpyxl"
-    return Examined(
-        "workbooks",
-        "Excel workbooks cannot be read: the extra `excel` is not installed (CSV files can)",
-        f"to read them: {command}",
-    )
 
 
 def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Examined]:

@@ -139,11 +139,15 @@ def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
 def without_value_in_nameless(
     records: list[list[str]], numbers: Sequence[int], layout: Layout
 ) -> dict[int, tuple[Problem, ...]]:
-    """Return the rows, by place, that hold a value in a column without a name."""
+    """Return the rows, by place, that hold a value in a column without a name.
+
+    Numbers in a first column without a name only count the rows.
+    """
     found: dict[int, tuple[Problem, ...]] = {}
     for at in layout.nameless:
         for place, record in enumerate(records):
-            if len(record) > at and record[at].strip(columns.SPACES):
+            value = record[at].strip(columns.SPACES) if len(record) > at else ""
+            if value and not (at == 0 and value.isdecimal()):
                 words = f"{layout.cell(at, numbers[place])} holds a value, but its column has no"
                 words += " name: give the column a name, or empty the cell."
                 found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))
@@ -315,16 +319,25 @@ class CsvReader:
             without_empty_surplus(record, self.layout)
 
     def _has_surplus_everywhere(self) -> bool:
-        """Whether every row of the file has an empty value more than the header has columns."""
+        """Whether every row of the file has an empty value more than the header has columns.
+
+        One row proves nothing; nor do rows in which a space behind a separator shows that it
+        belongs to the text.
+        """
+        rows = 0
+        behind = self.layout.places.get(columns.DEFER_REASON, -1) + 1
         with self._path.open("rb") as file, contextlib.suppress(csv.Error, TooLongRowError):
             raw = BoundedFile(file)
             reader = self._records(raw.text(self.encoded.encoding))
             records: list[list[str]] = []
             while add_a_step(records, reader, raw):
-                if any(len(r) <= self.layout.width for r in records if not columns.is_blank(r)):
-                    return False
+                for record in records:
+                    if not columns.is_blank(record):
+                        if len(record) <= self.layout.width or _continues(record, behind):
+                            return False
+                        rows += 1
                 records.clear()
-            return True
+            return rows > 1
         return False
 
     def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
@@ -351,7 +364,8 @@ class CsvReader:
         """Take blank rows out, in place; return the numbers of those that stay."""
         with contextlib.suppress(IndexError):  # an empty line has no first value
             firsts = list(map(_FIRST_VALUE, records))
-            if all(map(str.strip, firsts)) and "".join(firsts).isascii():
+            seen = "".join(firsts)
+            if all(map(str.strip, firsts)) and seen.isascii() and "\x1a" not in seen:
                 return numbers
         kept = [place for place, record in enumerate(records) if not columns.is_blank(record)]
         self.blank_rows += len(records) - len(kept)
@@ -390,6 +404,16 @@ class CsvReader:
         else:
             said = f"row {number} cannot be read ({why})"
         return unusable(self._path, said, hint=hint)
+
+
+def _continues(record: list[str], at: int) -> bool:
+    """Whether a value begins with a space, and the one before it is not empty and does not."""
+    return (
+        at > 0
+        and record[at].startswith(" ")
+        and bool(record[at - 1].strip())
+        and (not record[at - 1].startswith(" "))
+    )
 
 
 def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,9 +145,22 @@ def look_at(options: InputOptions) -> Encoded:
         if data_start.startswith(mark):
             return _read_as(options, name)
     if b"\x00" in data_start.split(b"\n", 1)[0]:
-        raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
+        raise _not_text(options, data_start)
     found = _decoded(path, "utf-8")
     return found.encoded("utf-8") if found.wrong_at is None else _as_windows_1252(options, found)
+
+
+def _not_text(options: InputOptions, start: bytes) -> UnusableFile:
+    """Return that a file is no text, or how it seems to be encoded without saying so."""
+    for encoding, at in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if set(start[at:40:2]) == {0} and 0 not in start[1 - at : 40 : 2]:
+            return unusable(
+                options.path,
+                "it seems to be UTF-16 without the mark that says so",
+                hint=f"`{options.command_with('--encoding', encoding)}`",
+            )
+    hint = "save it as CSV UTF-8, and name that file"
+    return unusable(options.path, "it is not text", hint=hint)
 
 
 def _opening(path: Path) -> bytes:
@@ -233,15 +246,32 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
         why = f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both"
         if other == row:
             why = f"row {row} is written partly in UTF-8, partly not, so no encoding reads it"
-        raise unusable(path, why, hint=_SAVE_AGAIN)
+        raise unusable(path, why, hint=_save_again(options))
     if found.wrong_at is not None:
         row = row_at(options, found.wrong_at, "cp1252")
         raise unusable(
             path,
             f"row {row} holds bytes that are neither UTF-8 nor Windows-1252",
-            hint=_SAVE_AGAIN,
+            hint=_save_again(options),
         )
     return replace(found.encoded("cp1252"), is_assumed=True)
+
+
+def _save_again(options: InputOptions) -> str:
+    """Return what to do, with the encodings in which the file would read well."""
+    around: set[bytes] = set()
+    for block in _blocks(options.path):
+        around.update(_BYTES_AROUND.findall(block))
+        if len(around) > _MOST_WORDS_TRIED:
+            break
+    better = [name for name in _OTHERS if _read_well(around, name)]
+    ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
+    return f"it reads well with {ways}: look at the letters there" if ways else _SAVE_AGAIN
+
+
+def _read_well(around: Collection[bytes], encoding: str) -> bool:
+    """Whether letters and what stands beside them look like words in an encoding."""
+    return all(_LIKELY.fullmatch(word.decode(encoding, "replace")) for word in around)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -374,17 +404,13 @@ class Letters:
         """Raise UnusableFile where letters hardly stand so in a word, and nobody sees the plan."""
         if not self._doubtful or options.attended:
             return
-        better = [name for name in _OTHERS if self._reads_well(name)] or ["mac-roman", "cp850"]
+        better = [name for name in _OTHERS if _read_well(self._around, name)]
         ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
         raise unusable(
             options.path,
             f"read as Windows-1252 it has letters that hardly stand so: {_shown(self._doubtful)}",
-            hint=f"it reads well with {ways}",
+            hint=f"it reads well with {ways}" if ways else _SAVE_AGAIN,
         )
-
-    def _reads_well(self, encoding: str) -> bool:
-        words = [word.decode(encoding, "replace") for word in self._around]
-        return all(_LIKELY.fullmatch(word) for word in words)
 
 
 _OTHERS = ("mac-roman", "cp850")
@@ -393,14 +419,16 @@ _OTHERS = ("mac-roman", "cp850")
 _MOST_WORDS_TRIED = 1000
 _MOST_ROWS_SHOWN = 5
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_BYTES_AROUND = re.compile(rb"[A-Za-z0-9]?[\x80-\xff]+[A-Za-z0-9]?")
 _AROUND = re.compile(r"[A-Za-z0-9]?[^\x00-\x7f]+[A-Za-z0-9]?")
 _DOUBTFUL = re.compile(
-    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÓÔÕÐ](?= |[a-z]+Ó)"
+    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÔÕÐ](?= )|[ÒÓÔÕÐ](?=[a-z]+Ó)"
     r"|(?<=[a-z])[†‡ƒ‰ˆ]"
 )
 _LIKELY = re.compile(
-    r"[A-Za-z]?[à-öø-ÿ]+[a-z]?|[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ][a-z]?|[A-Za-z0-9]?[’‘“”–—…£€•]+[A-Za-z0-9]?"
+    r"[A-Za-z0-9]?[’‘“–—…£€•]*[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ]?[à-ïñ-öø-ýÿ]*[’”–—…]*[A-Za-z0-9]?"
 )
+"""A word's letters beside ASCII: accents within, one capital before, quotes and dashes around."""
 
 
 def _append(rows: list[int], number: int) -> None:

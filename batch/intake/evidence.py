@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from batch.intake.csv_reader import RawChunk
 from batch.intake.header import Layout
 from batch.rows import Problem
 from batch.run_settings import InputOptions
-from batch.words import counted
+from batch.words import counted, row_list
 
 LENGTH_OF_IDS = 24
 """Register's ids have 24 characters in practice (API.md, "Trainee ids")."""
@@ -149,8 +149,17 @@ class DateEvidence:
         self._cells: list[tuple[int, date]] = []
         self._texts: set[date] = set()
 
-    def add(self, frame: pl.DataFrame, day_counts: pl.DataFrame, cells: frozenset[int]) -> None:
-        """Take a chunk's dates; `cells` are the places that hold a workbook's date."""
+    def add(
+        self,
+        frame: pl.DataFrame,
+        day_counts: pl.DataFrame,
+        cells: frozenset[int],
+        unread: Collection[int],
+    ) -> None:
+        """Take a chunk's dates; `cells` are the places that hold a workbook's date.
+
+        `unread` are the places of rows of which nobody knows the values.
+        """
         either: list[str] = []
         for text, day, rows in day_counts.iter_rows():
             if not text:
@@ -163,11 +172,14 @@ class DateEvidence:
                 if self._note(text, *numbers):
                     either.append(text)
         if either and self._options.date_format == "dmy":
-            rows_of = frame.filter(pl.col("date").is_in(either)).select("row", "date")
+            found = frame.filter(
+                pl.col("date").is_in(either) & ~pl.col("place").is_in(list(unread))
+            )
+            rows_of = found.select("row", "date")
             self._could_be_either.append(rows_of)
         if cells:
             days = frame["day"]
-            for place in sorted(cells):
+            for place in sorted(cells.difference(unread)):
                 if days[place] is not None:
                     self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
 
@@ -223,7 +235,8 @@ class DateEvidence:
         return None
 
     def _of_year_last(self) -> str:
-        told = f"{self._year_last} of {counted(self._count, 'date')} have the year last: "
+        found = self._year_last
+        told = f"{found} of {counted(self._count, 'date')} {_have(found)} the year last: "
         if self._month_first and self._day_first:
             return told + "some have the day first, some the month. Write them as YYYY-MM-DD."
         if self._month_first:
@@ -256,10 +269,63 @@ class IdEvidence:
         if len(others) == 1:
             ((length, _),) = others.items()
             return (
-                f"{told} of {counted(all_rows, 'id')} have {counted(length, 'character')}; "
-                f"Register's have {LENGTH_OF_IDS}"
+                f"{told} of {counted(all_rows, 'id')} {_have(told)} "
+                f"{counted(length, 'character')}; Register's have {LENGTH_OF_IDS}"
             )
-        return f"{told} of {all_rows} ids have another length than the 24 characters of Register's"
+        have = _have(told)
+        return (
+            f"{told} of {all_rows} ids {have} another length than the 24 characters of Register's"
+        )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+_WELL_FORMED: Mapping[str, tuple[re.Pattern[str], str, str]] = {
+    columns.TRN: (re.compile("[0-9]{7}"), "TRN", "7 digits"),
+    columns.HESA_ID: (re.compile("[0-9]{13}(?:[0-9]{4})?"), "HESA id", "13 or 17 digits"),
+}
+"""The numbers that are compared with Register: their form, and what they are called."""
+
+
+class NumberEvidence:
+    """Finds numbers that are none beside Register's ids: they are told, and not compared."""
+
+    def __init__(self, layout: Layout) -> None:
+        names = _WELL_FORMED if columns.TRAINEE_ID in layout.places else ()
+        self._places = {name: layout.places[name] for name in names if name in layout.places}
+        self._rows: dict[str, list[int]] = {name: [] for name in self._places}
+
+    def add(self, chunk: RawChunk) -> None:
+        """Take a chunk's numbers."""
+        for name, at in self._places.items():
+            form = _WELL_FORMED[name][0]
+            self._rows[name] += (
+                number
+                for number, record in zip(chunk.numbers, chunk.records, strict=True)
+                if at < len(record)
+                and (value := tidied_text(record[at]))
+                and not form.fullmatch(value)
+            )
+
+    def notices(self) -> Iterator[str]:
+        """Yield, for each such column, in which rows it holds what is no such number."""
+        for name, rows in self._rows.items():
+            if rows:
+                _, kind, digits = _WELL_FORMED[name]
+                shown = row_list(tuple(rows[:_MOST_ROWS_SHOWN]), len(rows))
+                yield (
+                    f"{counted(len(rows), kind)} {_do(len(rows))} not have {digits}, and "
+                    f"{'is' if len(rows) == 1 else 'are'} not compared with Register ({shown})"
+                )
+
+
+def _do(count: int) -> str:
+    return "does" if count == 1 else "do"
+
+
+_MOST_ROWS_SHOWN = 5
 
 
 class ExportEvidence:
@@ -349,11 +415,11 @@ def malformed_number(layout: Layout, record: list[str]) -> tuple[Problem, ...] |
         if name in columns.NAMING
     }
     trn, hesa_id = values.get(columns.TRN, ""), values.get(columns.HESA_ID, "")
-    if trn and not re.fullmatch(r"\d{7}", trn, re.ASCII):
+    if trn and not _WELL_FORMED[columns.TRN][0].fullmatch(trn):
         lost = " It has probably lost its leading zero." if len(trn) == 6 else ""
         words = f"{dates.quoted(trn)} is not a TRN, which has 7 digits.{lost}"
         return (Problem(Code.MALFORMED_TRN, layout.own[layout.places[columns.TRN]], words),)
-    if not trn and hesa_id and not re.fullmatch(r"\d{13}(?:\d{4})?", hesa_id, re.ASCII):
+    if not trn and hesa_id and not _WELL_FORMED[columns.HESA_ID][0].fullmatch(hesa_id):
         words = f"{dates.quoted(hesa_id)} is not a HESA id, which has 13 or 17 digits."
         return (Problem(Code.MALFORMED_HESA_ID, layout.own[layout.places[columns.HESA_ID]], words),)
     return () if any(values.values()) else None

@@ -48,7 +48,7 @@ class Budget:
     """What all sheets of a workbook together may take."""
 
     bytes_left: int = 400 << 20
-    elements_left: int = 16_000_000
+    elements_left: int = 12_000_000
     letters_left: int = 256 << 20
 
     def take(self, *, bytes_: int = 0, elements: int = 0, letters: int = 0) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from batch import columns
 from batch.intake import cells
+from batch.intake.header import MOST_COLUMNS
 from batch.intake.workbook_archive import (
     Archive,
     BrokenWorkbookError,
@@ -24,7 +25,6 @@ from batch.intake.workbook_archive import (
     refuse_deep,
 )
 
-MOST_COLUMNS = 16_384
 _MOST_ROWS = 1_048_576
 _LONGEST_TEXT = 131_072
 """What the reader of CSVs takes too; a spreadsheet takes 32,767."""
@@ -139,7 +139,7 @@ class _Reading:
         self._column = -1
         self._cell: dict[str, str] = {}
         self._pieces: list[str] = []
-        self._is_text = self._is_phonetic = self._is_formula = False
+        self._is_text = self._is_phonetic = self._is_formula = self._is_named = False
         self.parser = parser_of_a_part()
         self.parser.StartElementHandler = self._first
         self.parser.EndElementHandler = self._end
@@ -198,6 +198,7 @@ class _Reading:
         is_hidden = attributes.get("hidden", "0") in _TRUE or attributes.get("ht") in _NO_HEIGHT
         self._last_row, self._row_text, self._column = number, str(number), -1
         self._row = SheetRow(number, is_hidden, {}, {})
+        self._is_named = False
 
     def _end_row(self) -> None:
         row, self._row = self._row, None
@@ -207,25 +208,40 @@ class _Reading:
 
     def _end_cell(self) -> None:
         """Take a cell's value, if it has one, as what it is."""
+        if not self._pieces and not self._is_formula:
+            if "r" in self._cell:
+                self._is_named = True
+            else:
+                self._column += 1
+            return
         attributes = self._cell
-        place = attributes.get("r")
-        column = (
-            self._column + 1 if place is None else _column_of(place.removesuffix(self._row_text))
-        )
-        if self._row is None or not self._column < column < MOST_COLUMNS:
-            raise BrokenWorkbookError
-        self._column = column
+        self._column = self._place_of(attributes.get("r"))
         value = "".join(self._pieces)
         kind = attributes.get("t", "n")
         if not value:
-            if self._is_formula and kind != "str":
-                self._put(column, _UNCALCULATED)
+            if kind != "str":
+                self._put(self._column, _UNCALCULATED)
         elif kind == "s":
-            self._put_text(column, self._known.texts[int(value)])
+            self._put_text(self._column, self._known.texts[int(value)])
         elif kind in {"inlineStr", "str"}:
-            self._put_text(column, cells.unescaped(value))
+            self._put_text(self._column, cells.unescaped(value))
         else:
-            self._put(column, self._other(kind, value, int(attributes.get("s", 0))))
+            self._put(self._column, self._other(kind, value, int(attributes.get("s", 0))))
+
+    def _place_of(self, reference: str | None) -> int:
+        """Return the column of a cell, from 0. Raises BrokenWorkbookError where it is not new.
+
+        Either all cells of a row name their place, or each stands behind the one before.
+        """
+        column = self._column + 1
+        if reference is not None:
+            self._is_named = True
+            column = _column_of(reference.removesuffix(self._row_text))
+        elif self._is_named:
+            raise BrokenWorkbookError
+        if self._row is None or column >= MOST_COLUMNS or column in self._row.texts:
+            raise BrokenWorkbookError
+        return column
 
     def _other(self, kind: str, value: str, style: int) -> Cell:
         """Return a cell that is no text. Raises BrokenWorkbookError, ValueError."""

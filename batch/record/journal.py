@@ -124,13 +124,16 @@ class Journal:
             )
 
     def add_problems(self, run_no: int, found: Iterable[tuple[int, Problem]]) -> None:
-        """Settle rows of a staged run by what was found over the whole file."""
+        """Settle rows of a staged run by what was found over the whole file.
+
+        Of a row's problems the first in the order of the codes counts, whenever it was found.
+        """
         with self._one_commit() as now:
             self._connection.executemany(
                 _SQL["add_problem"],
                 (
-                    (problem.code, problem.message, now, problem.column, run_no, number)
-                    for number, problem in found
+                    (p.code, p.message, now, p.column, run_no, number, _codes_after(p.code))
+                    for number, p in found
                 ),
             )
 
@@ -402,6 +405,12 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""
         self._connection.close()
+
+
+def _codes_after(code: Code) -> str:
+    """Return the codes behind one in their order, as JSON."""
+    ordered = list(Code)
+    return json.dumps(ordered[ordered.index(code) + 1 :])
 
 
 def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:

@@ -13,8 +13,12 @@ INSERT INTO rows (run_no, row_number, own_values, trainee_id, folded_id, defer_d
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_problem
-UPDATE rows SET outcome = 'unprocessable', code = coalesce(code, ?1),
-    message = trim(coalesce(message, '') || ' ' || ?2), settled_at = ?3, defer_date = NULL,
+UPDATE rows SET outcome = 'unprocessable',
+    code = CASE WHEN code IS NULL OR code IN (SELECT value FROM json_each(?7)) THEN ?1
+        ELSE code END,
+    message = CASE WHEN code IN (SELECT value FROM json_each(?7)) THEN ?2 || ' ' || message
+        ELSE trim(coalesce(message, '') || ' ' || ?2) END,
+    settled_at = ?3, defer_date = NULL,
     problems = json_insert(coalesce(problems, '[]'), '$[#]', json_array(?1, ?4, ?2))
 WHERE run_no = ?5 AND row_number = ?6;
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -326,11 +325,6 @@ def test_a_network_drive_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_disk_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda _: 1_000_000)
     assert not found_here(tmp_path, "disk").is_ready
-
-
-def test_a_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    assert "pip install" in found_here(tmp_path, "workbooks").to_do
 
 
 def test_an_unfinished_run_is_told_with_the_command_that_continues_it(
