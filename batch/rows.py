@@ -1,4 +1,4 @@
-"""The words that every wing speaks: rows, their problems, what is asked, what became of it."""
+"""What every room works with: rows, their problems, what is asked, what became of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_REASON_CODE_POINTS = 500
 class Problem:
     """What is wrong with a row, found before sending: a value, not an exception.
 
-    `column` is the input's own name of the column, or "" where the whole row is meant.
+    `column` is the input's own name of the column, or "" for the whole row.
     `message` is one sentence for people; it quotes ids and dates only, 30 characters at most.
     """
 
@@ -82,6 +82,7 @@ class RowUnderWay:
     `sends` counts the defer requests of this stretch of the run that may have arrived.
     `intent` is an attempt that is in the journal and not sent yet. `read_after` is when the wait
     after a lost answer is over, in seconds of the event loop's clock. None where there is none.
+    `was_found`: Register showed the trainee before anything was sent.
     """
 
     row_number: int
@@ -90,6 +91,7 @@ class RowUnderWay:
     sends: int = 0
     intent: int | None = None
     read_after: float | None = None
+    was_found: bool = False
 
 
 def folded(trainee_id: str) -> str:

@@ -16,9 +16,10 @@ from collections import Counter
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, Code, Outcome, advice_on, counts_of
+from batch.codes import Code, Outcome, counts_of
 from batch.errors import DeferBatchError, UsageProblem
-from batch.hints import completed, reconcile_command, resume_command
+from batch.hints import resume_command
+from batch.last_screen import LABELS, last_screen
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
 from batch.run_settings import EMULATOR, RateLimit, RunSettings
@@ -29,7 +30,6 @@ from batch.words import (
     duration,
     every_row,
     printable,
-    repair_list,
     row_list,
 )
 
@@ -104,6 +104,21 @@ def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
     show(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
 
 
+def _show_last_screen(lines: list[str]) -> None:
+    """Print the last screen, its labels in bold where there is a terminal that has it."""
+    if not sys.stdout.isatty():
+        show("\n".join(lines))
+        return
+    from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, highlight=False)
+    for line in map(printable, lines):
+        label = next((label for label in LABELS if line.startswith(f"{label} ")), "")
+        style = "bold yellow" if label in {"To do", "Stopped"} else "bold"
+        console.print(Text.assemble((label, style), line.removeprefix(label)))
+
+
 def say(words: str) -> None:
     """Write to standard error."""
     sys.stderr.write(printable(words) + "\n")
@@ -152,7 +167,7 @@ _STAGES = {
 
 
 def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[str]:
-    """Return the runs as a table for people, and below it the commands that carry on."""
+    """Return the runs as a table for people, and below it the commands that continue them."""
     if not listed:
         return ["no runs yet"]
     room = _width() if width is None else width
@@ -246,8 +261,8 @@ class Terminal:
 
     @property
     def is_attended(self) -> bool:
-        """Whether standard input is a terminal."""
-        return is_attended()
+        """Whether someone can be asked: standard input is a terminal, and --yes was not given."""
+        return is_attended() and not self._yes
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
@@ -457,80 +472,11 @@ def _memory_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def summary_lines(finished: Finished) -> list[str]:
-    """Return the summary: the four counts, what to do about each code, where the report is."""
-    run = finished.run
-    lines = [run.banner, ""] if run.banner else []
-    lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
-    lines += [f"notice: {notice}" for notice in run.notices]
-    width, is_closed = len(str(run.input_rows)), run.ended is not None
-    for outcome in Outcome:
-        lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
-    lines += _final_check_lines(finished)
-    if run.blank_rows:
-        lines.append(f"  blank rows skipped: {run.blank_rows}")
-    if run.repairs:
-        lines.append(f"  repaired while reading: {repair_list(run.repairs)}")
-    for code, numbers, message, count in finished.problems:
-        lines += ["", f"{code}: {row_list(numbers, count)}"]
-        if not _is_said_of_all(message, run.notices):
-            lines += [
-                f"  e.g. {message}",
-                f"  what to do: {_advice(finished, Code(code), is_closed=is_closed)}",
-            ]
-    lines += _hunch(finished)
-    if run.stopped_because and is_closed:
-        lines += ["", run.stopped_because]
-    elif run.stopped_because:
-        lines += ["", f"Stopped early: {run.stopped_because}"]
-        carry_on = resume_command(run.run_id, finished.reports_dir, finished.command)
-        lines.append(f"To continue, run: {carry_on}")
-    return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
-
-
-def _advice(finished: Finished, code: Code, *, is_closed: bool) -> str:
-    advice = advice_on(code, is_closed=is_closed)
-    return completed(advice, finished.run.run_id, finished.reports_dir, finished.command)
-
-
-def _final_check_lines(finished: Finished) -> list[str]:
-    """Return what reading back at the end found, or how to do it where it could not be done."""
-    made = finished.run.final_check
-    if made is None and finished.lacks_final_check:
-        command = reconcile_command(finished.run.run_id, finished.reports_dir, finished.command)
-        return ["The deferrals were not read back at the end. To do so now, run:", f"  {command}"]
-    if made is None:
-        return []
-    at = datetime.fromisoformat(str(made["at"])).astimezone()
-    found = f"{made['confirmed']} of {made['checked']} deferrals confirmed"
-    return [f"  {found} by reading them back at {at:%H:%M}"]
-
-
-def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
-    """Whether a notice says of every date what the message says of one."""
-    return any(message.endswith(notice.removeprefix("Every date")) for notice in notices)
-
-
-def _hunch(finished: Finished) -> list[str]:
-    answered = {
-        code
-        for code in map(Code, finished.codes)
-        if code not in CHECK_CODES and code.outcome is not Outcome.UNRESOLVED
-    }
-    if answered != {Code.TRAINEE_NOT_FOUND}:
-        return []
-    words = (
-        "Register knew none of these trainees: is it the right provider's token, and the right "
-        "environment?"
-    )
-    return ["", words]
-
-
 NO_RUN = {"run_id": None, "counts": counts_of({}), "exit_code": 0}
 """What stands in for a summary where there was nothing to do, and so no run."""
 
 
-def show_finished(finished: Finished | None, *, as_json: bool) -> None:
+def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = False) -> None:
     """Print a run's summary, its manifest's SHA-256 last; for programs `NO_RUN` without a run."""
     if finished is None:
         if as_json:
@@ -542,8 +488,12 @@ def show_finished(finished: Finished | None, *, as_json: bool) -> None:
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        show("\n".join(summary_lines(finished)))
+        _show_last_screen(last_screen(finished, verbose=verbose))
     for words in finished.warnings:
         say(f"warning: {words}")
+    if finished.not_delivered:
+        say(f"warning: {finished.not_delivered}")
+    elif finished.delivered is not None:
+        say(f"Delivered: {finished.delivered / 'report.html'}")
     if finished.manifest_sha256:
         (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

@@ -10,7 +10,7 @@ import pytest
 
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
-from batch.hints import completed, resume_command
+from batch.hints import completed, completed_in, resume_command
 from tests.support import troubles
 from tests.support.office import TOKEN, Office
 
@@ -39,6 +39,24 @@ def test_advice_about_rows_names_the_run() -> None:
         "Run `defer-batch resume R --reports-dir elsewhere` later; "
         "`defer-batch close R --reports-dir elsewhere` ends the run."
     )
+
+
+def test_an_error_names_the_folder_and_the_token_that_were_given(office: Office) -> None:
+    office.write("token.txt", TOKEN)
+    office.write("list.csv", ONE)
+    rehearsed = office.run("run", "list.csv", "--register", "emulator", *ELSEWHERE)
+    assert rehearsed.code == 0
+    (folder,) = (office.folder / "my reports").glob("2*")
+    ran = office.run("reconcile", folder.name, *ELSEWHERE)
+    assert ran.code == 2
+    assert "`defer-batch runs --reports-dir 'my reports'`" in ran.err
+
+
+def test_whatever_is_unfinished_is_continued_with_the_same_token() -> None:
+    words = "make room, then run `defer-batch resume` to continue"
+    given = ("run", "list.csv", "--api-token-file", "token.txt")
+    told = completed_in(words, Path("reports"), given)
+    assert "`defer-batch resume --api-token-file token.txt` to continue" in told
 
 
 @pytest.fixture

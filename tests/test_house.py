@@ -15,6 +15,7 @@ LAYERS = (
     ("wiring",),
     ("options", "failures"),
     ("terminal",),
+    ("last_screen",),
     ("commands",),
     ("settings",),
     ("submission", "roster", "emulator"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from batch import files, systems
 from batch.commands.run_names import RUN_ID
-from batch.commands.runs import listed_runs
+from batch.commands.runs import listed_runs, warnings_of_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
 from batch.record import locks, recent_requests
@@ -31,6 +31,10 @@ LEAST_FREE_BYTES = 200_000_000
 _NO_TOKEN = "none"  # noqa: S105 — what is sent without one: Register's 401 shows network and clock
 _NO_SUCH_PROXY = "cannot be asked, since a proxy in the environment is of a kind unknown here"
 _WHO = "a look by doctor"
+_RESTORE = (
+    "restore the newer journal.db, or take the rows of those runs' succeeded.csv out of the lists "
+    "that are still to be run, and run the first one with --accept-older-journal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             timeout_seconds=settings.timeout,
             max_at_once=1,
         )
-    except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
+    except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
     origin, asked_at = settings.target.origin, list[float]()
     with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
@@ -471,12 +475,17 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
             if files.can_be_written(settings.reports_dir):
                 stack.enter_context(locks.one_writer(journal, run_id=_WHO, since=iso(wall())))
             listed = listed_runs(settings.reports_dir)
+            older = [
+                Examined("journal", words, _RESTORE)
+                for words in warnings_of_runs(settings.reports_dir)
+            ]
     except (JournalProblem, UsageProblem) as error:
         return [Examined("runs", error.message, error.hint)]
     unfinished = [run for run in listed if run["carry_on"]]
     if not unfinished:
-        return [Examined("runs", f"{counted(len(listed), 'run')} so far, and none is unfinished")]
-    return [
+        runs = f"{counted(len(listed), 'run')} so far, and none is unfinished"
+        return [*older, Examined("runs", runs)]
+    return older + [
         Examined(
             "run",
             f"{run['run_id']} is unfinished",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,44 @@ from batch.codes import (
 from batch.hints import completed
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
+from batch.words import days_written_out
 
 MOST_ROWS_SHOWN_A_CODE = 500
 MOST_ROWS_UNFOLDED = 20
+MOST_UNFOLDED_OF_A_SENTENCE = 60
+_NUMBER_OF_THE_ROW = re.compile(r"\bthe ((?:HESA )?id|TRN|provider's number) [^\s,]+\b")
 _MAY_BE_DEFERRED = (Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Rows of which the same sentence is said, once; `folded` are shown only when asked for."""
+
+    message: str
+    shown: tuple[RowRecord, ...]
+    folded: tuple[RowRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Rows that need attention for the same reason: how many, and the first of them.
 
-    `folded` are those that are shown only when asked for.
+    `said` are those that share a sentence with others, `shown` those that have one each, of which
+    `folded` are shown only when asked for.
     """
 
     code: Code
     count: int
     advice: str
+    said: tuple[Said, ...]
     shown: tuple[RowRecord, ...]
     folded: tuple[RowRecord, ...]
+
+    @property
+    def known(self) -> int:
+        """How many of the rows are here."""
+        shared = sum(len(said.shown) + len(said.folded) for said in self.said)
+        return shared + len(self.shown) + len(self.folded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +142,28 @@ def _are(count: int) -> str:
 
 
 def _group(code: Code, count: int, rows: list[RowRecord], advice: str) -> Group:
-    shown, folded = rows[:MOST_ROWS_UNFOLDED], rows[MOST_ROWS_UNFOLDED:]
-    return Group(code, count, advice, tuple(shown), tuple(folded))
+    by_message: dict[str, list[RowRecord]] = {}
+    for row in rows:
+        by_message.setdefault(sentence_of(row), []).append(row)
+    said = [_said(words, same) for words, same in by_message.items() if len(same) > 1]
+    alone = [same[0] for same in by_message.values() if len(same) == 1]
+    shown, folded = alone[:MOST_ROWS_UNFOLDED], alone[MOST_ROWS_UNFOLDED:]
+    return Group(code, count, advice, tuple(said), tuple(shown), tuple(folded))
+
+
+def sentence_of(row: RowRecord) -> str:
+    """Return what the page says of a row, whose number stands beside it and is named once.
+
+    Dates are written for people, but as they stand in the file where a check says what is wrong.
+    """
+    if TABLE[Code(row.code)].failed_check:
+        return row.message
+    return days_written_out(_NUMBER_OF_THE_ROW.sub(r"this \1", row.message))
+
+
+def _said(message: str, rows: list[RowRecord]) -> Said:
+    most = MOST_UNFOLDED_OF_A_SENTENCE
+    return Said(message, tuple(rows[:most]), tuple(rows[most:]))
 
 
 def _asks(code: Code) -> Attention:

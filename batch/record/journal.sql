@@ -63,7 +63,10 @@ INSERT OR REPLACE INTO reports (run_no, place, tool_version, journal_digest, dig
 VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: note_resumption
-INSERT INTO resumptions (run_no, resumed_at, details) VALUES (?, ?, ?);
+INSERT INTO resumptions (run_no, resumed_at, details)
+SELECT run_no, ?2, json_patch(?3,
+    json_object('stopped_at', finished_at, 'stopped_because', stopped_because))
+FROM runs WHERE run_no = ?1;
 
 -- name: note_reconciliation
 INSERT INTO reconciliations (run_no, asked_at, counts) VALUES (?, ?, ?);

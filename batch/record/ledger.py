@@ -95,6 +95,10 @@ class Ledger:
         found = self._found("runs").fetchall()
         return [(row[8], run) for row in found if (run := _run_if_readable(row))]
 
+    def run_ids(self) -> frozenset[str]:
+        """Return the id of every run, purged and unreadable ones included."""
+        return frozenset(str(run_id) for (run_id,) in self._found("run_ids"))
+
     def unreadable_runs(self) -> list[tuple[str, str]]:
         """Return id and stage of the runs of which the journal holds what no version writes."""
         found = self._found("runs").fetchall()
@@ -137,24 +141,13 @@ class Ledger:
             found = self._of_run("rows", run_id)
         else:
             found = self._of_run("rows_of", run_id, outcome)
-        for number, own, trainee_id, date, reason, became, code, *rest, register, at in found:
-            message, status, attempts = rest
-            yield RowRecord(
-                row_number=number,
-                values=tuple(json.loads(own)),
-                trainee_id=trainee_id,
-                defer_date=date,
-                outcome=became,
-                code=code or Code.NOT_SENT.value,
-                message=message,
-                http_status=status,
-                attempts=attempts,
-                sent_trainee_id=trainee_id if attempts else None,
-                sent_date=date if attempts else None,
-                sent_reason=reason if attempts else None,
-                register_date=register,
-                settled_at=at,
-            )
+        names = [name for name, *_ in found.description]
+        for row in found:
+            told = dict(zip(names, row, strict=True))
+            del told["run_no"]
+            told["values"] = tuple(json.loads(told["values"]))
+            told["code"] = told["code"] or Code.NOT_SENT.value
+            yield RowRecord(**told)
 
     def problems_of_rows(self, run_id: str) -> dict[int, list[Problem]]:
         """Return the problems of rows by row number, as far as they were noted one by one.
@@ -193,6 +186,15 @@ class Ledger:
             rows = self._of_run("corrected", run.run_id, *paths)
             found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
         return found
+
+    def trainees(self, run_id: str) -> dict[str, int]:
+        """Return how many trainees each outcome's rows are about; a row without an id is one."""
+        return dict(self._of_run("trainees", run_id).fetchall())
+
+    def refusals(self, run_id: str) -> list[tuple[str, int]]:
+        """Return what Register said to the rows that it refused, the most frequent first."""
+        found = self._of_run("messages_of", run_id, Code.REFUSED_BY_REGISTER)
+        return [(str(words), int(count)) for words, count in found]
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
@@ -252,8 +254,14 @@ class Ledger:
         return [RowUnderWay(n, Deferral(i, d, reason), is_open=True) for n, i, d, reason in found]
 
     def superseded(self, run_id: str) -> dict[int, str]:
-        """Return, by row, the later run that dealt with the trainee of a row never sent."""
-        return dict(self._of_run("superseded", run_id))
+        """Return, by row, the later run that dealt with the trainee, where nothing is in doubt."""
+        found = self._of_run("superseded", run_id)
+        return {number: later for number, later, is_in_doubt in found if not is_in_doubt}
+
+    def superseded_once_read(self, run_no: int) -> dict[int, str]:
+        """Return the same of the rows that must be read first: what was sent may have arrived."""
+        found = self._found("superseded", run_no)
+        return {number: later for number, later, is_in_doubt in found if is_in_doubt}
 
     def made(self, run_id: str) -> Iterator[MadeRow]:
         """Yield the rows that Register was asked for, and that succeeded or were not found."""
@@ -371,13 +379,14 @@ class Ledger:
         """Yield folded id, date, Register's date and code of what later runs need not ask."""
         yield from self._of_run("to_remember", run_id)
 
-    def purgeable(self, before: str) -> list[str]:
+    def purgeable(self, before: str, *, doubts_before: float) -> list[str]:
         """Return the runs that began before then and need nothing more.
 
         One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again.
+        sends that row again. Of a run that was ended for good it will never have one, so that
+        stays only while the request is of `doubts_before` (Unix seconds) or later.
         """
-        return [run_id for (run_id,) in self._found("purgeable", before)]
+        return [run_id for (run_id,) in self._found("purgeable", before, doubts_before)]
 
     def half_purged(self) -> int:
         """Return how many runs have their rows deleted, but may still be read in the file."""
@@ -405,7 +414,8 @@ def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices", "reading_lines", "follows"):
+    sequences = ("accepted_reports", "columns", "command", "notices", "reading_lines", "follows")
+    for name in (*sequences, "looks"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

@@ -75,9 +75,11 @@ SELECT count(*) FROM attempts WHERE run_no = ?1 AND attempt_id >
 SELECT row_number, trainee_id, defer_date, defer_reason FROM rows
 WHERE run_no = ? AND code = ? ORDER BY row_number;
 
--- Rows never sent whose trainee a later run, begun after theirs, sent for or dealt with.
+-- Rows whose trainee a later run, begun after theirs, sent for or dealt with; and whether a request
+-- of their own may have arrived.
 -- name: superseded
-SELECT r.row_number, max(x.run_id)
+SELECT r.row_number, max(x.run_id), EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
+        AND a.row_number = r.row_number AND a.kind = 'defer' AND a.is_in_doubt)
 FROM rows r
 JOIN runs m ON m.run_no = r.run_no
 JOIN rows e ON e.folded_id = r.folded_id AND e.defer_date IS NOT NULL
@@ -85,8 +87,6 @@ JOIN runs x ON x.run_no = e.run_no AND x.origin = m.origin AND x.run_no > m.run_
     AND NOT x.rehearsal
 WHERE r.run_no = ? AND NOT m.rehearsal AND r.defer_date IS NOT NULL
     AND coalesce(r.outcome, 'unresolved') = 'unresolved'
-    AND NOT EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
-        AND a.row_number = r.row_number AND a.may_count)
     AND (e.outcome = 'succeeded' OR EXISTS (SELECT 1 FROM requests a
         WHERE a.run_no = e.run_no AND a.row_number = e.row_number AND a.may_count))
 GROUP BY r.row_number;
@@ -123,14 +123,10 @@ GROUP BY r.code ORDER BY min(r.row_number);
 SELECT row_number, message FROM rows WHERE run_no = ? AND code = ? ORDER BY row_number LIMIT ?;
 
 -- name: rows
-SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, code, message,
-    http_status, attempts, register_date, settled_at
-FROM reported_rows WHERE run_no = ? ORDER BY row_number;
+SELECT * FROM reported_rows WHERE run_no = ? ORDER BY row_number;
 
 -- name: rows_of
-SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, code, message,
-    http_status, attempts, register_date, settled_at
-FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
+SELECT * FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
 
 -- name: problems_of_rows
 SELECT row_number, problems FROM rows
@@ -144,6 +140,15 @@ WHERE run_no = ?1 AND outcome = 'succeeded';
 SELECT DISTINCT x.run_id FROM rows r
 JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
 WHERE r.run_no = ?1 ORDER BY x.run_no;
+
+-- name: trainees
+SELECT coalesce(outcome, 'unresolved'),
+    count(DISTINCT iif(folded_id = '', 'row ' || row_number, folded_id))
+FROM rows WHERE run_no = ? GROUP BY 1;
+
+-- name: messages_of
+SELECT message, count(*) FROM rows WHERE run_no = ? AND code = ? GROUP BY message
+ORDER BY count(*) DESC, min(row_number);
 
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
@@ -237,12 +242,14 @@ SELECT r.folded_id, r.defer_date, r.register_date, c.later_runs
 FROM rows r JOIN codes c ON c.code = r.code
 WHERE r.run_no = ? AND r.defer_date IS NOT NULL AND c.later_runs IS NOT NULL;
 
+-- A run that was ended for good keeps its doubts: once they are old, no request is on its way.
 -- name: purgeable
 SELECT run_id FROM runs
 WHERE started_at < ? AND stage IN ('finished', 'ended')
     AND NOT EXISTS (SELECT 1 FROM rows r
         JOIN requests a ON a.run_no = r.run_no AND a.row_number = r.row_number
         WHERE r.run_no = runs.run_no AND a.kind = 'defer' AND a.is_in_doubt
+            AND (stage = 'finished' OR a.intended_at >= ?)
             AND (r.outcome IS NULL OR r.outcome = 'unresolved' OR r.code IN
                 (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)));
 

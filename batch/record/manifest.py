@@ -164,6 +164,20 @@ def is_a_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
+def set_aside(path: Path) -> Path:
+    """Move a file that people have worked on out of its run's folder, beside that, and return it.
+
+    Its name says of which run it is, and it replaces no other content.
+    """
+    kept = path.parent.with_name(f"{path.parent.name}-corrected-{sha256_of(path)[:8]}{path.suffix}")
+    return path.replace(kept)
+
+
+def set_aside_of(folder: Path) -> list[Path]:
+    """Return what people had worked on in a run's folder, and is kept beside it."""
+    return sorted(folder.parent.glob(f"{folder.name}-corrected-*"))
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

@@ -23,8 +23,9 @@ class RunRecord:
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
     folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
-    Register, None in what versions before 0.2 began.
-    `follows` are the runs whose rows this one corrects.
+    Register, None in what versions before 0.2 began; `accepted_reports` are runs that the journal
+    did not know, and with whose reports beside it somebody let this run begin. `follows` are the
+    runs whose rows this one corrects; `looks` are the look-ups before sending, one a stretch of it.
     """
 
     run_id: str
@@ -61,7 +62,9 @@ class RunRecord:
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
     asked_sha256: str | None = None
+    accepted_reports: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    looks: tuple[Mapping[str, object], ...] = ()
 
     @property
     def is_purged(self) -> bool:
@@ -91,23 +94,36 @@ class RunRecord:
 class RowRecord:
     """One row and what became of it; `attempts` are the defer requests that may have arrived.
 
-    What was sent is None where nothing was.
+    The fields are the columns of the view `reported_rows`.
     """
 
     row_number: int
     values: tuple[str, ...]
     trainee_id: str
     defer_date: str | None
+    defer_reason: str | None
     outcome: str
     code: str
     message: str
     http_status: int | None
     attempts: int
-    sent_trainee_id: str | None
-    sent_date: str | None
-    sent_reason: str | None
     register_date: str | None
     settled_at: str | None
+
+    @property
+    def sent_trainee_id(self) -> str | None:
+        """Whom the request named, None where nothing was sent."""
+        return self.trainee_id if self.attempts else None
+
+    @property
+    def sent_date(self) -> str | None:
+        """The date that was sent, None where nothing was."""
+        return self.defer_date if self.attempts else None
+
+    @property
+    def sent_reason(self) -> str | None:
+        """The reason that was sent, None where nothing was."""
+        return self.defer_reason if self.attempts else None
 
 
 def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
@@ -231,11 +247,16 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Resumption(Who):
-    """Who took a run up again, when, and on which terms."""
+    """Who took a run up again, when, and on which terms; when and why it had stopped before.
+
+    The journal fills in the stop, which is None where the run was cut off.
+    """
 
     resumed_at: str
     settings: Mapping[str, object]
     token_fingerprint: str | None
+    stopped_at: str | None = None
+    stopped_because: str | None = None
 
     def details(self) -> dict[str, object]:
         """Return everything but the time, as JSON takes it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from batch import columns, files
 from batch.codes import Outcome, counts_of
 from batch.record import manifest
+from batch.record.findings import headline
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import ReportRecord, RowRecord, as_told
@@ -68,11 +69,9 @@ def _keep_corrections(ledger: Ledger, run_id: str, folder: Path) -> Iterator[str
     path, known = folder / manifest.TO_CORRECT, ledger.reported(run_id)
     if known is None or manifest.TO_CORRECT not in known.files or not manifest.is_a_file(path):
         return
-    found = manifest.sha256_of(path)
-    if found == known.files[manifest.TO_CORRECT]:
+    if manifest.sha256_of(path) == known.files[manifest.TO_CORRECT]:
         return
-    kept = folder.with_name(f"{run_id}-corrected-{found[:8]}.xlsx")
-    path.replace(kept)
+    kept = manifest.set_aside(path)
     yield f"{path} was corrected by someone: it is now {kept}, and the report has its own again"
 
 
@@ -89,6 +88,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Return a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
     run, codes, requests = ledger.run(run_id), ledger.counts(run_id), ledger.requests(run_id)
     return {
+        "headline": headline(run, codes).sentence,
         "run_id": run.run_id,
         "rehearsal": run.rehearsal,
         "input": {

@@ -124,10 +124,13 @@ def in_words(state: str) -> str:
 def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Settled | None:
     if repeats is not None:
         return _settled(repeats)
-    if superseded_by is not None:
-        words = f"The later run {superseded_by} dealt with this trainee. {_NOT_SENT}"
-        return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
-    return None
+    return superseded(superseded_by) if superseded_by is not None else None
+
+
+def superseded(later_run_id: str) -> Settled:
+    """Return what a row becomes whose trainee a later run dealt with before it was ever sent."""
+    words = f"The later run {later_run_id} dealt with this trainee. {_NOT_SENT}"
+    return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
 
 
 def _settled(problem: Problem) -> Settled:
@@ -247,21 +250,21 @@ class Forecast:
         yield self.to_read_first, "will be read first: an earlier request got no answer"
         yield sum(codes[code] for code in _DONE), "already done"
         yield codes[Code.ALREADY_DEFERRED], self._already()
-        for code, (one, many) in _IN_THE_PLAN.items():
-            words = one if codes[code] == 1 else many
-            is_cannot = code is Code.STATE_NOT_DEFERRABLE
-            yield codes[code], words + (self._in_which_states() if is_cannot else "")
+        for code in _IN_THE_PLAN:
+            words = TABLE[code].words_for(codes[code])
+            yield codes[code], self._in_which_states(words) if code is _CANNOT else words
         yield sum(n for code, n in codes.items() if TABLE[code].failed_check), "failed a check"
         yield (
             sum(n for code, n in codes.items() if not _is_in_the_plan(code)),
             "settled before: see the report",
         )
 
-    def _in_which_states(self) -> str:
-        """Return in which states the trainees are, where this look saw all of them."""
-        if self.states.total() != self.codes[Code.STATE_NOT_DEFERRABLE]:
-            return ""
-        return ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
+    def _in_which_states(self, words: str) -> str:
+        """Return the words with the trainees' states, where this look saw all of them."""
+        if self.states.total() != self.codes[_CANNOT]:
+            return words
+        states = ", ".join(f"{n} {state}" for state, n in self.states.most_common())
+        return f"{words.partition(':')[0]}: {states}"
 
     def _already(self) -> str:
         """Return on which date they are deferred, where this look saw all of them."""
@@ -275,35 +278,18 @@ class Forecast:
         return f"{words}, {which}"
 
 
-_IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
-    Code.REINSTATED_SINCE: (
-        "was deferred on this date and has come back since",
-        "were deferred on this date and have come back since",
-    ),
-    Code.DEFERRED_EARLIER: (
-        "was deferred by an earlier run",
-        "were deferred by an earlier run",
-    ),
-    Code.STATE_NOT_DEFERRABLE: ("cannot be deferred", "cannot be deferred"),
-    Code.TRAINEE_NOT_FOUND: (
-        "is not a trainee of this provider",
-        "are not trainees of this provider",
-    ),
-    Code.SEVERAL_TRAINEES_MATCH: (
-        "matches several trainees",
-        "match several trainees",
-    ),
-    Code.IDENTITY_DIFFERS: (
-        "names a trainee who is another person in Register",
-        "name trainees who are other people in Register",
-    ),
-    Code.SUPERSEDED_BY_LATER_RUN: (
-        "was dealt with by a later run",
-        "were dealt with by a later run",
-    ),
-}
-"""What the plan says of a code's rows, of one and of several, in the order of its lines."""
+_IN_THE_PLAN = (
+    Code.REINSTATED_SINCE,
+    Code.DEFERRED_EARLIER,
+    Code.STATE_NOT_DEFERRABLE,
+    Code.TRAINEE_NOT_FOUND,
+    Code.SEVERAL_TRAINEES_MATCH,
+    Code.IDENTITY_DIFFERS,
+    Code.SUPERSEDED_BY_LATER_RUN,
+)
+"""The codes that have a line of their own, in the order of the lines."""
 
+_CANNOT = Code.STATE_NOT_DEFERRABLE
 _DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 """Of a run that is resumed: what it did before."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
-from batch.rows import RowUnderWay, Settled
+from batch.roster.forecast import superseded
+from batch.rows import RowUnderWay, Settled, folded
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient
 from batch.submission.queue import Queue
@@ -37,8 +39,24 @@ class Observer(Protocol):
         """Hear what became of a row."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look before sending showed; nothing where there was none.
+
+    `remarks` are sentences that end the message of some rows; `found` are the trainees, by folded
+    id, whom Register has just shown.
+    """
+
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    found: AbstractSet[str] = frozenset()
+
+
 class Workers:
-    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped."""
+    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped.
+
+    A row that is read first, and whose trainee a later run dealt with, is not sent again where
+    reading shows no deferral.
+    """
 
     def __init__(
         self,
@@ -51,9 +69,10 @@ class Workers:
         max_at_once: int,
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
-        remarks: Mapping[int, str] | None = None,
+        looked: Looked,
     ) -> None:
         self._journal = journal
+        self._looked = looked
         self._register = register
         self._stopping = stopping
         self._observer = observer
@@ -61,7 +80,7 @@ class Workers:
         self._max_at_once = max_at_once
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
-        self._remarks = remarks or {}
+        self._later_runs = journal.ledger.superseded_once_read(run_no)
         self._queue = Queue(
             journal,
             stopping,
@@ -126,6 +145,7 @@ class Workers:
                 self._queue.done()
 
     async def _advance(self, row: RowUnderWay) -> None:
+        row.was_found = folded(row.deferral.trainee_id) in self._looked.found
         step = settling.first_step(row)
         while True:
             match step:
@@ -144,7 +164,7 @@ class Workers:
                     return
 
     def _settle(self, number: int, settled: Settled) -> None:
-        if remark := self._remarks.get(number):
+        if remark := self._looked.remarks.get(number):
             settled = replace(settled, message=f"{settled.message} {remark}")
         self._journal.settle(
             self._run_no, number, settled, lambda: self._observer.settled(number, settled)
@@ -174,7 +194,9 @@ class Workers:
             if self._stopping.reason is not None:
                 break
         waited = row.read_after is not None and began >= row.read_after
-        return settling.after_read(row, read, meaning, waited=waited)
+        step = settling.after_read(row, read, meaning, waited=waited)
+        later_run = self._later_runs.get(row.row_number)
+        return superseded(later_run) if later_run and isinstance(step, Send) else step
 
     @property
     def _can_read(self) -> bool:

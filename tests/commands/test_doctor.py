@@ -306,7 +306,7 @@ def test_reports_that_others_can_read_are_told(office: Office) -> None:
 @posix_only
 def test_a_reports_folder_that_cannot_be_written_is_told(office: Office) -> None:
     office.reports.mkdir(mode=0o500)
-    ran = office.run("doctor", "--register", "emulator", through=bound_by_modes())
+    ran = office.run_apart("doctor", "--register", "emulator", through=bound_by_modes())
     assert ran.code == 1
     assert "to do  reports folder" in ran.out
 
@@ -350,7 +350,8 @@ def test_beside_a_run_under_way_it_stays_out_of_the_way(register: Serving, offic
     emulator = register(abc="trn_received", faults=[troubles.hanging("abc")])
     office.write("list.csv", ONE)
     target = ("--register", emulator.base_url)
-    with office.start("run", "list.csv", *target) as process:
+    patient = ("--timeout", "3600")  # or a slow machine sees the run ask anew meanwhile
+    with office.start("run", "list.csv", *target, *patient) as process:
         until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         before = len(emulator.received())
         beside = office.run("doctor", "--register", "emulator")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
-from dataclasses import replace
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import Resumption
 from batch.rows import Deferral, Row
-from tests.support.journals import RUN
+from tests.support.journals import RUN, failed, journal_of
 
 
 @pytest.fixture
@@ -170,3 +170,26 @@ def test_a_reader_sees_todays_notes_in_a_journal_of_the_first_version(path: Path
     ledger = Ledger.read(path)
     assert (ledger.reported("run"), ledger.resumptions("run")) == (None, [])
     ledger.close()
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_journal_whose_making_was_cut_off_reads_as_empty(path: Path, content: bytes) -> None:
+    if content is None:
+        sqlite3.connect(path).execute("PRAGMA journal_mode=WAL").connection.close()
+    else:
+        path.write_bytes(content)
+    ledger = Ledger.read(path)
+    assert ledger.runs() == []
+    ledger.close()
+
+
+def test_a_wal_that_was_cut_and_written_on_is_noticed(tmp_path: Path) -> None:
+    with journal_of(tmp_path, [failed(2, "a", "b", "x")]):
+        open_files = database.OpenFiles(tmp_path / "journal.db")
+        open_files.refuse_lost()
+        wal = tmp_path / "journal.db-wal"
+        size = wal.stat().st_size
+        os.truncate(wal, 0)
+        os.truncate(wal, size + 1)
+        with pytest.raises(JournalLost):
+            open_files.refuse_lost()
