@@ -22,7 +22,7 @@ from batch.roster.standing import standing
 from batch.rows import Problem, Settled, folded
 from batch.run_settings import RunSettings
 from batch.submission.session import Session
-from batch.submission.staging import set_aside_remembered
+from batch.submission.staging import set_aside_remembered, settled_earlier
 
 _OF_A_PERSON = (
     identity.TRN,
@@ -87,7 +87,10 @@ class Preview:
 
 
 class Looking:
-    """The rows of a run, looked up once: whom they name, whom they match, what they become."""
+    """The rows of a run, looked up once: whom they name, whom they match, what they become.
+
+    Rows that another run has settled since this one began are settled by that, not by the look.
+    """
 
     def __init__(
         self, journal: Journal, run: RunRecord, settings: RunSettings, *, today: dt.date
@@ -97,8 +100,9 @@ class Looking:
         self._run_no = journal.ledger.run_number(run.run_id)
         self._again = settings.again
         self._match_by = settings.match_by
-        rows = journal.ledger.to_look_up(run.run_id)
-        self._sought = [self._sought_by(row) for row in rows if not row.is_open]
+        self._earlier = {} if self._again else settled_earlier(journal, self._run_no, run.base_url)
+        rows = (row for row in journal.ledger.to_look_up(run.run_id) if not row.is_open)
+        self._sought = [self._sought_by(row) for row in rows if row.row_number not in self._earlier]
         by = None if self._match_by in {None, "trainee_id"} else self._match_by
         self._matching = Matching(self._sought, by=by)
         self._cycles: set[int] = set()
@@ -127,7 +131,8 @@ class Looking:
         matched = {row.row_number for row in self._sought if not row.trainee_id}
         dealt_with = self._note(matched, found) if matched else frozenset()
         repeats = dict(repeated(self._asked(found, dealt_with))) if matched else {}
-        would = dict(self._would(matches, repeats, dealt_with))
+        would: dict[int, Would] = {n: WillNotBeSent(told) for n, told in self._earlier.items()}
+        would |= self._would(matches, repeats, dealt_with)
         forecast = Forecast()
         for number, one in would.items():
             forecast.add(number, one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from batch.errors import UnfinishedRun
 from batch.hints import close_command, resume_command
 from batch.record.journal import Journal
-from batch.record.memory import remembered
+from batch.record.memory import Remembered, remembered
 from batch.record.records import RunRecord
+from batch.rows import Settled
 
 if TYPE_CHECKING:
     from batch.intake.checked_file import InputFile
@@ -75,13 +77,22 @@ def stage_rows(
 def set_aside_remembered(
     journal: Journal, run_no: int, origin: str, *, again: bool
 ) -> tuple[frozenset[int], list[int]]:
-    """Settle rows that earlier runs settle (unless `again`); give those, and the doubtful ones."""
+    """Settle rows that earlier runs settle (unless `again`); return those and the doubtful ones."""
     found = list(remembered(journal.ledger, run_no, origin))
-    settled = {line.row_number: line.settled for line in found if line.settled is not None}
+    settled = _by_row(found)
     if not again:
         journal.settle_now(run_no, settled)
     another_date = [line.row_number for line in found if line.settled is None]
     return frozenset(settled), another_date
+
+
+def settled_earlier(journal: Journal, run_no: int, origin: str) -> dict[int, Settled]:
+    """Return what other runs make of a run's unsettled rows, by row number; nothing is written."""
+    return _by_row(remembered(journal.ledger, run_no, origin))
+
+
+def _by_row(found: Iterable[Remembered]) -> dict[int, Settled]:
+    return {line.row_number: line.settled for line in found if line.settled is not None}
 
 
 def superseded(

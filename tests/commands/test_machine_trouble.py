@@ -87,7 +87,7 @@ def test_a_run_goes_on_when_nobody_reads_its_errors_any_more(
         assert process.stderr is not None
         process.stderr.close()
         out, code = process.stdout.read() if process.stdout else "", process.wait()
-    assert (code, "Report: " in out) == (3, True)
+    assert (code, "report.html" in out) == (3, True)
 
 
 @posix_only
@@ -165,7 +165,7 @@ def test_letters_that_the_terminal_lacks_end_no_run(office: Office) -> None:
     office.write("trainées.csv", ONE)
     ran = office.run("run", "trainées.csv", "--register", "emulator")
     assert ran.summary["input"]["name"] == "trainées.csv"
-    assert "Report: " in ran.out
+    assert "report.html" in ran.out
 
 
 @posix_only
@@ -174,7 +174,7 @@ def test_a_file_name_that_is_no_text_is_reported_all_the_same(office: Office) ->
     with open(path, "wb") as file:  # noqa: PTH123 — Path takes no bytes
         file.write(ONE.encode())
     ended = in_a_shell(office, "$1 run caf*.csv --register emulator")
-    assert b"Report: " in ended.stdout, ended.stderr
+    assert b"report.html" in ended.stdout, ended.stderr
     ran = Ran(ended.returncode, "", "", office.reports)
     assert ran.summary["input"]["name"] == "caf\N{REPLACEMENT CHARACTER}.csv"
 

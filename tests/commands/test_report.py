@@ -199,6 +199,7 @@ def test_a_killed_run_whose_rows_are_all_settled_is_finished(folder: Path) -> No
         folder.parent / "journal.db",
         "UPDATE runs SET stage='started', finished_at=NULL, exit_code=NULL",
     )
+    altered(folder.parent / "journal.db", "DELETE FROM reports")
     told = write_again(folder.parent, RUN.run_id, tool_version="1")
     assert (told.exit_code, told.run.exit_code, told.run.stopped_because) == (0, 1, None)
 

@@ -459,7 +459,8 @@ def test_resume_tells_beforehand_what_other_runs_have_settled_since(
     stopped = submit(emulator, ONE + "bcd,2026-10-01\n", "--max-at-once", "1").folder.name
     submit(emulator, ONE)
     ran = office.run("resume", stopped)
-    assert "2 rows; 1 to send" in ran.err
+    assert "1 will be deferred" in ran.err
+    assert "1 was deferred by an earlier run" in ran.err
     assert ran.codes() == {2: "deferred_earlier", 3: "deferred"}
 
 
@@ -511,7 +512,8 @@ def test_an_old_run_that_looks_nobody_up_does_not_overtake_a_later_one_either(
     gone = troubles.out_of_service(given, first=3)
     emulator = register(abc="trn_received", later="trn_received", faults=[gone])
     content = "trainee_id,defer_date\nabc,2026-10-01\nlater,2026-10-01\n"
-    quick = ("--max-at-once", "1", "--give-up-after", "0.5", "--lost-answer-wait", "0.2")
+    quick = (*SENDING_ALONE, "--max-at-once", "1", "--give-up-after", "0.5")
+    quick += ("--lost-answer-wait", "0.2")
     old = submit(emulator, content, *quick)
     assert old.codes()[3] == code
     name, emulator.plan = old.folder.name, None

@@ -386,7 +386,8 @@ def test_a_front_door_that_blocks_this_client_ends_the_run_soon(
 ) -> None:
     blocked = troubles.out_of_service(troubles.throttled(None), first=first)
     began = time.monotonic()
-    ran = submit(register(abc="trn_received", faults=[blocked]), ONE, "--give-up-after", "1")
+    options = (*SENDING_ALONE, "--give-up-after", "1")
+    ran = submit(register(abc="trn_received", faults=[blocked]), ONE, *options)
     assert (ran.code, "429" in ran.err + ran.out) == (code, True)
     assert time.monotonic() - began < 55  # a window that was guessed at is not waited for
 
