@@ -37,7 +37,7 @@ def run_file(
     ):
         raise no_token()
     now = time.time()
-    run_id = new_run_id(options.path, now)
+    run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,

@@ -1,0 +1,288 @@
+"""A list as a person corrects it: the rows with problems, what was changed, the copy that is run.
+
+The file that was given is never written to. Corrections are kept by row and place, and written
+into a copy in which every row keeps its number: a row that is left out becomes a blank one.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from batch import columns, files
+from batch.codes import Code
+from batch.commands.check import check_file
+from batch.intake import dates
+from batch.intake.checked_file import open_input
+from batch.intake.header import Layout
+from batch.intake.workbook_reader import SUFFIXES
+from batch.run_settings import InputOptions, RateLimit
+
+DATES_SHOWN = 3
+
+
+@dataclass(slots=True)
+class Corrections:
+    """What a person changed: values by row and place, and the rows that are left out.
+
+    `lost` are rows left out because their problem is one of the file itself, which no copy has.
+    """
+
+    values: dict[int, dict[int, str]] = field(default_factory=dict)
+    left_out: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.left_out)
+
+    def as_json(self, headers: Sequence[str]) -> dict[str, Any]:
+        """Return which values were changed, by row and column, and which rows are left out."""
+        return {
+            "changed": [
+                {"row": row, "column": headers[place]}
+                for row, places in sorted(self.values.items())
+                for place in sorted(places)
+            ],
+            "left_out": sorted(self.left_out),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value of a row with problems: where it stands, and what is wrong with it, if anything."""
+
+    place: int
+    value: str
+    messages: tuple[str, ...] = ()
+    is_used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowToCorrect:
+    """A row with problems: its cells, those that are used first."""
+
+    number: int
+    cells: tuple[Cell, ...]
+    codes: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedList:
+    """What a check found of a list, with the rows that a person can correct."""
+
+    sha256: str
+    rows: int
+    to_send: int
+    to_correct: tuple[RowToCorrect, ...]
+    headers: tuple[str, ...]
+    places: Mapping[str, int]
+    notices: tuple[str, ...]
+    dates: tuple[tuple[str, str], ...]
+    """The first dates: as they are written, and as they were understood."""
+    only_in_the_file: frozenset[int]
+    """Rows with a problem that only the file itself shows: quotes, values that run over."""
+
+    def row(self, number: int) -> RowToCorrect | None:
+        """Return a row with problems."""
+        return next((row for row in self.to_correct if row.number == number), None)
+
+
+def checked(options: InputOptions, rate_limit: RateLimit | None) -> CheckedList:
+    """Check a list, and return the rows with problems whole. Raises UnusableFile."""
+    found = check_file(options, rate_limit)
+    problems: dict[int, list[tuple[str, Code, str]]] = {}
+    for code, findings in found.by_code.items():
+        for one in findings.listed:
+            problems.setdefault(one.row, []).append((one.column, code, one.message))
+    rows: list[RowToCorrect] = []
+    seen: list[tuple[str, str]] = []
+    odd: set[int] = set()
+    with open_input(options) as file:
+        layout = file.layout
+        for chunk in file.chunks():
+            odd |= {chunk.raw.numbers[place] for place in chunk.raw.problems}
+            for row in chunk.rows():
+                if len(seen) < DATES_SHOWN and row.deferral is not None:
+                    _see(seen, row.values, row.deferral.defer_date, layout)
+                if row.row_number in problems:
+                    rows.append(_to_correct(row.row_number, row.values, problems, layout))
+            if not problems:
+                break  # nothing is to be corrected, and the dates of the first rows do
+    return CheckedList(
+        sha256=found.sha256,
+        rows=found.rows,
+        to_send=found.to_send,
+        to_correct=tuple(rows),
+        headers=layout.own,
+        places=layout.places,
+        notices=tuple(found.reading.notices),
+        dates=tuple(seen),
+        only_in_the_file=frozenset(odd),
+    )
+
+
+def _see(
+    seen: list[tuple[str, str]], values: Sequence[str], defer_date: str, layout: Layout
+) -> None:
+    """Keep a date as it is written and as it is understood, each understanding once."""
+    shown = in_words(defer_date)
+    if shown not in {understood for _, understood in seen}:
+        seen.append((values[layout.places[columns.DEFER_DATE]], shown))
+
+
+def _to_correct(
+    number: int,
+    values: Sequence[str],
+    problems: Mapping[int, list[tuple[str, Code, str]]],
+    layout: Layout,
+) -> RowToCorrect:
+    used = set(layout.places.values())
+    by_place: dict[int, list[str]] = {}
+    for column, code, message in problems[number]:
+        place = len(layout.own) - 1
+        if code is not Code.WRONG_NUMBER_OF_VALUES and column in layout.own:
+            place = layout.own.index(column)
+        by_place.setdefault(place, []).append(message)
+    cells = (
+        Cell(place, value, tuple(by_place.get(place, ())), is_used=place in used)
+        for place, value in enumerate(values)
+        if place in by_place or not columns.is_blank([layout.own[place]])
+    )
+    shown = sorted(cells, key=lambda cell: not cell.is_used)
+    return RowToCorrect(number, tuple(shown), tuple(code for _, code, _ in problems[number]))
+
+
+def in_words(day: str) -> str:
+    """Return a date as people say it: `14 October 2026`."""
+    parsed = dates.parsed(day, "iso")
+    return day if parsed is None else f"{parsed.day} {parsed:%B %Y}"
+
+
+def is_changed(before: str, told: str) -> bool:
+    """Whether a form's value is another one: forms change line ends, and nothing else."""
+    return _as_a_form_sends(before) != _as_a_form_sends(told)
+
+
+def _as_a_form_sends(value: str) -> str:
+    return value.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")
+
+
+def corrected(
+    options: InputOptions, original: CheckedList, corrections: Corrections, folder: Path
+) -> tuple[InputOptions, CheckedList]:
+    """Write the corrected copy, check it, and return how to read it with what was found.
+
+    A problem that only the file itself shows is not in a copy: such a row is left out unless the
+    person has corrected it. Raises UnusableFile.
+    """
+    suffix = ".xlsx" if options.path.suffix.lower() in SUFFIXES else ".csv"
+    copy = replace(options, path=folder / f"corrected{suffix}", encoding=None)
+    doubtful = original.only_in_the_file - corrections.values.keys() - corrections.left_out
+    corrections.lost = set()
+    _write(options, corrections, corrections.left_out, copy.path)
+    found = checked(copy, None)
+    if lost := doubtful - {row.number for row in found.to_correct}:
+        corrections.lost = set(lost)
+        _write(options, corrections, corrections.left_out | lost, copy.path)
+        found = checked(copy, None)
+    return copy, found
+
+
+def _write(
+    options: InputOptions, corrections: Corrections, left_out: AbstractSet[int], copy: Path
+) -> None:
+    if copy.suffix == ".xlsx":
+        _write_workbook(options, corrections, left_out, copy)
+    else:
+        _write_csv(options, corrections, left_out, copy)
+
+
+def _write_csv(
+    options: InputOptions, corrections: Corrections, left_out: AbstractSet[int], copy: Path
+) -> None:
+    with open_input(options) as file, files.replacing(copy) as written:
+        layout = file.layout
+        text = _Utf8(written)
+        writer = csv.writer(text, delimiter=layout.separator)
+        written.write(b"\xef\xbb\xbf" + b"\r\n" * (layout.header_row - 1))
+        writer.writerow(_whole_header(file.layout, file))
+        at = layout.header_row
+        for chunk in file.chunks():
+            for number, record in zip(chunk.raw.numbers, chunk.raw.records, strict=True):
+                if number in left_out:
+                    continue
+                written.write(b"\r\n" * (number - at - 1))
+                writer.writerow(_with(record, corrections.values.get(number), layout))
+                at = number
+
+
+def _whole_header(layout: Layout, file: Any) -> list[str]:
+    """Return the file's header, with the columns that a report of this tool added."""
+    added = next(
+        (one for one in columns.REPORT_COLUMNS_OF_ANY_VERSION
+         if len(one) == layout.width - len(layout.own)),
+        (),
+    )
+    return [*layout.own, *added]
+
+
+def _with(record: list[str], changed: Mapping[int, str] | None, layout: Layout) -> list[str]:
+    """Return a row as it was read, or with what a person changed in it."""
+    if changed is None:
+        return record
+    own, width = len(layout.own), layout.width
+    values = record[:own] + [""] * (own - len(record))
+    if len(record) > width:  # too many values: the last of the own columns takes the surplus
+        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
+    for place, value in changed.items():
+        values[place] = columns.guarded(value)
+    added = record[len(record) - (width - own) :] if len(record) >= width else record[own:]
+    return values + added if width > own else values
+
+
+class _Utf8:
+    """Takes text, as `csv.writer` gives it, and writes it as UTF-8."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write some text."""
+        self._file.write(text.encode("utf-8", "replace"))
+
+
+def _write_workbook(
+    options: InputOptions, corrections: Corrections, left_out: AbstractSet[int], copy: Path
+) -> None:
+    """Write the workbook again with the corrections in it; formulas become their values."""
+    with open_input(options) as file:
+        first, sheet = file.layout.first_column, file.reading().sheet
+    openpyxl = importlib.import_module("openpyxl")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of styles and extensions that it leaves out
+        book = openpyxl.load_workbook(options.path, data_only=True, keep_links=False)
+        page = book[sheet]
+        for number in left_out:
+            for cell in page[number]:
+                _set(cell, None)
+        for number, changed in corrections.values.items():
+            for place, value in changed.items():
+                _set(page.cell(number, first + place + 1), value)
+        with files.replacing(copy) as written:
+            book.save(written)
+        book.close()
+
+
+def _set(cell: Any, value: str | None) -> None:
+    """Put text into a cell, or nothing; one that is merged into another holds nothing of its own."""
+    if type(cell).__name__ == "MergedCell":
+        return
+    cell.value = value
+    if value is not None:
+        cell.data_type, cell.number_format = "s", "@"
