@@ -225,8 +225,11 @@ def _write_csv(
 def _whole_header(layout: Layout, file: Any) -> list[str]:
     """Return the file's header, with the columns that a report of this tool added."""
     added = next(
-        (one for one in columns.REPORT_COLUMNS_OF_ANY_VERSION
-         if len(one) == layout.width - len(layout.own)),
+        (
+            one
+            for one in columns.REPORT_COLUMNS_OF_ANY_VERSION
+            if len(one) == layout.width - len(layout.own)
+        ),
         (),
     )
     return [*layout.own, *added]

@@ -85,7 +85,9 @@ def _records(text: io.TextIOBase, separator: str) -> Iterator[list[str]]:
         return
 
 
-def _outlined(header: Sequence[str], records: Iterable[Sequence[str]]) -> tuple[OutlinedColumn, ...]:
+def _outlined(
+    header: Sequence[str], records: Iterable[Sequence[str]]
+) -> tuple[OutlinedColumn, ...]:
     own = columns.own_column_count(tuple(header))
     samples: list[dict[str, None]] = [{} for _ in range(own)]
     for record in records:
