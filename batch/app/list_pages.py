@@ -15,11 +15,13 @@ from starlette.responses import Response
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
 from batch.app.lists import CheckedList, RowToCorrect, is_changed
+from batch.app.run_pages import run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
 from batch.commands.runs import listed_runs
 from batch.emulator.rehearsal import known_sample
 from batch.errors import UnknownRun, UnusableFile, UsageProblem
+from batch.intake import dates
 from batch.intake.outline import Outline
 
 ROWS_A_PAGE = 25
@@ -81,7 +83,7 @@ def take_sample(site: Site, _request: Request, _form: FormData) -> Response:
 
 def template(_site: Site, _request: Request, _form: FormData) -> Response:
     """Return an empty list with the right header."""
-    content = "\ufeff" + ",".join((columns.TRN, columns.DEFER_DATE, columns.DEFER_REASON)) + "\r\n"
+    content = f"\ufeff{columns.TRN},{columns.DEFER_DATE},{columns.DEFER_REASON}\r\n"
     return _download(content.encode(), "deferrals.csv", "text/csv")
 
 
@@ -92,19 +94,19 @@ def _begun(site: Site, name: str, data: bytes) -> Response:
 
 def take_what_is_to_correct(site: Site, request: Request, _form: FormData) -> Response:
     """Begin a journey with the rows of a run that a person can correct."""
-    run_id = request.path_params["run"]
-    if run_id not in {run["run_id"] for run in listed_runs(site.reports_dir)}:
-        raise UnknownRun("no such run")
-    folder = site.reports_dir / run_id
+    with run_of(site, request) as (listed, _ledger):
+        run, folder = listed.run, listed.folder
     source = next(
         (p for n in ("to-correct.xlsx", "unprocessable.csv") if (p := folder / n).is_file()), None
     )
     if source is None:
         raise UnknownRun("no such file")
-    journey = site.journeys.begin(
-        source.name, source.read_bytes(), date_format=site.settings.date_format
-    )
-    journey.chosen = proposed(journey.outline())
+    journey = site.journeys.begin(source.name, source.read_bytes(), date_format=run.date_format)
+    journey.name = run.input_name
+    headers = {one.header for one in journey.outline().columns}
+    journey.chosen = {name: run.held_in.get(name, "") for name in columns.ALIASES}
+    if not set(run.held_in.values()) <= headers:
+        journey.chosen = {}
     return see(f"/lists/{journey.id}/check")
 
 
@@ -148,8 +150,6 @@ def _place_of(outline: Outline, header: str) -> int | None:
 
 def _understood(outline: Outline, header: str, date_format: str) -> list[tuple[str, str]]:
     """Return the first dates of the column: as they are written, and as they are understood."""
-    from batch.intake import dates  # noqa: PLC0415
-
     samples = [v for one in outline.columns if one.header == header for v in one.samples]
     found = [(value, dates.parsed(value, date_format)) for value in samples]
     return [(value, f"{day.day} {day:%B %Y}" if day else "no date") for value, day in found]

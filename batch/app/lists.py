@@ -211,7 +211,7 @@ def _write_csv(
         text = _Utf8(written)
         writer = csv.writer(text, delimiter=layout.separator)
         written.write(b"\xef\xbb\xbf" + b"\r\n" * (layout.header_row - 1))
-        writer.writerow(_whole_header(file.layout, file))
+        writer.writerow(_whole_header(layout))
         at = layout.header_row
         for chunk in file.chunks():
             for number, record in zip(chunk.raw.numbers, chunk.raw.records, strict=True):
@@ -222,7 +222,7 @@ def _write_csv(
                 at = number
 
 
-def _whole_header(layout: Layout, file: Any) -> list[str]:
+def _whole_header(layout: Layout) -> list[str]:
     """Return the file's header, with the columns that a report of this tool added."""
     added = next(
         (
@@ -283,7 +283,7 @@ def _write_workbook(
 
 
 def _set(cell: Any, value: str | None) -> None:
-    """Put text into a cell, or nothing; one that is merged into another holds nothing of its own."""
+    """Put text, or nothing, into a cell; one that is merged into another holds nothing itself."""
     if type(cell).__name__ == "MergedCell":
         return
     cell.value = value

@@ -68,7 +68,7 @@ class Listed:
 
 
 @contextlib.contextmanager
-def _read(site: Site, request: Request) -> Iterator[tuple[Listed, Ledger]]:
+def run_of(site: Site, request: Request) -> Iterator[tuple[Listed, Ledger]]:
     """Yield a run that the journal knows, and the journal. Raises UnknownRun."""
     run_id = request.path_params["run"]
     about = next((r for r in listed_runs(site.reports_dir) if r["run_id"] == run_id), None)
@@ -84,7 +84,7 @@ def _read(site: Site, request: Request) -> Iterator[tuple[Listed, Ledger]]:
 
 def show_run(site: Site, request: Request, _form: FormData) -> Response:
     """Show what came of a run, its files, and what is to do now."""
-    with _read(site, request) as (listed, ledger):
+    with run_of(site, request) as (listed, ledger):
         run_id = listed.run.run_id
         work = next((w for w in site.works.under_way() if w.run_id == run_id), None)
         if work is not None:
@@ -119,7 +119,7 @@ def _rows_to_correct(folder: Path, codes: dict[str, int]) -> bool:
 def show_file(site: Site, request: Request, _form: FormData) -> Response:
     """Return one of a run's files; the page with the policy that it brings for itself."""
     name = request.path_params["file"]
-    with _read(site, request) as (listed, _ledger):
+    with run_of(site, request) as (listed, _ledger):
         path = listed.folder / name
         if name not in _SERVED or not path.is_file() or path.is_symlink():
             raise UnknownRun("no such file")
@@ -134,7 +134,7 @@ def show_file(site: Site, request: Request, _form: FormData) -> Response:
 
 def verify(site: Site, request: Request, _form: FormData) -> Response:
     """Hold a run's files against the journal, and show the verdict in words."""
-    with _read(site, request) as (listed, _ledger):
+    with run_of(site, request) as (listed, _ledger):
         run = listed.run
     found = verify_run(NamedRun(run.run_id), site.reports_dir, None, tool_version=__version__)
     return site.page("verified", run=run, found=found, lines=found.lines())
@@ -142,7 +142,7 @@ def verify(site: Site, request: Request, _form: FormData) -> Response:
 
 def write_report(site: Site, request: Request, _form: FormData) -> Response:
     """Write a run's report again from the journal."""
-    with _read(site, request) as (listed, _ledger):
+    with run_of(site, request) as (listed, _ledger):
         run_id = listed.run.run_id
     write_again(site.reports_dir, run_id, tool_version=__version__)
     return see(f"/runs/{run_id}")
@@ -166,7 +166,7 @@ def ask(site: Site, request: Request, _form: FormData) -> Response:
 
 def _ask_page(site: Site, request: Request, problem: str = "") -> Response:
     deed = request.path_params["deed"]
-    with _read(site, request) as (listed, ledger):
+    with run_of(site, request) as (listed, ledger):
         run = listed.run
         return site.page(
             "ask",
@@ -185,7 +185,7 @@ def _ask_page(site: Site, request: Request, problem: str = "") -> Response:
 def begin(site: Site, request: Request, form: FormData) -> Response:
     """Begin to continue, close or reconcile a run."""
     deed = request.path_params["deed"]
-    with _read(site, request) as (listed, _ledger):
+    with run_of(site, request) as (listed, _ledger):
         run = listed.run
     if (pasted := text_of(form, "token").strip()) and not run.rehearsal:
         try:

@@ -32,7 +32,7 @@ from batch.errors import DeferBatchError, UnknownRun, UsageProblem
 from batch.record.page import visible
 from batch.record.records import Who
 from batch.run_settings import EMULATOR
-from batch.settings import NAMED_TARGETS, Settings, target_of
+from batch.settings import Settings, target_of
 from batch.unexpected import trace_lines
 from batch.words import about, counted, duration
 
@@ -82,7 +82,7 @@ class Site:
         return places
 
     def token_for(self, origin: str) -> str | None:
-        """Return the token for a Register: what was pasted, else what is set. Raises UsageProblem."""
+        """Return the token for a Register: pasted, else set, else None. Raises UsageProblem."""
         return self._tokens.get(origin) or self.settings.token()
 
     def keep_token(self, origin: str, token: str) -> None:
@@ -128,7 +128,7 @@ class Site:
         """Return the page for an address that leads nowhere."""
         told = {
             "kind": "Missing",
-            "message": "That page is not here. A list is kept until it was sent, or the app ended.",
+            "message": "A list is kept until it was sent, or the app ended",
             "hint": "Go to the start page. Runs are listed there; a list can be chosen again.",
         }
         return self.failed(told, status=404)
@@ -160,7 +160,7 @@ class Site:
             return self.fault(error)
 
     def fault(self, error: Exception) -> Response:
-        """Write an unforeseen failure down, and return its page: what was sent, where the log is."""
+        """Write an unforeseen failure down; return its page, which says what was sent."""
         lines = "\n".join(trace_lines(error))
         _logger(self.log_path).error("%s defer-batch %s\n%s", _now(), __version__, lines)
         sending = [work for work in self.works.under_way() if work.kind in {"run", "resume"}]

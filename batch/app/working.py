@@ -140,6 +140,8 @@ class Work:
                 self.result = event["result"]
             case "failed":
                 self.failure = dict(event)
+            case _:
+                pass
         told.changes += 1
 
 
