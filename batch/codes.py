@@ -80,8 +80,9 @@ class Entry:
 
     `meaning` and `advice` are sentences for people. `urgency` orders what people are shown, the
     smallest first. `failed_check` says that the row was refused here, before anything was sent.
-    `later_runs` is the code with which a later run settles the same deferral unasked, None where
-    it asks anew.
+    `can_be_corrected`: a person can correct the row itself, in the list, so that the next run can
+    send it. `later_runs` is the code with which a later run settles the same deferral unasked,
+    None where it asks anew.
     """
 
     outcome: Outcome
@@ -90,11 +91,19 @@ class Entry:
     attention: Attention = Attention.TO_DO
     urgency: int = 9
     failed_check: bool = False
+    can_be_corrected: bool = False
     later_runs: Code | None = None
 
 
 def _refused_here(meaning: str, advice: str, *, urgency: int = 9) -> Entry:
-    return Entry(Outcome.UNPROCESSABLE, meaning, advice, urgency=urgency, failed_check=True)
+    return Entry(
+        Outcome.UNPROCESSABLE,
+        meaning,
+        advice,
+        urgency=urgency,
+        failed_check=True,
+        can_be_corrected=True,
+    )
 
 
 TABLE: Mapping[Code, Entry] = {
@@ -195,6 +204,7 @@ TABLE: Mapping[Code, Entry] = {
         "Nothing was sent.",
         "Find the trainee in Register, and put its id into the column trainee_id.",
         urgency=5,
+        can_be_corrected=True,
     ),
     Code.IDENTITY_DIFFERS: Entry(
         Outcome.UNPROCESSABLE,
@@ -202,6 +212,7 @@ TABLE: Mapping[Code, Entry] = {
         "Nothing was sent.",
         "Compare the row with the trainee in Register, and correct whichever is wrong.",
         urgency=5,
+        can_be_corrected=True,
     ),
     Code.SUPERSEDED_BY_LATER_RUN: Entry(
         Outcome.UNPROCESSABLE,
@@ -264,10 +275,14 @@ TABLE: Mapping[Code, Entry] = {
     Code.REGISTER_KEEPS_FAILING: Entry(
         Outcome.UNRESOLVED,
         "Register failed each time that the row was sent; reading shows no deferral.",
-        "Run `defer-batch resume` later; if it still fails, ask Register's support.",
+        "Run `defer-batch resume` later. If it still fails, open the trainee in Register and look "
+        "for a fault in the record; `defer-batch close` ends the run without this row.",
         urgency=3,
     ),
 }
+
+CORRECTABLE = frozenset(code for code, entry in TABLE.items() if entry.can_be_corrected)
+"""The codes whose rows a person can correct in the list: `to-correct.xlsx` holds them."""
 
 CHECK_CODES = tuple(code for code, entry in TABLE.items() if entry.failed_check)
 """What a row can fail before anything is sent, in the order in which the first one counts."""

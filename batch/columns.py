@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 TRAINEE_ID = "trainee_id"
@@ -72,6 +72,17 @@ REPORT_COLUMNS_OF_ANY_VERSION = (
 )
 """What the reports of this version and of others add: all are recognised in an input."""
 
+PROBLEM, COLUMN = "problem", "column"
+ORIGINAL_ROW, ORIGINAL_RUN = "original_row", "original_run"
+CORRECTION_COLUMNS = (PROBLEM, COLUMN, ORIGINAL_ROW, ORIGINAL_RUN)
+"""What `to-correct.xlsx` adds behind the input's own columns, in this order.
+
+The first two say what is wrong; a run of that file ignores them. The last two say of which row of
+which run a row is a correction; they become columns of its own, and stay so.
+"""
+
+ORIGIN = (ORIGINAL_ROW, ORIGINAL_RUN)
+
 SPACES = (
     " \t\r\n\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
     "\u200c\u200d\u202f\u205f\u2060\u3000\ufeff"
@@ -114,6 +125,27 @@ def own_column_count(header: tuple[str, ...]) -> int:
         if names[-len(added) :] == tuple(map(matched_name, added)):
             return len(header) - len(added)
     return len(header)
+
+
+def told_before(header: tuple[str, ...]) -> tuple[int, ...]:
+    """Return where `problem` and `column` of an earlier `to-correct.xlsx` stand, if they do.
+
+    They tell of the row as it was before it was corrected. Columns of one's own may follow the
+    four that were added, which otherwise stand together and in their order.
+    """
+    names = tuple(map(matched_name, header))
+    added = tuple(map(matched_name, CORRECTION_COLUMNS))
+    starts = (at for at in range(len(names)) if names[at : at + len(added)] == added)
+    return next(((at, at + 1) for at in starts), ())
+
+
+def origin_places(header: Sequence[str]) -> tuple[int, int] | None:
+    """Return where `original_row` and `original_run` stand, None where either does not."""
+    names = list(map(matched_name, header))
+    wanted = list(map(matched_name, ORIGIN))
+    if any(names.count(name) != 1 for name in wanted):
+        return None
+    return names.index(wanted[0]), names.index(wanted[1])
 
 
 def guarded(value: str) -> str:

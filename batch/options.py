@@ -1,119 +1,230 @@
-"""The options and arguments of the commands: their names, and what `--help` says of them."""
+"""The options of the commands, in the groups in which commands take them.
+
+A group is a dataclass; each field of it is an option: its name, its default, what `--help` says.
+`with_groups` gives a command the options of the groups that it takes, so a new option is one field
+here. A field with the name of a field of `Settings` decides that setting (`given`).
+An option of one command alone stands in that command's signature.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import typer
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or a path to its folder.")]
-Reports = Annotated[
-    Path | None,
-    typer.Option("--reports-dir", help="Where the journal and the run folders live.  [reports]"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+from batch.commands.run_names import NamedRun, named
+
+
+class Group:
+    """Options that belong together; None in a field: not given."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access(Group):
+    """How Register is reached."""
+
+    api_token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None
+    api_version: Annotated[
+        str | None, typer.Option(help="The version in the URL path.  [v2025.0]")
+    ] = None
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait for one answer.  [30]")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Access):
+    """Which Register, and how it is reached.
+
+    `register_name` is called so because pydantic's models have a `register` of their own.
+    """
+
+    register_name: Annotated[
+        str | None, typer.Option("--register", help="production, sandbox, emulator, or a base URL.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace(Group):
+    """How many requests may be sent."""
+
+    rate_limit: Annotated[
+        str | None, typer.Option(help="Requests / seconds, or none.  [100/60]")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskingPace(Pace):
+    """How fast Register is asked, and for how long."""
+
+    max_at_once: Annotated[int | None, typer.Option(help="Requests in flight.  [10]")] = None
+    give_up_after: Annotated[
+        float | None, typer.Option(help="Seconds of Register failing before the run stops.  [120]")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingPace(AskingPace):
+    """The same where deferrals are sent, of which an answer can be lost."""
+
+    lost_answer_wait: Annotated[
+        float | None,
+        typer.Option(help="Seconds after a lost answer before the row may be sent again.  [60]"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports(Group):
+    """Where the journal and the reports are."""
+
+    reports_dir: Annotated[
+        Path | None, typer.Option(help="Where the journal and the run folders live.  [reports]")
+    ] = None
+
+    def of(self, run: NamedRun | None) -> Self:
+        """Return the folder that a path to a run's folder stands in, unless one was given."""
+        if self.reports_dir is not None or run is None:
+            return self
+        return replace(self, reports_dir=run.reports_dir)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Group):
+    """Which file, and how it is to be read."""
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
+    date_format: Annotated[
+        str | None, typer.Option(help="iso (2024-06-17) or dmy (17/06/2024).  [iso]")
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="How the file is encoded.  [told by the bytes]")
+    ] = None
+    sheet: Annotated[
+        str | None, typer.Option(help="The sheet of an .xlsx.  [the only one that fits]")
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=HEADER", help="Which column holds NAME; `NAME=` uses none."),
+    ] = None
+    hidden_rows: Annotated[
+        Literal["include", "skip"] | None,
+        typer.Option(help="include or skip rows that a workbook hides.  [refuse]"),
+    ] = None
+    allow_unusual_dates: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unusual-dates", help="Send dates before 2000 or more than a year ahead."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching(Group):
+    """Which of the rows are sent, and whose they are."""
+
+    match_by: Annotated[
+        str | None,
+        typer.Option(
+            help="trainee_id, trn, hesa_id or provider_trainee_id.  [told by the columns]"
+        ),
+    ] = None
+    again: Annotated[
+        bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending(Group):
+    """How a new run differs from the usual one."""
+
+    no_preview: Annotated[
+        bool,
+        typer.Option(
+            "--no-preview", help="Do not look the trainees up in Register before sending."
+        ),
+    ] = False
+    no_final_check: Annotated[
+        bool, typer.Option("--no-final-check", help="Do not read the deferrals back at the end.")
+    ] = False
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
+    ] = False
+
+
+Operator = Annotated[str | None, typer.Option(help="Your name, for the manifest.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
-RateLimitText = Annotated[
-    str | None,
-    typer.Option("--rate-limit", help="Requests / seconds, or none.  [100/60]"),
-]
-MaxAtOnce = Annotated[int | None, typer.Option("--max-at-once", help="Requests in flight.  [10]")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Seconds to wait for one answer.  [30]")
-]
-LostAnswerWait = Annotated[
-    float | None,
-    typer.Option(
-        "--lost-answer-wait",
-        help="Seconds after a lost answer before the row may be sent again.  [60]",
-    ),
-]
-GiveUpAfter = Annotated[
-    float | None,
-    typer.Option(
-        "--give-up-after", help="Seconds of Register failing before the run stops.  [120]"
-    ),
-]
-DateFormat = Annotated[
-    str | None,
-    typer.Option("--date-format", help="iso (2024-06-17) or dmy (17/06/2024).  [iso]"),
-]
-Encoding = Annotated[
-    str | None, typer.Option("--encoding", help="How the file is encoded.  [told by the bytes]")
-]
-Sheet = Annotated[
-    str | None, typer.Option("--sheet", help="The sheet of an .xlsx.  [the only one that fits]")
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column", metavar="NAME=HEADER", help="Which column holds NAME; `NAME=` uses none."
-    ),
-]
-HiddenRows = Annotated[
-    Literal["include", "skip"] | None,
-    typer.Option("--hidden-rows", help="include or skip rows that a workbook hides.  [refuse]"),
-]
-UnusualDates = Annotated[
-    bool,
-    typer.Option("--allow-unusual-dates", help="Send dates before 2000 or more than a year ahead."),
-]
-RegisterName = Annotated[
-    str | None,
-    typer.Option("--register", help="production, sandbox, emulator, or a base URL."),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option("--api-token-file", help="A file that holds the token.")
-]
-ApiVersion = Annotated[
-    str | None, typer.Option("--api-version", help="The version in the URL path.  [v2025.0]")
-]
-Operator = Annotated[str | None, typer.Option("--operator", help="Your name, for the manifest.")]
-MatchBy = Annotated[
-    str | None,
-    typer.Option(
-        "--match-by",
-        help="trainee_id, trn, hesa_id or provider_trainee_id.  [told by the columns]",
-    ),
-]
-NoPreview = Annotated[
-    bool,
-    typer.Option("--no-preview", help="Do not look the trainees up in Register before sending."),
-]
-NoFinalCheck = Annotated[
-    bool,
-    typer.Option("--no-final-check", help="Do not read the deferrals back at the end."),
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OutFile = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Write the rows with what was found: a CSV."),
-]
-Again = Annotated[
-    bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
-]
-YesClose = Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")]
-StartOver = Annotated[
-    bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
-]
-NewestRun = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run id or folder.  [newest]")
-]
-CodeName = Annotated[
-    str | None, typer.Argument(metavar="[CODE]", help="A code of a report, such as not_sent.")
-]
-OpenPage = Annotated[bool, typer.Option("--open", help="Show the HTML page.")]
-PrintedSha256 = Annotated[
-    str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
 ]
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="DATE", help="Every run begun on or after that day."),
 ]
-Age = Annotated[str, typer.Option("--older-than", help="An age, such as 90d.")]
-Known = Annotated[
-    Path | None, typer.Option("--trainees", help="CSV of trainee_id,state that it knows.")
+OneRun = Annotated[
+    NamedRun,
+    typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),
 ]
-Port = Annotated[int, typer.Option("--port", help="Where it listens, on this machine.")]
-Version = Annotated[bool, typer.Option("--version", help="Print the version.")]
+NewestRun = Annotated[
+    NamedRun | None,
+    typer.Argument(metavar="[RUN]", parser=named, help="A run id or folder.  [newest]"),
+]
+
+
+def given(*groups: Group) -> dict[str, Any]:
+    """Return the options of some groups that were given, by the names of their fields."""
+    values = {
+        field.name: getattr(group, field.name)
+        for group in groups
+        for field in fields(group)  # type: ignore[arg-type]  # each group is a dataclass
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def with_groups(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options of its groups where it takes a group."""
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if _is_group(hint)}
+
+    @functools.wraps(function)
+    def command(**options: Any) -> None:
+        for name, group in groups.items():
+            names = inspect.signature(group).parameters
+            options[name] = group(**{option: options.pop(option) for option in names})
+        function(**options)
+
+    parameters = list(_parameters(function, hints))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    return command
+
+
+def _parameters(
+    function: Callable[..., None], hints: dict[str, Any]
+) -> Iterator[inspect.Parameter]:
+    """Yield what typer is shown: the fields of a group in place of the group."""
+    for name, own in inspect.signature(function).parameters.items():
+        if _is_group(hints[name]):
+            of_fields = get_type_hints(hints[name], include_extras=True)
+            for field in fields(hints[name]):
+                default = inspect.Parameter.empty if field.default is MISSING else field.default
+                yield _parameter(field.name, of_fields[field.name], default)
+        else:
+            yield _parameter(name, hints[name], own.default)
+
+
+def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY  # so that one with a default may stand before others
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _is_group(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Group)

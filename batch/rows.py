@@ -97,6 +97,15 @@ def folded(trainee_id: str) -> str:
     return trainee_id.lower()
 
 
+def is_same_reason(one: str | None, other: str | None) -> bool:
+    """Whether two reasons say the same: none is an empty one, line ends and edges do not count."""
+    return _as_compared(one) == _as_compared(other)
+
+
+def _as_compared(reason: str | None) -> str:
+    return "\n".join((reason or "").splitlines()).strip()
+
+
 def joined_messages(problems: tuple[Problem, ...]) -> str:
     """Return all of a row's problems as one message, in the order of their codes."""
     return " ".join(problem.message for problem in problems)
@@ -107,11 +116,13 @@ class Settled:
     """What became of one row: the code (which implies the outcome) and a message for people.
 
     `register_date` is the deferral date that Register last answered, None where it said none.
+    `column` is the input's own name of the column at fault, "" where none is.
     """
 
     code: Code
     message: str
     register_date: str | None = None
+    column: str = ""
 
     @property
     def outcome(self) -> Outcome:

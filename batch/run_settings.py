@@ -17,6 +17,16 @@ EMULATOR = "emulator"
 _WRITTEN = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,4}(?:\.\d{1,3})?)", re.ASCII)
 
 
+_TOKEN = re.compile(r"(production|sandbox)_.+|([a-z]+)_[0-9a-f]{64}", re.ASCII)
+"""A token as Register makes them (API.md, "Who"): not documented, so good for a hint alone."""
+
+
+def environment_of(token: str) -> str | None:
+    """Return the environment that a token's beginning names, None where it names none."""
+    found = _TOKEN.fullmatch(token)
+    return None if found is None else found[1] or found[2]
+
+
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """At most `requests` in `period_seconds`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -28,6 +28,16 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(r"[\w.\-]+|[0-9a-f:]+", re.ASCII)
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+_OF_A_RUN = {
+    "api_version": "api_version",
+    "rate_limit": "rate_limit",
+    "max_at_once": "max_at_once",
+    "timeout": "timeout_seconds",
+    "lost_answer_wait": "lost_answer_wait_seconds",
+    "give_up_after": "give_up_after_seconds",
+    "match_by": "match_by",
+}
+"""The settings that a run keeps, each with its name there: `resume` uses them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,12 @@ class Settings(BaseModel):
         return RateLimit.parse(value) if isinstance(value, str) else value
 
     @classmethod
-    def load(cls, **options: object) -> Self:
-        """Return the settings; `options` that are None were not given. Raises UsageProblem."""
-        given = {name: value for name, value in options.items() if value is not None}
+    def load(cls, options: Mapping[str, object]) -> Self:
+        """Return the settings; of the options that were given, those that are settings count.
+
+        Raises UsageProblem.
+        """
+        given = {name: value for name, value in options.items() if name in cls.model_fields}
         try:
             found = _found(name for name in cls.model_fields if name not in given)
             settings = cls.model_validate(
@@ -128,20 +141,20 @@ class Settings(BaseModel):
 
     def for_run(self, *, again: bool, preview: bool, final_check: bool) -> RunSettings:
         """Return what a run is told of Register and of its pace. Raises UsageProblem."""
+        told = self.of_run(_OF_A_RUN)
+        told["lost_answer_wait_seconds"] = min(self.lost_answer_wait, self._longest_wait)
         return RunSettings(
             environment=self.target.environment,
             origin=self.target.origin,
-            api_version=self.api_version,
-            rate_limit=self.rate_limit,
-            max_at_once=self.max_at_once,
-            timeout_seconds=self.timeout,
-            lost_answer_wait_seconds=min(self.lost_answer_wait, self._longest_wait),
-            give_up_after_seconds=self.give_up_after,
             again=again,
             preview=preview,
             final_check=final_check,
-            match_by=self.match_by,
+            **told,
         )
+
+    def of_run(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return those of the named settings that a run keeps, as fields of `RunSettings`."""
+        return {_OF_A_RUN[name]: getattr(self, name) for name in names if name in _OF_A_RUN}
 
     def chosen_columns(self, given: Iterable[str]) -> dict[str, str]:
         """Return which header holds which column, "" none; `given` are options, which win.

@@ -17,13 +17,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, Code, Outcome, advice_on
-from batch.errors import DeferBatchError
+from batch.codes import CHECK_CODES, Code, Outcome, advice_on, counts_of
+from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
-from batch.run_settings import RateLimit
-from batch.words import about, counted, duration, every_row, printable, repair_list, row_list
+from batch.run_settings import EMULATOR, RateLimit, RunSettings
+from batch.words import (
+    about,
+    about_in_full,
+    counted,
+    duration,
+    every_row,
+    printable,
+    repair_list,
+    row_list,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -120,6 +129,19 @@ def answered(question: str) -> str:
         raise
 
 
+def agreed(words: str, *, yes: bool) -> bool:
+    """Whether someone agrees to what the words say will be done, or has by `yes`.
+
+    Raises UsageProblem where nobody can answer.
+    """
+    say(words)
+    if yes:
+        return True
+    if not is_attended():
+        raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
+    return answered("Type yes to go on: ").lower() in {"y", "yes"}
+
+
 WIDTH_WITHOUT_TERMINAL = 400
 """Where nobody looks (a pipe, a file), no line is broken."""
 
@@ -183,6 +205,8 @@ def _stage(run: dict[str, Any]) -> str:
     if run.get("is_under_way"):
         return "under way"
     stage, later = _STAGES.get(run["stage"], str(run["stage"])), run.get("reconciled")
+    if run.get("is_altered"):
+        return f"{printable(stage)}; altered in journal.db or damaged: `verify` names it"
     if later is None:
         return stage
     return f"{stage}; {later['stand']} of {later['checked']} stood on {later['at'][:10]}"
@@ -198,7 +222,6 @@ def _width() -> int:
 
 
 LINE_EVERY_SECONDS = 30.0
-_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 WIDE_ENOUGH = 80
 """Columns within which the progress bar, the counts and the time left stand beside each other."""
 _SHOW_CURSOR = "\x1b[?25h"
@@ -215,8 +238,10 @@ class Terminal:
         self._task: TaskID | None = None
         self._counts: Counter[str] = Counter()
         self._rows = 0
-        self._last_line = 0.0
+        self._last_line = time.monotonic()
         self._seconds_left = 0.0
+        self._waits = ""
+        self._line = ""
         self._is_narrow = False
 
     @property
@@ -238,7 +263,23 @@ class Terminal:
 
     def warn(self, words: str) -> None:
         """Show a warning."""
+        self._overwrite("")
         say(f"warning: {words}")
+
+    def looking(self, words: str) -> None:
+        """Show how far a look has come, on one line; without a terminal, a line now and then."""
+        if sys.stderr.isatty():
+            self._overwrite(words[: max(0, columns_of(sys.stderr) - 1)])
+        elif words and time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            say(words)
+
+    def _overwrite(self, words: str) -> None:
+        """Write over the line that a look wrote last."""
+        if self._line or words:
+            sys.stderr.write(f"\r{words:<{len(self._line)}}" + ("" if words else "\r"))
+            sys.stderr.flush()
+        self._line = words
 
     def begin(self, rows: int) -> None:
         """Show that sending begins."""
@@ -251,7 +292,7 @@ class Terminal:
 
         self._is_narrow = columns_of(sys.stderr) < WIDE_ENOUGH
         self._progress = Progress(
-            BarColumn(bar_width=8 if self._is_narrow else 24),
+            BarColumn(bar_width=8 if self._is_narrow else 16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}"),
             console=Console(stderr=True),
@@ -265,9 +306,9 @@ class Terminal:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=1, told=self._told())
 
-    def time_left(self, seconds: float) -> None:
-        """Show the time left; without a terminal, a line now and then."""
-        self._seconds_left = seconds
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Show the time left and why nothing moves; without a terminal, a line now and then."""
+        self._seconds_left, self._waits = seconds, waits
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, told=self._told())
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
@@ -276,7 +317,7 @@ class Terminal:
 
     def end(self) -> None:
         """Take the progress bar away."""
-        self.time_left(0.0)
+        self.time_left(0.0, "")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -294,9 +335,11 @@ class Terminal:
             if self._counts[outcome]
         )
         left = f"{about(self._seconds_left)} left" if self._seconds_left else ""
+        if self._progress is not None and self._waits:
+            return self._waits  # a terminal has no room for more
         if self._is_narrow:
             return left
-        return "; ".join(part for part in (counts, left) if part)
+        return "; ".join(part for part in (counts, left, self._waits) if part)
 
 
 def columns_of(stream: IO[str]) -> int:
@@ -314,18 +357,23 @@ def age(moment: str) -> str:
     return f"{days:.0f} days" if days >= 2 else duration(max(0.0, seconds))
 
 
+_ENVIRONMENTS = {
+    "production": "Register of trainee teachers",
+    "sandbox": "Register's sandbox: these are not real records",
+    EMULATOR: "in this process: nothing is sent to Register",
+}
+"""What stands behind an environment's name in the plan; a base URL speaks for itself."""
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan as lines: where to, what becomes of the rows, warnings, time."""
     settings = plan.settings
-    where = "the emulator in this process" if settings.is_rehearsal else settings.origin
-    is_named = settings.environment != settings.origin or settings.is_rehearsal
-    named = f"{settings.environment.upper()} ({where})" if is_named else where
-    lines = [f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"]
+    lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
     lines += plan.reading_lines or [plan.input_name]
     lines += [f"notice: {notice}" for notice in plan.notices]
-    lines += _row_lines(plan)
+    lines += [*_memory_lines(plan), *_row_lines(plan)]
     if plan.to_read_first and plan.preview is None:
         lines.append(
             f"  {plan.to_read_first} of them will be read first: an earlier request got no answer"
@@ -336,7 +384,6 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.known_under_another_date:
         rows = row_list(plan.known_under_another_date[:10], len(plan.known_under_another_date))
         lines.append(f"warning: known to be deferred on another date: {rows}")
-    lines += _memory_lines(plan)
     return lines + _cost_lines(plan)
 
 
@@ -345,13 +392,13 @@ def _cost_lines(plan: Plan) -> list[str]:
     if not plan.to_send:
         return ["Nothing is left to send."]
     limit = plan.settings.rate_limit
-    lines = [f"{about(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"]
-    if not plan.settings.is_rehearsal:
-        lines += [
-            "Register's API cannot undo a deferral, and undoing one by hand clears the trainee's",
-            "funding choices.",
-        ]
-    return lines
+    takes = f"{about_in_full(plan.seconds_needed)}{f' at {_pace(limit)}' if limit else ''}"
+    if plan.settings.is_rehearsal:
+        return [takes]
+    return [
+        f"{takes}; Register's API cannot undo a deferral,",
+        "and undoing one by hand clears the trainee's funding choices",
+    ]
 
 
 def preview_lines(found: PreviewedFile) -> list[str]:
@@ -360,6 +407,14 @@ def preview_lines(found: PreviewedFile) -> list[str]:
         return [f"{found.run.input_name} has a header and no rows: nothing to do."]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
+
+
+def _target_line(settings: RunSettings) -> str:
+    """Return which Register will be asked, and in which version."""
+    named = settings.environment
+    if named in _ENVIRONMENTS:
+        named += f" ({_ENVIRONMENTS[named]})"
+    return f"{named}, {settings.api_version}{_instead_of(settings.api_version)}"
 
 
 def _instead_of(version: str | None) -> str:
@@ -376,10 +431,8 @@ def _pace(limit: RateLimit) -> str:
 def _row_lines(plan: Plan) -> list[str]:
     """Return what the rows would become: by looking them up, or else by the file alone."""
     if plan.preview is not None:
-        done = sum(n for code, n in plan.settled.items() if Code(code) in _DONE)
         lines = [f"warning: {words}" for words in plan.preview.warnings]
-        lines += plan.preview.forecast.lines()
-        return lines + ([f"  {done} already done"] if done and plan.resumed_from else [])
+        return [*lines, *plan.preview.forecast.lines()]
     lines = [f"{counted(plan.input_rows, 'row')}; {plan.to_send} to send, not looked up first"]
     return lines + [_settled_line(plan, code, count) for code, count in plan.settled.items()]
 
@@ -397,7 +450,7 @@ def _memory_lines(plan: Plan) -> list[str]:
     ]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs. "
+            "warning: this journal is new, so nothing is known of earlier runs.\n"
             "If there were any, name their folder with --reports-dir"
         )
     return lines
@@ -460,3 +513,26 @@ def _hunch(finished: Finished) -> list[str]:
         "environment?"
     )
     return ["", words]
+
+
+NO_RUN = {"run_id": None, "counts": counts_of({}), "exit_code": 0}
+"""What stands in for a summary where there was nothing to do, and so no run."""
+
+
+def show_finished(finished: Finished | None, *, as_json: bool) -> None:
+    """Print a run's summary, its manifest's SHA-256 last; for programs `NO_RUN` without a run."""
+    if finished is None:
+        if as_json:
+            show(json.dumps(NO_RUN, indent=2), as_is=True)
+        return
+    if as_json:
+        summary = (finished.folder / "summary.json").read_text(encoding="utf-8")
+        show(summary.rstrip(), as_is=True)
+        if finished.run.rehearsal:
+            say(REHEARSAL)
+    else:
+        show("\n".join(summary_lines(finished)))
+    for words in finished.warnings:
+        say(f"warning: {words}")
+    if finished.manifest_sha256:
+        (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

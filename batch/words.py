@@ -36,6 +36,16 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
+def about_in_full(seconds: float) -> str:
+    """Return a length of time in a sentence: `about 3 minutes`, `a few seconds`."""
+    if seconds < 1:
+        return "a few seconds"
+    minutes, hours = round(seconds / 60), seconds / 3600
+    if seconds < 90:
+        return f"about {counted(round(seconds), 'second')}"
+    return f"about {minutes} minutes" if minutes < 90 else f"about {hours:.1f} hours"
+
+
 def row_list(numbers: tuple[int, ...], count: int) -> str:
     """Return row numbers as people read them: the first ones, then how many more."""
     shown = ", ".join(str(number) for number in numbers)

@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "batch"
 LAYERS = (
     ("__main__",),
-    ("cli", "options", "app"),
+    ("cli", "app"),
+    ("wiring",),
+    ("options", "failures"),
     ("terminal",),
     ("commands",),
     ("settings",),
@@ -31,7 +33,13 @@ OWNERS = {
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
     "jinja2": {"record.page"},
-    "polars": {"intake.cleaning", "intake.duplicates", "intake.evidence", "intake.rules"},
+    "polars": {
+        "intake.cleaning",
+        "intake.derived",
+        "intake.duplicates",
+        "intake.evidence",
+        "intake.rules",
+    },
     "openpyxl": {"intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
@@ -45,7 +53,7 @@ OWNERS = {
     "starlette": {"emulator.server"},
     "structlog": {"submission.run_log"},
     "truststore": {"register.client"},
-    "typer": {"cli", "options"},
+    "typer": {"cli", "failures", "options"},
     "uvicorn": {"emulator.server"},
     "xlsxwriter": {"record.workbook"},
 }

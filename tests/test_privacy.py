@@ -36,6 +36,7 @@ NOWHERE = (TOKEN, PERSON, THEIR_REASON)
 ONLY_WITH_THE_ROWS = (OUR_REASON, "Zqillness", OTHER_COLUMN)
 MAY_HOLD_ROWS = {
     *("succeeded.csv", "not_found.csv", "unprocessable.csv", "unresolved.csv", "results.xlsx"),
+    "to-correct.xlsx",
     *("journal.db", "journal.db-wal"),
 }
 ABOUT_A_PERSON = {

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batch.commands.plan import Plan
+from batch.commands.preview import Preview
 from batch.emulator.server import Emulator
+from batch.roster.forecast import Forecast
 from batch.rows import REHEARSAL
-from batch.terminal import runs_lines
+from batch.run_settings import RateLimit, RunSettings
+from batch.terminal import plan_lines, runs_lines
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only, shown_at_a_terminal
@@ -81,6 +86,53 @@ def test_the_command_that_continues_names_the_reports_folder_where_it_is_another
     assert f"  {command}" in office.run("runs", *elsewhere).out.splitlines()
 
 
+def a_plan(environment: str, origin: str, **more: Any) -> Plan:
+    limit = RateLimit(100, 60.0)
+    settings = RunSettings(environment, origin, "v2026.1", limit, 10, 30.0, 60.0, 120.0)
+    forecast = Forecast(to_send=148)
+    usual: dict[str, Any] = {
+        "to_send": 148,
+        "to_read_first": 0,
+        "settled": {},
+        "deferrals_known": 9,
+        "journal": Path("reports/journal.db"),
+        "journal_is_new": False,
+        "seconds_needed": 180.0,
+        "preview": Preview({}, forecast),
+    }
+    return Plan("20261127", settings, "list.csv", 148, **(usual | more))
+
+
+def test_the_plan_reads_as_the_issue_shows_it() -> None:
+    lines = plan_lines(a_plan("production", "https://www.example"))
+    assert lines[0] == "production (Register of trainee teachers), v2026.1 (v2025.0 was retired)"
+    assert lines[-4:] == [
+        "148 rows",
+        "  148 will be deferred",
+        "about 3 minutes at 100 requests a minute; Register's API cannot undo a deferral,",
+        "and undoing one by hand clears the trainee's funding choices",
+    ]
+
+
+def test_a_plan_names_a_register_without_a_name_by_its_address() -> None:
+    lines = plan_lines(a_plan("https://register.example", "https://register.example"))
+    assert lines[0].startswith("https://register.example, v2026.1")
+
+
+@posix_only
+def test_where_nothing_is_to_be_sent_nobody_is_asked(
+    office: Office, register: Callable[..., Emulator]
+) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", ONE)
+    target = ("--register", register(abc="withdrawn").base_url)
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
+    assert "1 withdrawn" in shown
+    assert "Type" not in shown
+    assert "Report:" in shown
+
+
+ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
 LIST = "trainee_id,defer_date\nabc,2026-09-14\ndef,17/06/2026\nghi,\n"
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")
 
@@ -107,13 +159,40 @@ def test_no_color_is_honoured_at_a_terminal(
 
 
 @posix_only
-def test_the_time_left_knows_of_the_wait_for_a_lost_answer(
+def test_the_progress_line_tells_of_the_wait_for_a_lost_answer(
     register: Callable[..., Emulator], office: Office
 ) -> None:
     emulator = register(abc="trn_received", faults=[troubles.lost_before("abc")])
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    office.write("list.csv", "trainee_id,defer_date\nabc,2026-10-01\n")
+    office.write("list.csv", ONE)
     target = ("--register", emulator.base_url, "--lost-answer-wait", "5", "--yes")
     shown = shown_at_a_terminal(office, "run", "list.csv", *target)
-    assert "about 4 s left" in shown
+    assert "waiting to learn what became of 1 request, 4 s" in shown
     assert CONTROLS.sub("", shown.split("1/1")[-1]).splitlines()[0].strip() == "1 succeeded"
+
+
+@posix_only
+def test_the_progress_line_tells_of_the_rate_limit_also_while_looking(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    emulator = register(abc="trn_received", rate_limit=(1, 4.0))
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, "--rate-limit", "1/4", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
+    assert "waiting for Register's rate limit, " in shown
+    assert "Reading the deferrals back: waiting for" in shown
+
+
+@posix_only
+def test_the_progress_line_tells_of_a_register_that_is_down(
+    register: Callable[..., Emulator], office: Office
+) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=7)
+    emulator = register(abc="trn_received", faults=[down])
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", ONE)
+    target = ("--register", emulator.base_url, "--lost-answer-wait", "0.2", "--yes")
+    shown = shown_at_a_terminal(office, "run", "list.csv", *target, "--no-preview")
+    assert "Register is not answering, trying again in 2 s" in shown
+    assert "1 of 1 deferrals confirmed" in shown

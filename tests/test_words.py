@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch.words import every_row
+from batch.words import about_in_full, every_row
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,17 @@ def test_every_row_is_listed_and_neighbours_are_drawn_together(
     numbers: tuple[int, ...], told: str
 ) -> None:
     assert every_row(numbers) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.4, "a few seconds"),
+        (1, "about 1 second"),
+        (29.3, "about 29 seconds"),
+        (180, "about 3 minutes"),
+        (6000, "about 1.7 hours"),
+    ],
+)
+def test_the_time_of_a_plan_is_written_in_full(seconds: float, told: str) -> None:
+    assert about_in_full(seconds) == told

@@ -15,9 +15,10 @@ from batch import columns
 from batch.app.journeys import Journey, Place, Shown
 from batch.app.site import Site, journey_of, see, text_of, work_of
 from batch.app.work import Job, file_as_json
-from batch.app.working import Work
+from batch.app.working import Told, Work
 from batch.codes import Code
 from batch.errors import UsageProblem
+from batch.words import about
 
 ROWS_A_PAGE = 50
 NEWS_EVERY_SECONDS = 0.25
@@ -250,7 +251,7 @@ def show_work(site: Site, request: Request, _form: FormData) -> Response:
         _journey_can_go_on(site, work)
         return site.failed(work.failure, back=work.back)
     if work.result is None:
-        return site.page("progress", work=work, told=work.told)
+        return site.page("progress", work=work, told=work.told, left=left_of(work.told))
     if work.kind == "preview":
         return see(work.back.replace("/where", "/preview"))
     if work.kind == "reconcile":
@@ -289,7 +290,9 @@ def answer(site: Site, request: Request, form: FormData) -> Response:
     to_send = int(question["to_send"])
     if text_of(form, "number").strip().replace(",", "") != str(to_send):
         problem = f"Type {to_send}, the number of rows to send."
-        return site.page("progress", status=400, work=work, told=work.told, problem=problem)
+        return site.page(
+            "progress", status=400, work=work, told=work.told, left="", problem=problem
+        )
     work.answer(to_send)
     return see(f"/work/{work.id}")
 
@@ -311,6 +314,14 @@ def events(site: Site, request: Request) -> Response:
     return StreamingResponse(news(), media_type="text/event-stream")
 
 
+def left_of(told: Told) -> str:
+    """Return the time left and why nothing moves, or how far a look has come, in words."""
+    if told.looking or told.is_settled:
+        return told.looking
+    left = f"{about(told.seconds_left)} left" if told.seconds_left else ""
+    return "; ".join(part for part in (left, told.waits) if part)
+
+
 def progress_of(work: Work) -> dict[str, Any]:
     """Return what the script of the page of progress shows."""
     told = work.told
@@ -319,7 +330,7 @@ def progress_of(work: Work) -> dict[str, Any]:
         "rows": told.rows,
         "done": told.done,
         "counts": told.counts,
-        "seconds_left": told.seconds_left,
+        "left": left_of(told),
         "warnings": told.warnings[-5:],
         "is_settled": told.is_settled,
         "is_stopping": work.is_stopping,

@@ -45,7 +45,7 @@ _STATIC = {
 
 def open_app() -> None:
     """Open the app without a terminal: the entry that Windows starts by itself."""
-    serve_app(Settings.load(), port=0, browser=True, say=lambda _words: None)
+    serve_app(Settings.load({}), port=0, browser=True, say=lambda _words: None)
 
 
 def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[str], None]) -> None:
@@ -125,9 +125,11 @@ def asgi(site: Site) -> ASGIApp:
 def _router(site: Site, pages: list[tuple[str, str, Page]]) -> ASGIApp:
     routes = [Route(f"/static/{name}", _file(name, kind)) for name, kind in _STATIC.items()]
     routes.append(Route("/work/{work}/events", _events(site)))
-    for method, path, page in pages:
-        for each in _paths(path):
-            routes.append(Route(each, _endpoint(site, page, each), methods=[method]))
+    routes += [
+        Route(each, _endpoint(site, page, each), methods=[method])
+        for method, path, page in pages
+        for each in _paths(path)
+    ]
 
     async def missing(_request: Request, _error: Exception) -> Response:
         return site.missing()

@@ -172,7 +172,7 @@ class Site:
         told = {
             "kind": "Fault",
             "message": f"A fault of this tool ({type(error).__name__}). {sent}",
-            "hint": f"Please send the maintainers {self.log_path.resolve()}, which holds nothing of "
+            "hint": f"Please send the maintainers {self.log_path.resolve()}: it holds nothing of "
             "anyone's data. An unfinished run can be continued from the start page.",
         }
         return self.failed(told, status=500)

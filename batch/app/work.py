@@ -28,7 +28,7 @@ from batch.commands.close import close_run
 from batch.commands.execute import Context, Finished
 from batch.commands.plan import Plan
 from batch.commands.preview_file import PreviewedFile, preview_file
-from batch.commands.reconcile import Reconciled, Which, reconcile
+from batch.commands.reconcile import NothingReported, Reconciled, Which, reconcile
 from batch.commands.resume import resume_run
 from batch.commands.run import run_file
 from batch.errors import DeferBatchError, UsageProblem
@@ -132,10 +132,14 @@ class Telling:
         if time.monotonic() - self._last >= COUNTS_EVERY_SECONDS:
             self._tell_counts()
 
-    def time_left(self, seconds: float) -> None:
-        """Tell the time left, and the counts."""
+    def looking(self, words: str) -> None:
+        """Tell how far a look has come."""
+        self.tell("looking", words=words)
+
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Tell the time left, why nothing moves, and the counts."""
         self._tell_counts()
-        self.tell("time_left", seconds=seconds)
+        self.tell("time_left", seconds=seconds, waits=waits)
 
     def end(self) -> None:
         """Tell that no more rows follow."""
@@ -196,8 +200,8 @@ def _finished(ended: Finished | None) -> dict[str, Any]:
     }
 
 
-def _reconciled(found: Reconciled | None) -> dict[str, Any]:
-    if found is None:
+def _reconciled(found: Reconciled | NothingReported) -> dict[str, Any]:
+    if isinstance(found, NothingReported):
         return {"lines": ["There is nothing to ask Register about."], "differing": []}
     differing = [(row.row.row_number, row.message) for row in found.rows if row.differs]
     return {"lines": found.lines(), "differing": differing, "exit_code": found.exit_code}

@@ -28,6 +28,10 @@ class Told:
     rows: int | None = None
     counts: dict[str, int] = field(default_factory=dict)
     seconds_left: float | None = None
+    waits: str = ""
+    """Why nothing moves, "" where it does."""
+    looking: str = ""
+    """How far a look has come, "" where none is under way."""
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     question: dict[str, Any] | None = None
@@ -39,6 +43,28 @@ class Told:
     def done(self) -> int:
         """How many rows are settled."""
         return sum(self.counts.values())
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take what the work tells of itself while it is under way."""
+        match event["event"]:
+            case "warning":
+                self.warnings.append(event["words"])
+            case "plan":
+                self.plan = dict(event)
+            case "question":
+                self.question = dict(event)
+            case "begin":
+                self.rows, self.has_begun = event["rows"], True
+            case "counts":
+                self.counts = event["counts"]
+            case "looking":
+                self.looking = event["words"]
+            case "time_left":
+                self.seconds_left, self.waits = event["seconds"], event["waits"]
+            case "end":
+                self.is_settled = True
+            case _:
+                pass
 
 
 class Work:
@@ -120,29 +146,14 @@ class Work:
                     pipe.close()
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        told = self.told
         match event["event"]:
-            case "warning":
-                told.warnings.append(event["words"])
-            case "plan":
-                told.plan = dict(event)
-            case "question":
-                told.question = dict(event)
-            case "begin":
-                told.rows, told.has_begun = event["rows"], True
-            case "counts":
-                told.counts = event["counts"]
-            case "time_left":
-                told.seconds_left = event["seconds"]
-            case "end":
-                told.is_settled = True
             case "done":
                 self.result = event["result"]
             case "failed":
                 self.failure = dict(event)
             case _:
-                pass
-        told.changes += 1
+                self.told.take(event)
+        self.told.changes += 1
 
 
 def _ended_without_a_word(code: int, *, has_begun: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from batch import files
 from batch.codes import Code, exit_code_of
 from batch.commands.execute import Context, Finished, finished, resumption, write_and_check
 from batch.commands.resume import no_such_run
+from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RefusedByRegister, RegisterUnreachable, UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal, writing
@@ -34,7 +35,8 @@ def close_run(
 
     A row whose request may have arrived is read first, as far as it can be. `changed` are the
     settings that were given anew. The exit code is 0 where no row is left in doubt, else 1.
-    Raises UnknownRun, UsageProblem where it was declined, AlreadyRunning, Interrupted.
+    Raises UnknownRun, UsageProblem where it was declined, AlreadyRunning, Interrupted,
+    SelfCheckFailed where the journal's record of the run was altered.
     """
     if not context.journal.exists():
         raise no_such_run(context, run_id)
@@ -45,6 +47,8 @@ def close_run(
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
         if stage != "started":
             return _without_closing(context, journal, run, stage)
+        refuse_altered(journal, run_id, context.reports_dir / run_id)
+        refuse_other_rows(journal, run)
         settings = replace(RunSettings.from_json(run.settings), **changed)
         if not settings.is_rehearsal:
             stack.enter_context(
@@ -86,10 +90,11 @@ def _close(context: Context, journal: Journal, run: RunRecord, settings: RunSett
     files.make_own_folder(folder)
     with open_run_log(folder / "run.log", run.run_id) as log:
         settled = _read_first(context, journal, run, settings, log)
+        # first, so that a kill behind it leaves a run that went on, not one that was altered
+        journal.note_resumption(run_no, resumption(context, settings))
         journal.settle_now(run_no, settled)
         for row_number, one in settled.items():
             log.settled(row_number, one)
-        journal.note_resumption(run_no, resumption(context, settings))
         counts = journal.ledger.counts(run.run_id)
         because = _CLOSED if journal.ledger.unsettled(run.run_id) else _CLOSED_WHOLE
         journal.end_for_good(run_no, exit_code=min(1, exit_code_of(counts)), because=because)

@@ -16,12 +16,13 @@ from batch.commands.run_names import RUN_ID
 from batch.commands.runs import listed_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
-from batch.record import locks
+from batch.record import locks, recent_requests
 from batch.record.database import JOURNAL
 from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
 from batch.register.api import VERSIONS, Answer
 from batch.register.client import UNVERIFIED, Client, proxy_for
+from batch.run_settings import environment_of
 from batch.settings import NAMED_TARGETS, Settings, Target
 from batch.words import counted, duration
 
@@ -177,16 +178,24 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
         )
     except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
-    with locks.one_run_at_a_time(settings.target.origin, run_id=_WHO, since=iso(wall())):
-        return asyncio.run(_ask(client, settings.api_version, wall))
+    origin, asked_at = settings.target.origin, list[float]()
+    with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
+        try:
+            return asyncio.run(_ask(client, settings.api_version, wall, asked_at))
+        finally:  # the next command paces by these requests too
+            recent_requests.note(origin, asked_at, now=wall())
 
 
-async def _ask(client: Client, named: str | None, wall: Callable[[], float]) -> _Told:
+async def _ask(
+    client: Client, named: str | None, wall: Callable[[], float], asked_at: list[float]
+) -> _Told:
+    """Return what Register tells; when it was asked is added to `asked_at`, in Unix seconds."""
     clock: float | None = None
 
     async def timed(answer: Awaitable[Answer], meaning_of: Callable[[Answer], Meaning]) -> Meaning:
         nonlocal clock
         sent = wall()
+        asked_at.append(sent)
         meaning = meaning_of(await answer)
         if meaning.server_time is not None:
             clock = _ahead(meaning.server_time, sent=sent, received=wall())
@@ -296,8 +305,7 @@ class _Token:
     @property
     def environment(self) -> str | None:
         """The environment that the token's beginning names, None where it names none we know."""
-        token = self.value or ""
-        return next((name for name in NAMED_TARGETS if token.startswith(f"{name}_")), None)
+        return environment_of(self.value or "")
 
     def examined(self, target: Target | None, told: _Told | None) -> Iterator[Examined]:
         """Yield what there is to say of the token, and of the file that holds it."""

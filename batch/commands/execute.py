@@ -120,9 +120,7 @@ def execute(
             else:
                 log.keep()
                 begin(log, plan)
-                code = exit_code_of(ledger.counts(plan.run_id))
-                run_no = ledger.run_number(plan.run_id)
-                journal.finish(run_no, exit_code=code, stopped_because=None)
+                _finish_unsent(journal, plan.run_id)
             log.end(ledger)
     except DeferBatchError:
         _bring_report_up_to_date(context, journal, plan)
@@ -131,6 +129,12 @@ def execute(
         if ledger.stage_of(plan.run_id) == "staged":
             shutil.rmtree(folder, ignore_errors=True)
     return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+
+
+def _finish_unsent(journal: Journal, run_id: str) -> None:
+    code = exit_code_of(journal.ledger.counts(run_id))
+    run_no = journal.ledger.run_number(run_id)
+    journal.finish(run_no, exit_code=code, stopped_because=None)
 
 
 async def _submit(
@@ -153,24 +157,29 @@ async def _submit(
         forecast=RequestsLeft(plan.to_send, reads_first=plan.to_read_first),
     )
     async with session:
-        version = await session.ask_first()
-        journal.note_version(run_no, version)
-        plan = replace(plan, settings=replace(plan.settings, api_version=version))
-        if plan.settings.preview:
-            plan = await looked_up(session, journal, plan)
-        plan = replace(plan, seconds_needed=session.seconds_needed())
+        plan = await _plan_to_show(session, journal, plan)
         with raising():
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
         log.keep()
         begin(log, plan)
+        journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
         await session.settle_rows()
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
+
+
+async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
+    """Return the plan with what only Register can say: version, trainees, time."""
+    version = await session.ask_first()
+    plan = replace(plan, settings=replace(plan.settings, api_version=version))
+    if plan.settings.preview:
+        plan = await looked_up(session, journal, plan)
+    return replace(plan, seconds_needed=session.seconds_needed())
 
 
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from batch.commands.preview import Preview
 from batch.record.journal import Journal
+from batch.record.ledger import Ledger
 from batch.record.memory import deferrals_known, known_meanwhile
 from batch.record.records import RunRecord
 from batch.run_settings import RunSettings
@@ -91,13 +92,6 @@ def plan_of_resume(
     run_no = ledger.run_number(run.run_id)
     known = 0 if settings.again else known_meanwhile(ledger, run_no, settings.origin)
     to_send = ledger.unsettled(run.run_id) - known
-    began = datetime.fromisoformat(run.started_at).timestamp()
-    needs_yes = None
-    if now - began > OLD_AFTER_SECONDS:
-        needs_yes = f"this run began {(now - began) / 86_400:.0f} days ago"
-    is_another = run.token_fingerprint not in {None, token_fingerprint}
-    if token_fingerprint is not None and is_another and ledger.has_sent(run.run_id):
-        needs_yes = "this run began with another token"
     return Plan(
         run_id=run.run_id,
         settings=settings,
@@ -112,8 +106,19 @@ def plan_of_resume(
         seconds_needed=seconds_needed(settings, to_send),
         notices=run.notices,
         resumed_from=run.started_at,
-        needs_yes=needs_yes,
+        needs_yes=_doubt(ledger, run, token_fingerprint, now),
     )
+
+
+def _doubt(ledger: Ledger, run: RunRecord, token_fingerprint: str | None, now: float) -> str | None:
+    """Return why a run may not be resumed unasked: it is old, or perhaps another provider's."""
+    is_another = run.token_fingerprint not in {None, token_fingerprint}
+    if token_fingerprint is not None and is_another and ledger.has_sent(run.run_id):
+        return "this run began with another token"
+    age_seconds = now - datetime.fromisoformat(run.started_at).timestamp()
+    if age_seconds > OLD_AFTER_SECONDS:
+        return f"this run began {age_seconds / 86_400:.0f} days ago"
+    return None
 
 
 def seconds_needed(settings: RunSettings, requests: int) -> float:

@@ -35,8 +35,8 @@ _NOBODY = Person()
 _STATUS = "trainee_status"
 """The column of Register's own export that says what a trainee's state is (API.md)."""
 
-_CLOCKS_APART = dt.timedelta(minutes=5)
-"""How far Register's clock may be from ours, where nothing that it said tells."""
+_BEFORE_IT_BEGAN = dt.timedelta(minutes=5)
+"""Register's `Date` shows whole seconds, and comes from a gateway before the application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Preview:
         return frozenset(
             folded(would.trainee_id)
             for would in self.would.values()
-            if isinstance(would, WillBeSent)
+            if isinstance(would, WillBeSent) and would.state is not None
         )
 
 
@@ -265,7 +265,7 @@ async def check_finally(
         (row.deferral.trainee_id for row in made.values()),
         held.see,
         cycles=_cycles(preview, run),
-        since=_since(preview, run),
+        since=_since(session, journal, run, preview),
     )
     if not await session.check_again(look):
         return
@@ -283,12 +283,17 @@ def _cycles(preview: Preview | None, run: RunRecord) -> tuple[int, ...]:
     return cycles_from(current_cycle(began))
 
 
-def _since(preview: Preview | None, run: RunRecord) -> str:
-    """Return from when on a change may be the run's own."""
-    if preview is not None and preview.since is not None:
+def _since(session: Session, journal: Journal, run: RunRecord, preview: Preview | None) -> str:
+    """Return from when on a change may be the run's own.
+
+    The look of a run that was resumed came after changes of its own.
+    """
+    is_first = not journal.ledger.resumptions(run.run_id)
+    if is_first and preview is not None and preview.since is not None:
         return preview.since
-    began = dt.datetime.fromisoformat(run.started_at) - _CLOCKS_APART
-    return began.isoformat(timespec="seconds").replace("+00:00", "Z")
+    began = session.by_registers_clock(dt.datetime.fromisoformat(run.started_at))
+    since = (began - _BEFORE_IT_BEGAN).astimezone(dt.UTC)
+    return since.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _not_held(row: MadeRow, trainee: ListedTrainee) -> Settled | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batch.codes import Code, Outcome, counts_of, exit_code_of
+from batch.codes import TABLE, Attention, Code, Outcome, counts_of, exit_code_of
 from batch.commands.execute import REHEARSAL_TOKEN, Context, looked_up, no_token, register_of
 from batch.commands.plan import Plan, plan_of_run
 from batch.commands.preview import Preview
@@ -63,6 +63,23 @@ class PreviewedFile:
     plan: Plan
     rows: tuple[PreviewedRow, ...]
     requests: Requests
+    corrected: frozenset[int] = frozenset()
+    """The rows that later runs corrected and deferred: this file still has them as they were."""
+
+    @property
+    def done(self) -> int:
+        """How many rows earlier runs have deferred, as they stand here or corrected."""
+        earlier = {row.row_number for row in self.rows if row.code is Code.DEFERRED_EARLIER}
+        return len(earlier | self.corrected)
+
+    @property
+    def open(self) -> int:
+        """How many rows are still to be sent, or need somebody."""
+        return sum(
+            TABLE[row.code].attention is Attention.TO_DO or row.code is Code.DEFERRED
+            for row in self.rows
+            if row.row_number not in self.corrected
+        )
 
     @property
     def codes(self) -> dict[str, int]:
@@ -90,6 +107,8 @@ class PreviewedFile:
                 "api_version": self.plan.settings.api_version,
             },
             "to_send": self.plan.to_send,
+            "done_by_earlier_runs": self.done,
+            "open": self.open,
             "counts": counts_of(self.codes),
             "codes": self.codes,
             "requests": {"sent": self.requests.sent, "preview": self.requests.preview},
@@ -139,12 +158,27 @@ def preview_file(
             plan_of_run(journal, run, staged, context.journal), journal.ledger, run
         )
         plan = _previewed(context, journal, plan)
-        found = PreviewedFile(
-            run, plan, tuple(_rows(journal.ledger, plan)), journal.ledger.requests(run_id)
+        corrected = journal.ledger.corrected_later(run.input_sha256, run.base_url)
+        found = _counted(
+            PreviewedFile(
+                run,
+                plan,
+                tuple(_rows(journal.ledger, plan)),
+                journal.ledger.requests(run_id),
+                frozenset(corrected),
+            )
         )
     if out is not None:
         found.write(out)
     return found
+
+
+def _counted(found: PreviewedFile) -> PreviewedFile:
+    """Return the preview, its plan saying how far the list has come where earlier runs began it."""
+    if not found.done:
+        return found
+    words = f"of this list {found.done:,} done by earlier runs, {found.open:,} open"
+    return replace(found, plan=replace(found.plan, notices=(words, *found.plan.notices)))
 
 
 def _refuse(out: Path | None, file: Path) -> None:

@@ -177,6 +177,21 @@ class Reconciled:
         return (*(values.get(column, "") for column in own), *added)
 
 
+@dataclass(frozen=True, slots=True)
+class NothingReported:
+    """What there is to say where no run has finished: there is nothing to ask Register about."""
+
+    exit_code: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer for programs."""
+        return {"runs": [], "rows": [], "exit_code": self.exit_code}
+
+    def lines(self) -> list[str]:
+        """Return the answer for people."""
+        return ["no finished run: nothing to ask Register about"]
+
+
 _Column = tuple[str, int]
 """A column of one file: its name, and how many columns of that name stand before it."""
 
@@ -192,8 +207,8 @@ def reconcile(
     *,
     register: str | None,
     out: Path | None,
-) -> Reconciled | None:
-    """Ask Register whether what some runs reported still stands; None where there is no such run.
+) -> Reconciled | NothingReported:
+    """Ask Register whether what some runs reported still stands.
 
     `changed` are the settings that were given anew; `register` (an origin) chooses among runs of
     several Registers. Raises UnknownRun, UsageProblem, AlreadyRunning, RefusedByRegister,
@@ -204,12 +219,12 @@ def reconcile(
     if not context.journal.exists():
         if which.run_id is not None:
             raise no_such_run(context, which.run_id)
-        return None
+        return NothingReported()
     since = iso(time.time())
     with writing(context.journal, run_id=_WHO, since=since, wall=time.time) as kept:
         runs = _chosen(kept.ledger, which, register)
         if not runs:
-            return None
+            return NothingReported()
         settings = replace(RunSettings.from_json(runs[-1].settings), **changed)
         with locks.one_run_at_a_time(settings.origin, run_id=_WHO, since=since):
             found = _ask(context, settings, runs)

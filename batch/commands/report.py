@@ -8,11 +8,10 @@ from pathlib import Path
 
 from batch.codes import exit_code_of
 from batch.commands.execute import Finished, write_and_check
-from batch.errors import JournalProblem, SelfCheckFailed, UnknownRun
-from batch.hints import verify_command
+from batch.commands.unaltered import refuse_altered
+from batch.errors import JournalProblem, UnknownRun
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
-from batch.record.manifest import was_altered_since
 from batch.record.records import iso
 
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."
@@ -47,20 +46,6 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
         f" SHA-256 was {known.manifest_sha256}, and the new manifest says so"
     )
     return replace(finished, warnings=(*finished.warnings, replaced))
-
-
-def refuse_altered(journal: Journal, run_id: str, folder: Path) -> None:
-    """Raise SelfCheckFailed where a finished run was altered in the journal since its report.
-
-    A report written now would present the altered rows as the run's own.
-    """
-    if was_altered_since(journal.ledger, run_id, folder):
-        raise SelfCheckFailed(
-            f"the journal's record of {run_id} was altered after the run had finished: no report"
-            " was written",
-            hint="keep the folder and journal.db as they are; restore journal.db from a backup, "
-            f"then run `{verify_command(run_id, folder.parent)}`",
-        )
 
 
 def _end_if_cut_off(journal: Journal, run_id: str) -> None:

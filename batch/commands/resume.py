@@ -11,7 +11,7 @@ from typing import Any
 
 from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
 from batch.commands.plan import Plan, plan_of_resume
-from batch.commands.report import refuse_altered
+from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
 from batch.hints import resume_command
 from batch.record import locks
@@ -48,7 +48,8 @@ def resume_run(
     """Continue an unfinished run; one that is finished is left as it is.
 
     `changed` are the settings that were given anew; `register` (an origin) may only repeat what
-    the run began with. Raises UnknownRun, AlreadyRunning, and what `execute` raises.
+    the run began with. Raises UnknownRun, AlreadyRunning, SelfCheckFailed where the
+    journal's record of it was altered, and what `execute` raises.
     """
     now = time.time()
     if not context.journal.exists():
@@ -60,8 +61,10 @@ def resume_run(
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
         settings = replace(RunSettings.from_json(run.settings), **changed)
         _refuse_another_target(settings, register)
+        refuse_altered(journal, run_id, context.reports_dir / run_id)
         if stage != "started":
             return _without_resuming(context, journal, run, stage)
+        refuse_other_rows(journal, run)
         if not settings.is_rehearsal:
             stack.enter_context(
                 locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
@@ -118,7 +121,6 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
             hint="`defer-batch runs` lists the others",
         )
     folder = context.reports_dir / run.run_id
-    refuse_altered(journal, run.run_id, folder)
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return finished(journal, run.run_id, folder)

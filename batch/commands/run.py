@@ -143,7 +143,7 @@ def record_of(
         reports_dir=str(context.reports_dir),
         date_format=options.date_format,
         held_in={
-            name: input_file.columns[place] for name, place in input_file.layout.places.items()
+            name: input_file.layout.own[place] for name, place in input_file.layout.places.items()
         },
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from batch.codes import counts_of
+from batch.codes import TABLE, counts_of
 from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
-from batch.record.ledger import Ledger
+from batch.record.ledger import STAGES, Ledger
+from batch.record.records import RunRecord
 from batch.roster.standing import Held
 
 
@@ -20,28 +22,69 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
     under_way = locks.run_that_writes(reports_dir / JOURNAL)
     ledger = Ledger.read(reports_dir / JOURNAL)
     try:
+        runs = ledger.runs()
         listed = [
             {
-                "run_id": run.run_id,
+                **_facts(ledger, run),
                 "stage": stage,
-                "rehearsal": run.rehearsal,
-                "input": run.input_name,
-                "register": run.base_url,
-                "started_at": run.started_at,
-                "finished_at": run.finished_at,
-                "exit_code": run.exit_code,
-                "counts": counts_of(run.purged_counts or ledger.counts(run.run_id)),
+                "is_altered": stage not in STAGES or _holds_unknown_codes(ledger, run),
                 "is_under_way": run.run_id == under_way,
                 "carry_on": resume_command(run.run_id, reports_dir)
                 if stage == "started" and run.run_id != under_way
                 else None,
+                "follows": list(_followed(run, runs)),
                 "reconciled": _reconciled(ledger, run.run_id),
             }
-            for stage, run in ledger.runs()
+            for stage, run in runs
         ]
+        listed += [_unreadable(run_id) for run_id, _ in ledger.unreadable_runs()]
     finally:
         ledger.close()
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def _facts(ledger: Ledger, run: RunRecord) -> dict[str, Any]:
+    """Return what the list shows of a run itself; a code that is none is counted nowhere."""
+    codes = run.purged_counts or ledger.counts(run.run_id)
+    known = {code: count for code, count in codes.items() if code in TABLE}
+    return {
+        "run_id": run.run_id,
+        "rehearsal": run.rehearsal,
+        "input": run.input_name,
+        "register": run.base_url,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "exit_code": run.exit_code,
+        "counts": counts_of(known),
+    }
+
+
+def _holds_unknown_codes(ledger: Ledger, run: RunRecord) -> bool:
+    return not ledger.counts(run.run_id).keys() <= TABLE.keys()
+
+
+def _unreadable(run_id: str) -> dict[str, Any]:
+    """Return what the list shows of a run whose record cannot be read."""
+    nothing = ("input", "started_at", "finished_at", "exit_code", "carry_on", "reconciled")
+    return {
+        "run_id": run_id,
+        "stage": "unreadable",
+        "rehearsal": False,
+        "register": "",
+        "counts": counts_of({}),
+        "is_altered": True,
+        "is_under_way": False,
+        "follows": [],
+        **dict.fromkeys(nothing),
+    }
+
+
+def _followed(run: RunRecord, runs: Iterable[tuple[str, RunRecord]]) -> Iterator[str]:
+    """Yield the earlier runs whose rows a run corrects, or whose file had the same bytes."""
+    for _, other in runs:
+        is_same = other.input_sha256 == run.input_sha256 and other.started_at < run.started_at
+        if is_same or other.run_id in run.follows:
+            yield other.run_id
 
 
 def _reconciled(ledger: Ledger, run_id: str) -> dict[str, Any] | None:

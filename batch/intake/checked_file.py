@@ -81,7 +81,7 @@ class InputFile:
     def __init__(self, options: InputOptions, reader: CsvReader | WorkbookReader) -> None:
         self.name = options.shown_name or options.path.name
         self.layout = reader.layout
-        self.columns = reader.layout.own
+        self.columns = reader.layout.kept
         self.separator = reader.layout.separator
         self.sha256, self.size = reader.encoded.sha256, reader.encoded.size
         self.row_count = 0
@@ -229,4 +229,5 @@ def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:
     values = record[:own] + [""] * (own - len(record))
     if len(record) > width:
         values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
-    return tuple(columns.unguarded(value) for value in values)
+    kept = (value for at, value in enumerate(values) if at not in layout.left_out)
+    return tuple(map(columns.unguarded, kept))

@@ -45,7 +45,8 @@ _TEMPLATE = "`defer-batch template` prints the right header"
 class Layout:
     """Where the header stands and what it names.
 
-    `own` are the input's own columns; `width` counts those of the whole file, of which reports may
+    `own` are the input's own columns, of which `left_out` (places) tell of an earlier run, and are
+    kept in no report; `width` counts those of the whole file, of which reports may
     have added some; `places` tells where the known columns stand, `evidence` those of Register's
     own export; `first_column` is where a sheet's cells begin, from 0. `notices` are sentences about
     the columns.
@@ -59,6 +60,12 @@ class Layout:
     header_row: int = 1
     evidence: dict[str, int] | None = None
     notices: tuple[str, ...] = ()
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The columns that the reports of a run repeat."""
+        return tuple(name for at, name in enumerate(self.own) if at not in self.left_out)
 
     def cell(self, place: int, row_number: int) -> str:
         """Return where a spreadsheet shows a value: `C14`."""
@@ -87,7 +94,8 @@ class Layout:
     @property
     def unused(self) -> tuple[str, ...]:
         """The headers that hold nothing known."""
-        used = set(self.places.values()) | set((self.evidence or {}).values())
+        used = {*self.places.values(), *(self.evidence or {}).values(), *self.left_out}
+        used |= set(columns.origin_places(self.own) or ())
         return tuple(
             name
             for at, name in enumerate(self.own)
@@ -193,7 +201,13 @@ def layout_of(
         if columns.is_exact(title, name)
     }
     layout = Layout(
-        own, len(header), places, separator, header_row=header_row, evidence=evidence or None
+        own,
+        len(header),
+        places,
+        separator,
+        header_row=header_row,
+        evidence=evidence or None,
+        left_out=columns.told_before(own),
     )
     _refuse_missing(options, layout)
     notices += _doubts(options, layout)
@@ -205,6 +219,7 @@ def layout_of(
         header_row=header_row,
         evidence=evidence or None,
         notices=tuple(notices),
+        left_out=layout.left_out,
     )
 
 

@@ -119,7 +119,10 @@ class Journal:
         with self._one_commit() as now:
             self._connection.executemany(
                 _SQL["add_problem"],
-                ((problem.code, problem.message, now, run_no, number) for number, problem in found),
+                (
+                    (problem.code, problem.message, now, problem.column, run_no, number)
+                    for number, problem in found
+                ),
             )
 
     def settle_now(self, run_no: int, settled: Mapping[int, Settled]) -> None:
@@ -130,6 +133,14 @@ class Journal:
                 (
                     (row.outcome, row.code, row.message, row.register_date, now, run_no, number)
                     for number, row in settled.items()
+                ),
+            )
+            self._connection.executemany(
+                _SQL["note_problem"],
+                (
+                    (row.code, row.column, row.message, run_no, number)
+                    for number, row in settled.items()
+                    if row.column
                 ),
             )
 
@@ -154,6 +165,7 @@ class Journal:
                     for number, trainee_id in found.items()
                 ),
             )
+            self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
 
     def note_final_check(self, run_no: int, *, checked: int, confirmed: int) -> None:
         """Write down how many of a run's deferrals were read back at its end, and stood."""
@@ -177,9 +189,13 @@ class Journal:
                 self.discard(run_no)
 
     def start(self, run_no: int, *, ending: Iterable[int] = ()) -> None:
-        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot."""
+        """Mark a run as confirmed: from here on it can be resumed, and those `ending` cannot.
+
+        What its rows ask of Register is fixed by its digest.
+        """
         self.has_begun = True
         with self._one_commit():
+            self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
             self._connection.executemany(_SQL["end"], ((number,) for number in ending))
 
@@ -370,9 +386,11 @@ def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
     own = json.dumps(row.values, ensure_ascii=False)
     ids = (run_no, row.row_number, own, row.trainee_id, folded(row.trainee_id))
     if row.deferral is not None:
-        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, None, None, None, None)
+        unsettled = (None, None, None, None, None)
+        return (*ids, row.deferral.defer_date, row.deferral.defer_reason, *unsettled)
     code = row.problems[0].code
-    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now)
+    found = json.dumps([(one.code, one.column, one.message) for one in row.problems])
+    return (*ids, None, None, code.outcome, code, joined_messages(row.problems), now, found)
 
 
 @contextmanager

@@ -9,13 +9,17 @@ VALUES (?, 'staged', ?, ?, ?, ?, ?, ?);
 
 -- name: add_row
 INSERT INTO rows (run_no, row_number, own_values, trainee_id, folded_id, defer_date, defer_reason,
-    outcome, code, message, settled_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    outcome, code, message, settled_at, problems)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_problem
-UPDATE rows SET outcome = 'unprocessable', code = coalesce(code, ?),
-    message = trim(coalesce(message, '') || ' ' || ?), settled_at = ?, defer_date = NULL
-WHERE run_no = ? AND row_number = ?;
+UPDATE rows SET outcome = 'unprocessable', code = coalesce(code, ?1),
+    message = trim(coalesce(message, '') || ' ' || ?2), settled_at = ?3, defer_date = NULL,
+    problems = json_insert(coalesce(problems, '[]'), '$[#]', json_array(?1, ?4, ?2))
+WHERE run_no = ?5 AND row_number = ?6;
+
+-- name: note_problem
+UPDATE rows SET problems = json_array(json_array(?, ?, ?)) WHERE run_no = ? AND row_number = ?;
 
 -- name: settle
 UPDATE rows SET outcome = ?, code = ?, message = ?, register_date = ?, settled_at = ?

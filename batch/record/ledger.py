@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from batch.codes import Code, Outcome
-from batch.errors import UnknownRun
+from batch.columns import origin_places
+from batch.errors import SelfCheckFailed, UnknownRun
 from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
 from batch.record.records import (
+    AskedRow,
     AttemptRecord,
     MadeRow,
     ReportedRow,
@@ -25,12 +27,15 @@ from batch.record.records import (
     UnsentRow,
     iso,
 )
-from batch.rows import Deferral, RowUnderWay
+from batch.rows import Deferral, Problem, RowUnderWay
 
 __all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
 DIGEST_FORMAT = 2
 """The format of the digest that is noted with a report now."""
+
+STAGES = frozenset({"staged", "started", "finished", "ended", "purging", "purged"})
+"""How far a run can have come (schema.sql)."""
 
 _SQL = statements("ledger")
 _DIGESTED = {
@@ -72,16 +77,28 @@ class Ledger:
         return int(row[0])
 
     def run(self, run_id: str) -> RunRecord:
-        """Return one run. Raises UnknownRun."""
-        return _run(self._of_run("run", run_id).fetchone())
+        """Return one run. Raises UnknownRun, SelfCheckFailed where it cannot be read."""
+        run = _run_if_readable(self._of_run("run", run_id).fetchone())
+        if run is None:
+            raise SelfCheckFailed(
+                f"the journal's record of {run_id} cannot be read: it was altered or is damaged",
+                hint="keep journal.db as it is, and restore it from a backup",
+            )
+        return run
 
     def stage_of(self, run_id: str) -> str:
         """Return how far a run has come: started, finished, ended, purging or purged."""
         return str(self._of_run("stage_of", run_id).fetchone()[0])
 
     def runs(self) -> list[tuple[str, RunRecord]]:
-        """Return every run with its stage (`started`, `finished`, …), newest first."""
-        return [(row[8], _run(row)) for row in self._found("runs").fetchall()]
+        """Return every run that can be read with its stage (`started`, …), newest first."""
+        found = self._found("runs").fetchall()
+        return [(row[8], run) for row in found if (run := _run_if_readable(row))]
+
+    def unreadable_runs(self) -> list[tuple[str, str]]:
+        """Return id and stage of the runs of which the journal holds what no version writes."""
+        found = self._found("runs").fetchall()
+        return [(str(row[0]), str(row[8])) for row in found if _run_if_readable(row) is None]
 
     def unfinished_with_sends(self, origin: str, input_sha256: str) -> list[tuple[int, str]]:
         """Return number and id of unfinished runs of this content that have sent something."""
@@ -139,6 +156,44 @@ class Ledger:
                 settled_at=at,
             )
 
+    def problems_of_rows(self, run_id: str) -> dict[int, list[Problem]]:
+        """Return the problems of rows by row number, as far as they were noted one by one.
+
+        Journals of 0.1.0 have no such notes, only one message a row.
+        """
+        return {
+            number: [
+                Problem(Code(code), column, words) for code, column, words in json.loads(found)
+            ]
+            for number, found in self._of_run("problems_of_rows", run_id)
+        }
+
+    def origins(self, run_no: int, names: tuple[str, ...]) -> list[str]:
+        """Return the runs whose rows a run corrects, by its column `original_run`; oldest first."""
+        places = origin_places(names)
+        if places is None:
+            return []
+        return [run_id for (run_id,) in self._found("origins", run_no, f"$[{places[1]}]")]
+
+    def corrected_later(self, input_sha256: str, origin: str) -> set[int]:
+        """Return the rows of a file that were corrected, and deferred, by later runs of such rows.
+
+        By `original_row` and `original_run`, through any number of rounds.
+        """
+        runs = [run for _, run in self.runs()]
+        originals = {run.run_id for run in runs if run.input_sha256 == input_sha256}
+        found: set[int] = set()
+        for run in runs:
+            places = origin_places(run.columns)
+            if places is None or run.rehearsal or run.base_url != origin:
+                continue
+            if originals.isdisjoint(run.follows):
+                continue
+            paths = (f"$[{place}]" for place in places)
+            rows = self._of_run("corrected", run.run_id, *paths)
+            found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
+        return found
+
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
         for (moment,) in self._of_run("settled_by_asking", run_id):
@@ -163,6 +218,33 @@ class Ledger:
         for number, own, trainee_id, date, reason, is_open in self._of_run("to_look_up", run_id):
             values = tuple(json.loads(own))
             yield UnsentRow(number, values, trainee_id, date, reason, is_open=bool(is_open))
+
+    def unsent(self, run_id: str) -> Iterator[AskedRow]:
+        """Yield the rows that `resume` would send, as the journal has them."""
+        for number, own, *asked in self._of_run("unsent", run_id):
+            yield AskedRow(number, tuple(json.loads(own)), *asked)
+
+    def asked_sha256(self, run_no: int) -> str:
+        """Return the SHA-256 over what a run's rows ask of Register: it never changes."""
+        digest = hashlib.sha256()
+        for row in self._found("asked", run_no):
+            digest.update(json.dumps(row).encode() + b"\n")
+        return digest.hexdigest()
+
+    def words(self, run_id: str) -> list[tuple[str, str | None, str | None]]:
+        """Return each pair of words that a run holds: outcome and code, kind and meaning.
+
+        The first of the three is what has them: `row` or `attempt`.
+        """
+        return self._found("words", self.run_number(run_id)).fetchall()
+
+    def is_whole(self) -> bool:
+        """Whether the file is undamaged, what finds its rows included."""
+        return str(self._found("damage").fetchone()[0]) == "ok"
+
+    def origin(self, run_id: str) -> str:
+        """Return the Register that a run is about, as the journal looks for it."""
+        return str(self._of_run("origin", run_id).fetchone()[0])
 
     def in_doubt(self, run_id: str) -> list[RowUnderWay]:
         """Return the rows that were sent, and of which nobody knows what became of them."""
@@ -204,11 +286,31 @@ class Ledger:
         2 has the run itself and its resumptions before them. A format never changes: reports that
         were noted with it must verify for ever, whatever columns are added.
         """
+        *_, last = self._digests(run_id, digest_format, 0)
+        return last
+
+    def digests_while_asking(self, run_id: str, digest_format: int) -> Iterator[str]:
+        """Yield the digests that a run has had since its last deferral, oldest first.
+
+        Register may be asked about token, trainees or a lost answer without any deferral being
+        sent, and a kill then leaves those questions behind a report that does not know them.
+        """
+        last = self._number("asked_last", self.run_number(run_id))
+        yield from self._digests(run_id, digest_format, last)
+
+    def _digests(self, run_id: str, digest_format: int, last: int) -> Iterator[str]:
+        """Yield the digest before each of the last so many attempts, then that of all."""
         number, digest = self.run_number(run_id), hashlib.sha256()
+        held: deque[bytes] = deque()
         for name in _DIGESTED[digest_format]:
             for row in self._found(name, number):
-                digest.update(json.dumps(row).encode() + b"\n")
-        return digest.hexdigest()
+                held.append(json.dumps(row).encode() + b"\n")
+                if len(held) > last:
+                    digest.update(held.popleft())
+        for line in held:
+            yield digest.hexdigest()
+            digest.update(line)
+        yield digest.hexdigest()
 
     def reported(self, run_id: str) -> ReportRecord | None:
         """Return what was noted of a run's report when it was last written, None if nothing was."""
@@ -247,6 +349,10 @@ class Ledger:
         """Whether anything is remembered of purged runs."""
         return bool(self._number("remembers_any"))
 
+    def sent_in_doubt(self, run_no: int) -> frozenset[int]:
+        """Return the rows of a run that were sent and have no final answer."""
+        return frozenset(number for (number,) in self._found("sent_in_doubt", run_no))
+
     def unsettled_deferrals(self, run_no: int) -> Iterator[tuple[int, str, str]]:
         """Yield row number, folded id and date of a run's unsettled rows that passed the checks."""
         yield from self._found("unsettled_deferrals", run_no)
@@ -284,10 +390,17 @@ class Ledger:
         return f"nearest: {', '.join(near)}" if near else "`defer-batch runs` lists them: none yet"
 
 
+def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
+    try:
+        return _run(row)
+    except (ValueError, TypeError, AttributeError):  # one bad run takes nothing from the others
+        return None
+
+
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices", "reading_lines"):
+    for name in ("columns", "command", "notices", "reading_lines", "follows"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

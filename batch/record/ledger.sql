@@ -45,6 +45,32 @@ FROM rows r
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
 ORDER BY row_number;
 
+-- name: asked
+SELECT row_number, own_values, trainee_id, folded_id, defer_date, defer_reason FROM rows
+WHERE run_no = ? AND defer_date IS NOT NULL ORDER BY row_number;
+
+-- name: unsent
+SELECT row_number, own_values, trainee_id, folded_id, defer_date, defer_reason FROM rows
+WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
+ORDER BY row_number;
+
+-- The words that a run's rows and attempts hold, which a program must know.
+-- name: words
+SELECT 'row', outcome, code FROM rows WHERE run_no = ?1 GROUP BY outcome, code
+UNION ALL
+SELECT 'attempt', kind, meaning FROM attempts WHERE run_no = ?1 GROUP BY kind, meaning;
+
+-- name: damage
+PRAGMA integrity_check(1);
+
+-- name: origin
+SELECT origin FROM runs WHERE run_no = ?;
+
+-- Requests behind the last deferral: questions, by which nothing is changed.
+-- name: asked_last
+SELECT count(*) FROM attempts WHERE run_no = ?1 AND attempt_id >
+    (SELECT coalesce(max(attempt_id), 0) FROM attempts WHERE run_no = ?1 AND kind = 'defer');
+
 -- name: in_doubt
 SELECT row_number, trainee_id, defer_date, defer_reason FROM rows
 WHERE run_no = ? AND code = ? ORDER BY row_number;
@@ -105,6 +131,19 @@ FROM reported_rows WHERE run_no = ? ORDER BY row_number;
 SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, code, message,
     http_status, attempts, register_date, settled_at
 FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
+
+-- name: problems_of_rows
+SELECT row_number, problems FROM rows
+WHERE run_no = ? AND problems IS NOT NULL ORDER BY row_number;
+
+-- name: corrected
+SELECT json_extract(own_values, ?2), json_extract(own_values, ?3) FROM rows
+WHERE run_no = ?1 AND outcome = 'succeeded';
+
+-- name: origins
+SELECT DISTINCT x.run_id FROM rows r
+JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
+WHERE r.run_no = ?1 ORDER BY x.run_no;
 
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
@@ -178,6 +217,9 @@ JOIN codes c ON c.code = e.code AND c.later_runs IS NOT NULL
 WHERE r.run_no = ? AND coalesce(r.outcome, 'unresolved') = 'unresolved'
     AND r.defer_date IS NOT NULL
 ORDER BY r.row_number, c.outcome <> 'succeeded', x.run_no;
+
+-- name: sent_in_doubt
+SELECT DISTINCT row_number FROM requests WHERE run_no = ? AND kind = 'defer' AND is_in_doubt;
 
 -- name: remembers_any
 SELECT EXISTS (SELECT 1 FROM remembered_deferrals);

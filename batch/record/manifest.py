@@ -17,14 +17,19 @@ NAME = "manifest.json"
 LOG = "run.log"
 SUMMARY = "summary.json"
 PAGE = "report.html"
+TO_CORRECT = "to-correct.xlsx"
 FILES = (
     *(f"{outcome.value}.csv" for outcome in Outcome),
     SUMMARY,
     PAGE,
     "results.xlsx",
+    TO_CORRECT,
     LOG,
 )
 """Every file of a run but the manifest itself: it lists these and no other."""
+
+ONLY_WHERE_NEEDED = frozenset({LOG, TO_CORRECT})
+"""Those that a report may lack: a log may be lost, and often no row can be corrected."""
 
 _READ_AT_ONCE = 2**20
 
@@ -97,16 +102,26 @@ def _previous(ledger: Ledger, run_id: str, known: ReportRecord | None) -> str | 
 
 
 def was_altered_since(ledger: Ledger, run_id: str, folder: Path) -> bool:
-    """Whether the journal of a finished run is not what it was when the report was written.
+    """Whether the journal of a run is not what it was when the report was written.
 
-    Only a resumption changes a finished run; without one, somebody or a fault has.
+    Only a resumption changes a run that has stopped; without one, somebody or a fault has.
     """
     known = ledger.reported(run_id)
-    if known is None or ledger.stage_of(run_id) != "finished":
+    if known is None or ledger.run(run_id).is_purged:
         return False
-    if known.journal_digest == ledger.digest(run_id, known.digest_format):
+    if was_resumed_since(ledger, run_id, known, folder):
         return False
-    return not was_resumed_since(ledger, run_id, known, folder)
+    return not is_as_reported(ledger, run_id, known)
+
+
+def is_as_reported(ledger: Ledger, run_id: str, known: ReportRecord) -> bool:
+    """Whether a run is as it was reported, but for what Register was asked since, if unfinished.
+
+    Whoever resumes or closes a run asks first, and may be killed before anything else is done.
+    """
+    if ledger.stage_of(run_id) == "finished":
+        return known.journal_digest == ledger.digest(run_id, known.digest_format)
+    return known.journal_digest in ledger.digests_while_asking(run_id, known.digest_format)
 
 
 def was_resumed_since(ledger: Ledger, run_id: str, known: ReportRecord, folder: Path) -> bool:
@@ -177,6 +192,7 @@ def facts(ledger: Ledger, run_id: str, tool_version: str) -> dict[str, Any]:
         "register": {"base_url": run.base_url, "api_version": run.api_version},
         "settings": dict(run.settings),
         "token_fingerprint": run.token_fingerprint,
+        "follows": list(run.follows),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "resumed": [_taken_up(one) for one in ledger.resumptions(run_id)],

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from batch.codes import Code
+from batch.codes import Code, Outcome
 from batch.record.ledger import Ledger
 from batch.record.purge import Purge
 from batch.rows import Settled
@@ -31,7 +31,19 @@ def deferrals_known(ledger: Ledger, origin: str) -> int:
 
 
 def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
-    """Yield what earlier runs know of the run's unsettled rows: at most one for each row."""
+    """Yield what earlier runs know of the run's unsettled rows: at most one for each row.
+
+    What a run saw, rather than did, says nothing of a row whose own request may have arrived: what
+    it saw may be that row's own deferral.
+    """
+    in_doubt = ledger.sent_in_doubt(run_no)
+    for line in _known_of_rows(ledger, run_no, origin):
+        is_ours = line.settled is None or line.settled.outcome is Outcome.SUCCEEDED
+        if is_ours or line.row_number not in in_doubt:
+            yield line
+
+
+def _known_of_rows(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
     another_date: set[int] = set()
     done: set[int] = set()
     for number, code, run_id, register_date, asked, date in ledger.settled_earlier(run_no):

@@ -21,7 +21,9 @@ class RunRecord:
 
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
-    folder of its reports, as it was given then.
+    folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
+    Register, None in what versions before 0.2 began.
+    `follows` are the runs whose rows this one corrects.
     """
 
     run_id: str
@@ -57,6 +59,8 @@ class RunRecord:
     reading: Mapping[str, object] = field(default_factory=dict)
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
+    asked_sha256: str | None = None
+    follows: tuple[str, ...] = ()
 
     @property
     def is_purged(self) -> bool:
@@ -131,6 +135,18 @@ class UnsentRow:
     defer_date: str
     defer_reason: str | None
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """A row as the journal would have it sent, with its own values, of which all else is made."""
+
+    row_number: int
+    values: tuple[str, ...]
+    trainee_id: str
+    folded_id: str
+    defer_date: str
+    defer_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)

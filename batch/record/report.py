@@ -19,12 +19,6 @@ from batch.record.ledger import Ledger
 from batch.record.records import ReportRecord, RowRecord, as_told
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-NO_RUN = {
-    "run_id": None,
-    "counts": counts_of({}),
-    "exit_code": 0,
-}
-"""What stands in for a summary where there was nothing to do, and so no run."""
 _MOST_CHARACTERS_READ = 2**31 - 1
 _SPLITS_A_LINE = re.compile(r'[",;|\s]')
 
@@ -49,7 +43,7 @@ def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: s
     It takes the place of the report that was there, whichever version wrote that; the manifest
     says which manifest it replaces.
     """
-    from batch.record import page, workbook  # noqa: PLC0415 — needed only once rows are settled
+    from batch.record import page, to_correct, workbook  # noqa: PLC0415 — needed only once rows are settled
 
     files.make_own_folder(folder)
     files.narrow(folder / manifest.LOG)
@@ -60,8 +54,26 @@ def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: s
         file.write((json.dumps(summary(journal.ledger, run_id), indent=2) + "\n").encode())
     page.write_page(journal.ledger, run_id, folder / manifest.PAGE)
     workbook.write_workbook(journal.ledger, run_id, folder / "results.xlsx")
+    kept = tuple(_keep_corrections(journal.ledger, run_id, folder))
+    to_correct.write_to_correct(journal.ledger, run_id, folder / manifest.TO_CORRECT)
     written = manifest.write_manifest(journal, run_id, folder, tool_version=tool_version)
-    return Written(folder, written.manifest_sha256, tuple(_noticed(written, folder)))
+    return Written(folder, written.manifest_sha256, (*kept, *_noticed(written, folder)))
+
+
+def _keep_corrections(ledger: Ledger, run_id: str, folder: Path) -> Iterator[str]:
+    """Move a `to-correct.xlsx` in which somebody has worked out of the way, and yield where to.
+
+    That is where people are sent to correct rows; their work must outlive a report written anew.
+    """
+    path, known = folder / manifest.TO_CORRECT, ledger.reported(run_id)
+    if known is None or manifest.TO_CORRECT not in known.files or not manifest.is_a_file(path):
+        return
+    found = manifest.sha256_of(path)
+    if found == known.files[manifest.TO_CORRECT]:
+        return
+    kept = folder.with_name(f"{run_id}-corrected-{found[:8]}.xlsx")
+    path.replace(kept)
+    yield f"{path} was corrected by someone: it is now {kept}, and the report has its own again"
 
 
 def _noticed(written: ReportRecord, folder: Path) -> Iterator[str]:

@@ -84,3 +84,7 @@ CREATE TABLE reconciliations (      -- later looks at what runs reported
     asked_at TEXT NOT NULL,
     counts TEXT NOT NULL            -- JSON: rows by what Register held then
 );
+
+-- name: 6
+-- JSON: [code, column at fault, message] of each problem of the row; NULL: none, or not known
+ALTER TABLE rows ADD COLUMN problems TEXT;

@@ -19,7 +19,7 @@ from typing import Any
 
 from batch.errors import UnknownRun
 from batch.record import manifest, report
-from batch.record.ledger import DIGEST_FORMAT, Ledger
+from batch.record.ledger import DIGEST_FORMAT, STAGES, Ledger
 from batch.record.records import ReportRecord, RunRecord
 
 
@@ -91,7 +91,7 @@ _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal holds no note of this report's files"
 _EARLIER = "an earlier one: the report was written again since"
 _ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
-_WRITTEN = frozenset(manifest.FILES) - {manifest.LOG}
+_WRITTEN = frozenset(manifest.FILES) - manifest.ONLY_WHERE_NEEDED
 _LEFT_BY_OFFICE_PROGRAMS = re.compile(r"~\$.+|\.~lock\..+#", re.DOTALL)
 """Files that stand beside a workbook or a CSV while a program has it open, or after it crashed."""
 
@@ -204,6 +204,8 @@ class _Report:
 
     def against_journal(self, ledger: Ledger, tool_version: str) -> Iterator[str]:
         """Yield what differs from the run as the journal holds it now."""
+        if (stage := ledger.stage_of(self.run_id)) not in STAGES:
+            yield f"the journal says of this run that it is {stage[:80]!r}, which no version writes"
         if self._is_out_of_date(ledger):
             yield "the run was resumed after this report was written: `report` writes it again"
             return
@@ -220,8 +222,13 @@ class _Report:
                 yield from self._page_that_differs(ledger)
 
     def _is_out_of_date(self, ledger: Ledger) -> bool:
-        return self.known is not None and manifest.was_resumed_since(
-            ledger, self.run_id, self.known, self.folder
+        if self.known is None:
+            return False
+        if manifest.was_resumed_since(ledger, self.run_id, self.known, self.folder):
+            return True
+        now = ledger.digest(self.run_id, self.known.digest_format)
+        return self.known.journal_digest != now and manifest.is_as_reported(
+            ledger, self.run_id, self.known
         )
 
     def _noted_digest(self) -> tuple[object, int]:

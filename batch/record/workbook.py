@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _WrittenBook:
+class WrittenBook:
     """A workbook that is being written, and its formats."""
 
     book: Any
@@ -51,22 +52,32 @@ class _WrittenBook:
 def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
     """Write a run's workbook; what does not fit a sheet or a cell is cut there, and said so."""
     run = ledger.run(run_id)
+    with writing_book(run, path) as made:
+        _write_summary(made, ledger, run)
+        for outcome in Outcome:
+            _write_rows(made, ledger, run, outcome)
+
+
+@contextlib.contextmanager
+def writing_book(run: RunRecord, path: Path) -> Iterator[WrittenBook]:
+    """Yield a workbook of a run, which stands there afterwards: whole, private, or not at all.
+
+    Its rows are written from top to bottom, and not held in memory. The same content gives the
+    same bytes.
+    """
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as rows_on_the_way,
         files.replacing(path) as file,
     ):
         book = xlsxwriter.Workbook(file, {**_OPTIONS, "tmpdir": rows_on_the_way})
-        made = _WrittenBook(
+        book.set_properties({"created": _began(run), "title": f"Run {run.run_id}"})
+        yield WrittenBook(
             book,
             bold=book.add_format({"bold": True}),
             plain=book.add_format(),
             left=book.add_format({"align": "left"}),
             header=book.add_format({"bold": True, "bg_color": "#E4E9EE", "bottom": 1}),
         )
-        book.set_properties({"created": _began(run), "title": f"Run {run_id}"})
-        _write_summary(made, ledger, run)
-        for outcome in Outcome:
-            _write_rows(made, ledger, run, outcome)
         try:
             book.close()
         except FileCreateError as error:  # what xlsxwriter makes of any OSError, as on a full disk
@@ -77,21 +88,22 @@ def _began(run: RunRecord) -> datetime:
     return datetime.fromisoformat(run.started_at).replace(tzinfo=None)
 
 
-def _write_summary(made: _WrittenBook, ledger: Ledger, run: RunRecord) -> None:
+def _write_summary(made: WrittenBook, ledger: Ledger, run: RunRecord) -> None:
     sheet = made.book.add_worksheet("summary")
     for place, width in enumerate(_SUMMARY_WIDTHS):
         sheet.set_column(place, place, width)
-    _set_for_print(sheet)
+    set_for_print(sheet)
     for place, (name, value, remark) in enumerate(_summary_lines(ledger, run)):
-        _write_text(made, sheet, place, 0, name, None if name.startswith(" ") else made.bold)
+        write_text(made, sheet, place, 0, name, None if name.startswith(" ") else made.bold)
         if isinstance(value, int):
             sheet.write_number(place, 1, value, made.left)
         else:
-            _write_text(made, sheet, place, 1, value)
-        _write_text(made, sheet, place, 2, remark)
+            write_text(made, sheet, place, 1, value)
+        write_text(made, sheet, place, 2, remark)
 
 
-def _set_for_print(sheet: Any) -> None:
+def set_for_print(sheet: Any) -> None:
+    """Let a sheet print on one width of paper."""
     sheet.set_landscape()
     sheet.set_paper(_A4)
     sheet.fit_to_pages(1, 0)
@@ -120,16 +132,16 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
         yield from ((f"    {code.value}", codes[code], TABLE[code].advice) for code in known)
 
 
-def _write_rows(made: _WrittenBook, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
+def _write_rows(made: WrittenBook, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
     sheet = made.book.add_worksheet(outcome.value)
     names = (*run.columns, *REPORT_COLUMNS)
     sheet.freeze_panes(1, 0)
     sheet.repeat_rows(0)
-    _set_for_print(sheet)
-    for place, width in enumerate(_widths(names, ledger.rows(run.run_id, outcome))):
+    set_for_print(sheet)
+    for place, width in enumerate(widths_of(names, map(_cells, ledger.rows(run.run_id, outcome)))):
         sheet.set_column(place, place, width)
     for place, name in enumerate(names):
-        _write_text(made, sheet, 0, place, name, made.header)
+        write_text(made, sheet, 0, place, name, made.header)
     last = 0
     for place, row in enumerate(ledger.rows(run.run_id, outcome), 1):
         if place > MOST_ROWS:
@@ -138,16 +150,16 @@ def _write_rows(made: _WrittenBook, ledger: Ledger, run: RunRecord, outcome: Out
             if isinstance(value, int):
                 sheet.write_number(place, column, value, made.left)
             elif value:
-                _write_text(made, sheet, place, column, value)
+                write_text(made, sheet, place, column, value)
         last = place
     sheet.autofilter(0, 0, last, len(names) - 1)
 
 
-def _widths(names: tuple[str, ...], rows: Iterator[RowRecord]) -> list[int]:
-    """Return each column room for its name, the filter's button, and what its first rows hold."""
+def widths_of(names: tuple[str, ...], rows: Iterator[Sequence[str | int | None]]) -> list[int]:
+    """Return each column's room: for its name, the filter's button, what its first rows hold."""
     widths = [len(name) + _ROOM_FOR_BUTTON for name in names]
     for row in itertools.islice(rows, _ROWS_MEASURED):
-        told = ("" if value is None else str(value) for value in _cells(row))
+        told = ("" if value is None else str(value) for value in row)
         widths = [
             max(pair) for pair in zip(widths, (len(text) + _MARGIN for text in told), strict=True)
         ]
@@ -158,9 +170,10 @@ def _cells(row: RowRecord) -> tuple[str | int | None, ...]:
     return (*row.values, *added_cells(row))
 
 
-def _write_text(
-    made: _WrittenBook, sheet: Any, place: int, column: int, value: str, style: Any = None
+def write_text(
+    made: WrittenBook, sheet: Any, place: int, column: int, value: str, style: Any = None
 ) -> None:
+    """Write a cell that is text, whatever it looks like, cut to what a cell holds."""
     text = value if len(value) <= MOST_CHARACTERS // 2 else _fitting(value)
     if text[:3] == "<r>" and text.endswith("</r>"):
         # xlsxwriter would take this for marked-up text of its own, and write it as it stands

@@ -72,7 +72,8 @@ class Meaning:
     `words` completes the sentence "Register …" or tells why nothing came back;
     `state`, `defer_date` are the trainee's, `latest_version` is what /info names;
     `retry_after_seconds` is a 429's, None where it gave none. `page` and `trainee` are what a look
-    shows: they are compared in memory, and kept nowhere.
+    shows: they are compared in memory, and kept nowhere. `is_our_reason`: whether a read shows the
+    reason that was asked for, None where it shows none of either.
     """
 
     kind: Kind
@@ -86,6 +87,7 @@ class Meaning:
     server_time: float | None = None
     page: ListPage | None = None
     trainee: ListedTrainee | None = None
+    is_our_reason: bool | None = None
 
     @property
     def is_service_failure(self) -> bool:
@@ -243,7 +245,9 @@ def _meaning_of_trainee(answer: Reply, deferral: Deferral) -> Meaning:
     state = body.state_of(inner)
     if state is None:
         return _said(answer, Kind.UNCLEAR, "gave no state to compare")
-    return _said(answer, Kind.FOUND, state=state, defer_date=body.date_of(inner))
+    is_ours = body.is_our_reason(inner, deferral)
+    date = body.date_of(inner)
+    return _said(answer, Kind.FOUND, state=state, defer_date=date, is_our_reason=is_ours)
 
 
 def _said(answer: Reply, kind: Kind, words: str = "", **more: Any) -> Meaning:

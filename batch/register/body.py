@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from batch.register.api import Reply
-from batch.rows import Deferral, folded
+from batch.rows import Deferral, folded, is_same_reason
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?=T|$)", re.ASCII)
 _STATE = re.compile(r"[a-z_]{1,40}", re.ASCII)
@@ -179,6 +179,15 @@ def is_about_trainee(reply: Reply) -> bool:
 def is_same_trainee(trainee: dict[str, Any], deferral: Deferral) -> bool:
     """Whether the answer is about the trainee who was asked for, or names nobody."""
     return not _names_another(trainee, deferral.trainee_id)
+
+
+def is_our_reason(trainee: dict[str, Any], deferral: Deferral) -> bool | None:
+    """Return whether the reason shown is the one asked for; None where the key is missing."""
+    if "defer_reason" not in trainee:
+        return None
+    reason = trainee["defer_reason"]
+    is_text = reason is None or isinstance(reason, str)
+    return is_same_reason(reason, deferral.defer_reason) if is_text else None
 
 
 def is_about_another(reply: Reply, trainee_id: str) -> bool:

@@ -131,7 +131,7 @@ def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Sett
 
 
 def _settled(problem: Problem) -> Settled:
-    return Settled(problem.code, problem.message)
+    return Settled(problem.code, problem.message, column=problem.column)
 
 
 def _not_found(nobody: Nobody) -> Settled:
@@ -168,6 +168,7 @@ class Forecast:
     states: Counter[str] = field(default_factory=Counter)
     """Of the rows whose trainee cannot be deferred: in which state, in words."""
     to_send: int = 0
+    seen_deferred: int = 0
     on_this_date: int = 0
     """Of those that are deferred already."""
     to_read_first: int = 0
@@ -175,6 +176,7 @@ class Forecast:
     before_course: list[int] = field(default_factory=list)
     """Of those to be sent, the numbers of the rows."""
     unlisted: list[int] = field(default_factory=list)
+    not_shown: list[int] = field(default_factory=list)
 
     def add(self, row_number: int, would: Would) -> None:
         """Count one row."""
@@ -185,9 +187,12 @@ class Forecast:
                     self.before_course.append(row_number)
                 if len(would.notices) > would.is_before_course:
                     self.unlisted.append(row_number)
+                if would.state is None:
+                    self.not_shown.append(row_number)
             case WillNotBeSent():
                 code = would.settled.code
                 self.codes[code] += 1
+                self.seen_deferred += code is Code.ALREADY_DEFERRED
                 self.on_this_date += code is Code.ALREADY_DEFERRED and would.is_on_this_date
                 if code is Code.STATE_NOT_DEFERRABLE:
                     self.states[in_words(would.state or "without a state")] += 1
@@ -218,31 +223,50 @@ class Forecast:
         width = max((len(str(count)) for count, _ in counts), default=0)
         for count, words in counts:
             yield f"  {count:>{width}} {words}"
-        for numbers, (one, many) in ((self.before_course, _BEFORE), (self.unlisted, _UNLISTED)):
+        told = (
+            (self.before_course, _BEFORE),
+            (self.unlisted, _UNLISTED),
+            (self.not_shown, _NOT_SHOWN),
+        )
+        for numbers, (one, many) in told:
             if numbers:
                 where = row_list(tuple(numbers[:_MOST_NAMED]), len(numbers))
                 said = one if len(numbers) == 1 else many
                 yield f"of the {self.to_send}: {len(numbers)} {said} ({where})"
 
     def _counts(self) -> Iterator[tuple[int, str]]:
+        """Yield how many rows, and what becomes of them; together they are all rows."""
         codes = self.codes
         yield self.to_send, "will be deferred"
         yield self.to_read_first, "will be read first: an earlier request got no answer"
+        yield sum(codes[code] for code in _DONE), "already done"
         yield codes[Code.ALREADY_DEFERRED], self._already()
         for code, (one, many) in _IN_THE_PLAN.items():
             words = one if codes[code] == 1 else many
-            if code is Code.STATE_NOT_DEFERRABLE:
-                words += ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
-            yield codes[code], words
+            is_cannot = code is Code.STATE_NOT_DEFERRABLE
+            yield codes[code], words + (self._in_which_states() if is_cannot else "")
         yield sum(n for code, n in codes.items() if TABLE[code].failed_check), "failed a check"
+        yield (
+            sum(n for code, n in codes.items() if not _is_in_the_plan(code)),
+            "settled before: see the report",
+        )
+
+    def _in_which_states(self) -> str:
+        """Return in which states the trainees are, where this look saw all of them."""
+        if self.states.total() != self.codes[Code.STATE_NOT_DEFERRABLE]:
+            return ""
+        return ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
 
     def _already(self) -> str:
+        """Return on which date they are deferred, where this look saw all of them."""
         count, same = self.codes[Code.ALREADY_DEFERRED], self.on_this_date
-        verb = "is" if count == 1 else "are"
+        words = f"{'is' if count == 1 else 'are'} deferred already"
+        if self.seen_deferred != count:
+            return words
         if same == count:
-            return f"{verb} deferred already, on this date"
+            return f"{words}, on this date"
         which = f"{same} of them on this date" if same else "on another date or without one"
-        return f"{verb} deferred already, {which}"
+        return f"{words}, {which}"
 
 
 _IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
@@ -274,6 +298,15 @@ _IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
 }
 """What the plan says of a code's rows, of one and of several, in the order of its lines."""
 
+_DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
+"""Of a run that is resumed: what it did before."""
+
+
+def _is_in_the_plan(code: Code) -> bool:
+    is_named = code in _IN_THE_PLAN or code in _DONE or code is Code.ALREADY_DEFERRED
+    return is_named or TABLE[code].failed_check
+
+
 _SHOWS_A_TRAINEE = frozenset(
     {
         Code.ALREADY_DEFERRED,
@@ -284,4 +317,5 @@ _SHOWS_A_TRAINEE = frozenset(
     }
 )
 _BEFORE = ("has a date before their course began", "have a date before their course began")
+_NOT_SHOWN = ("could not be looked up", "could not be looked up")
 _UNLISTED = ("is in no list and may be deleted", "are in no list and may be deleted")

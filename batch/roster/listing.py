@@ -262,7 +262,8 @@ class Look:
     lists to those who changed from then on (the final check); whom they do not show is read by id.
     `is_matching` reads every cycle to its end, since other rows are matched by what `keep` is
     shown; where that cannot be done, `has_stopped`. `unread` are those who could not be read.
-    `saw_every_list`: who was not shown with a cycle is in no list of Register's.
+    `saw_every_list`: who was not shown with a cycle is in no list of Register's. `requests` counts
+    what was asked so far.
     """
 
     def __init__(
@@ -293,6 +294,7 @@ class Look:
         self._most = MOST_READ_UNASKED + len(self._missing) * IN_A_HUNDRED_ROWS // 100
         self._reads: list[str] = []
         self._open_reads = 0
+        self.requests = 0
         if is_matching or len(self._missing) > MOST_READ_UNASKED:
             self._walk_next_cycle()
         else:
@@ -310,10 +312,12 @@ class Look:
                 return None
             self._is_asking = True
             self._asked += 1
+            self.requests += 1
             return self._walk.ask()
         if not self._reads:
             return None
         self._open_reads += 1
+        self.requests += 1
         return AskTrainee(self._reads.pop())
 
     def take(self, ask: Ask, answer: Answer) -> None:

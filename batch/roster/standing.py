@@ -13,7 +13,7 @@ from batch.codes import Code
 from batch.register.api import DEFERRABLE
 from batch.register.body import ListedTrainee
 from batch.roster.forecast import in_words
-from batch.rows import Deferral, Settled
+from batch.rows import Deferral, Settled, is_same_reason
 
 
 class Held(StrEnum):
@@ -65,7 +65,7 @@ def _held(reported: Deferral, now: ListedTrainee) -> tuple[Held, str]:
         case "deferred" if now.defer_date != reported.defer_date:
             date = f"on {now.defer_date}" if now.defer_date else "without a date"
             return Held.ANOTHER_DATE, f"Register has the trainee as deferred {date}."
-        case "deferred" if _reason(now.defer_reason) != _reason(reported.defer_reason):
+        case "deferred" if not is_same_reason(now.defer_reason, reported.defer_reason):
             words = f"Register has the trainee as deferred on {now.defer_date}, for another reason."
             return Held.REASON_DIFFERS, words
         case "deferred":
@@ -82,8 +82,3 @@ def _held(reported: Deferral, now: ListedTrainee) -> tuple[Held, str]:
         case state:
             shown = in_words(state) if state else "without a state"
             return Held.IN_ANOTHER_STATE, f"The trainee is {shown}{since}."
-
-
-def _reason(text: str | None) -> str:
-    """Return a reason as it is compared: none and an empty one are the same, so are line ends."""
-    return "\n".join((text or "").splitlines()).strip()

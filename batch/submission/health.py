@@ -82,6 +82,7 @@ class Health:
         self._up.set()
         self._failures = 0
         self._prober: asyncio.Task[None] | None = None
+        self._asks_at = 0.0
 
     async def until_up(self, kind: str) -> None:
         """Wait until Register is up, or the run ends. Raises Stopped."""
@@ -91,6 +92,10 @@ class Health:
             self._stopping.refuse(kind)
             if self._stopping.reason is not None:
                 return
+
+    def probe_seconds(self, now: float) -> float | None:
+        """Return how long until Register is asked again, None where it is not known to fail."""
+        return None if self._up.is_set() else max(0.0, self._asks_at - now)
 
     async def first_answer(self) -> Meaning:
         """Return what /info answers, as soon as that is no failure; the last failure otherwise."""
@@ -157,7 +162,9 @@ class Health:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for wait in waits:
-            await asyncio.sleep(max(0.0, min(wait, self._patience.deadline(now) - now)))
+            seconds = max(0.0, min(wait, self._patience.deadline(now) - now))
+            self._asks_at = loop.time() + seconds
+            await asyncio.sleep(seconds)
             meaning, now = await self._probe(), loop.time()
             if meaning.kind is Kind.THROTTLED:
                 self._patience.held(now, meaning.retry_after_seconds or 0.0)

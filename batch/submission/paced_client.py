@@ -95,7 +95,7 @@ class PacedClient:
         self.pacer = pacer
         self._stopping = stopping
         self._listener = listener
-        self._turns = Turns(pacer, stopping)
+        self.turns = Turns(pacer, stopping)
         self.health = Health(
             self.info, stopping, give_up_after_seconds=give_up_after_seconds, warn=listener.warn
         )
@@ -150,7 +150,7 @@ class PacedClient:
 
     async def _ask(self, question: _Question, intent: int | None = None) -> Meaning:
         slot, attempt_id = await self._may_leave(question, intent)
-        sent = self._turns.start(slot)
+        sent = self.turns.start(slot)
         answer = await question.ask()
         meaning = question.understand(answer)
         self._journal.answer(
@@ -161,7 +161,7 @@ class PacedClient:
             state=meaning.state,
             register_date=meaning.defer_date,
         )
-        self._turns.end(slot, sent, meaning)
+        self.turns.end(slot, sent, meaning)
         self._listener.answered(attempt_id, question.kind, question.row_number, meaning)
         if isinstance(answer, NoReply) and answer.hopeless:
             self._stopping(f"Register {answer.why}.", is_hopeless=True)
@@ -174,17 +174,17 @@ class PacedClient:
         """
         slot = None
         try:
-            if question.row_number is not None:
+            if question.kind != "info":  # which is how it is learnt that Register is up again
                 await self.health.until_up(question.kind)
-            slot = await self._turns.take(question.kind)
+            slot = await self.turns.take(question.kind)
             if intent is None:
                 intent = await self._journal.intend(
                     self._run_no, question.row_number, question.kind
                 )
-            await self._turns.until_not_held(question.kind)
+            await self.turns.until_not_held(question.kind)
         except BaseException:
             if slot is not None:
-                self._turns.release(slot)
+                self.turns.release(slot)
             if intent is not None:
                 self._journal.answer(intent, meaning=Kind.NEVER_LEFT)
             raise
@@ -236,6 +236,14 @@ class Turns:
         while (held := self._pacer.held_until - loop.time()) > 0:  # it may grow
             await self._stopping.or_until(nothing, held)
             self._stopping.refuse(kind)
+
+    def seconds_until_next(self, now: float) -> float | None:
+        """Return how long those in line wait for the next place, None where nobody does."""
+        is_held = self._pacer.held_until > now
+        if not (is_held or self._next_in_line.locked()):
+            return None
+        seconds = self._pacer.next_start(now) - now
+        return seconds if 0 < seconds < math.inf else None
 
     def release(self, slot: Slot) -> None:
         """Free the place of a request that never left."""

@@ -63,6 +63,16 @@ class Queue:
         """Put a row at the back: it is given again once its lost answer's wait is over."""
         heapq.heappush(self._later, (row.read_after or 0.0, row.row_number, row))
 
+    @property
+    def under_way(self) -> int:
+        """How many rows somebody works on."""
+        return self._under_way
+
+    @property
+    def lost(self) -> int:
+        """How many rows wait for a lost answer to be explained, while nothing else can be done."""
+        return 0 if self._under_way or self._page else len(self._later)
+
     def longest_wait(self) -> float:
         """Return the seconds until the last lost answer's wait is over; 0 where there is none."""
         now = asyncio.get_running_loop().time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from batch.codes import Outcome, counts_of, exit_code_of
+from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
 from batch.record import recent_requests
 from batch.record.journal import Journal
@@ -20,13 +21,15 @@ from batch.register.api import VERSIONS
 from batch.register.client import Client
 from batch.roster.listing import Look
 from batch.rows import RowUnderWay, Settled
-from batch.run_settings import RunSettings
+from batch.run_settings import RunSettings, environment_of
+from batch.submission.failing import register_cannot
 from batch.submission.looking import look_up
 from batch.submission.paced_client import PacedClient
 from batch.submission.pacing import Pacer
 from batch.submission.reading_back import read_back
 from batch.submission.run_log import RunLog
 from batch.submission.stopping import Stopping, interruptible
+from batch.submission.waiting import Waits
 from batch.submission.watcher import Watcher
 from batch.submission.worker import Workers
 from batch.words import counted
@@ -111,6 +114,7 @@ class Session:
         self._run_id = run_id
         self._run_no = journal.ledger.run_number(run_id)
         self._settings = settings
+        self._token = token
         self._watcher = watcher
         self._forecast = forecast
         self._stopping = Stopping()
@@ -132,6 +136,7 @@ class Session:
             give_up_after_seconds=settings.give_up_after_seconds,
         )
         self._exit = AsyncExitStack()
+        self._ahead_seconds = 0.0
 
     async def __aenter__(self) -> Self:
         """Open the connections; from here on a signal ends the run in good order."""
@@ -158,6 +163,8 @@ class Session:
         for version in (named,) if named else VERSIONS:
             self._client.api_version = version
             meaning = await self._stopping.unless_ending(self._register.health.first_answer())
+            if meaning is not None and meaning.server_time is not None:
+                self._ahead_seconds = time.time() - meaning.server_time
             if self._stopping.signal is not None:
                 raise Interrupted(*self._stopping.signal)
             if meaning is None or self._stopping.reason is not None:
@@ -167,13 +174,16 @@ class Session:
                 return version
         raise await self._no_version_served(named)
 
+    def by_registers_clock(self, moment: dt.datetime) -> dt.datetime:
+        """Return a moment of our clock as Register's showed it; the same where it showed none."""
+        return moment - dt.timedelta(seconds=self._ahead_seconds)
+
     async def look(self, look: Look) -> None:
         """Ask Register for the trainees that a look seeks, before anything is sent.
 
         Raises RefusedByRegister, RegisterUnreachable, and Interrupted at a signal.
         """
-        asking = look_up(look, self._register, kind="preview", at_once=self._settings.max_at_once)
-        await self._stopping.unless_ending(asking)
+        await self._ask_all(look, "preview", "Looking the trainees up")
         if self._stopping.signal is not None:
             raise Interrupted(*self._stopping.signal)
         if self._stopping.reason is not None:
@@ -181,14 +191,23 @@ class Session:
 
     async def check_again(self, look: Look) -> bool:
         """Ask Register for the trainees of what was done; whether every answer came."""
-        asking = look_up(
-            look, self._register, kind="final_check", at_once=self._settings.max_at_once
-        )
         try:
-            await self._stopping.unless_ending(asking)
+            await self._ask_all(look, "final_check", "Reading the deferrals back")
         except RefusedByRegister:
             return False
         return not look.unread and not self.is_ending
+
+    async def _ask_all(self, look: Look, kind: str, words: str) -> None:
+        """Ask what a look wants to know, until the run begins to end; show how far it has come."""
+        showing = asyncio.ensure_future(self._show_asking(look, words))
+        try:
+            await self._stopping.unless_ending(
+                look_up(look, self._register, kind=kind, at_once=self._settings.max_at_once)
+            )
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+            self._watcher.looking("")
 
     async def read_back(self, rows: Sequence[RowUnderWay]) -> dict[int, Settled]:
         """Read trainees whose deferral may have been carried out; return what that settles.
@@ -254,6 +273,7 @@ class Session:
     def finish(self) -> None:
         """Write down how the stretch ended: its exit code, and why it stopped, if it did."""
         self._journal.settle_the_rest(self._run_no)
+        self._give_up_rows()
         counts = self._journal.ledger.counts(self._run_id)
         unresolved = counts_of(counts)[Outcome.UNRESOLVED]
         because = self._stopping.reason if unresolved else None
@@ -263,6 +283,23 @@ class Session:
         interrupted = self._stopping.exit_code if unresolved else 0
         code = signalled or exit_code_of(counts, interrupted=interrupted)
         self._journal.finish(self._run_no, exit_code=code, stopped_because=because)
+
+    def _give_up_rows(self) -> None:
+        """Settle for good the rows that Register failed at in one stretch after another."""
+        ledger = self._journal.ledger
+        if Code.REGISTER_KEEPS_FAILING not in ledger.counts(self._run_id):
+            return
+        resumed_at = [one.resumed_at for one in ledger.resumptions(self._run_id)]
+        found = register_cannot(ledger.attempts(self._run_id), resumed_at)
+        failing = {
+            number
+            for number, _, code, _ in ledger.outcomes(self._run_id)
+            if code == Code.REGISTER_KEEPS_FAILING
+        }
+        settled = {number: one for number, one in found.items() if number in failing}
+        self._journal.settle_now(self._run_no, settled)
+        for number, one in settled.items():
+            self._observer.log.settled(number, one)
 
     def _judge(self, meaning: Meaning) -> None:
         """Raise where no row could succeed."""
@@ -276,8 +313,7 @@ class Session:
             case Kind.UNAUTHORISED:
                 raise RefusedByRegister(
                     "Register refused the token (401). Nothing was sent.",
-                    hint="is it this provider's, for this environment, and not expired? "
-                    "Tokens last six months at most",
+                    hint=_hint_at_token(self._token, self._settings.environment),
                 )
             case Kind.LOST | Kind.NEVER_LEFT | Kind.THROTTLED:
                 words = meaning.words or "answered nothing but 429, too many requests"
@@ -321,12 +357,24 @@ class Session:
             "press Ctrl-C to quit now."
         )
 
+    async def _show_asking(self, look: Look, words: str) -> None:
+        while True:
+            await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
+            now = asyncio.get_running_loop().time()
+            waits = Waits(
+                probe_seconds=self._register.health.probe_seconds(now),
+                turn_seconds=self._register.turns.seconds_until_next(now),
+            ).words()
+            so_far = f"{counted(look.requests, 'request')} so far"
+            self._watcher.looking(f"{words}: {waits or so_far}")
+
     async def _tick(self, workers: Workers) -> None:
         """Flush answers that wait for the next intent, so that rows are counted; tell the time."""
         while True:
             await asyncio.sleep(TIME_LEFT_EVERY_SECONDS)
             await self._journal.flush()
-            self._watcher.time_left(workers.seconds_left(self._forecast.requests_left))
+            left = workers.seconds_left(self._forecast.requests_left)
+            self._watcher.time_left(left, workers.waits().words())
 
     def _pacer(self) -> Pacer:
         """Return the pacer, which knows what was sent to this Register in its last period."""
@@ -339,3 +387,17 @@ class Session:
         sent = self._journal.ledger.sent_since(origin, since)
         sent = sorted([*sent, *recent_requests.noted_since(origin, since)])
         return Pacer(limit, recent=[now - min(max(wall - at, 0.0), period) for at in sent])
+
+
+def _hint_at_token(token: str, environment: str) -> str:
+    """Return what may be wrong with a token that was refused."""
+    whose = environment_of(token)
+    if whose is not None and whose != environment:
+        return (
+            f"the token begins with {whose}_, so it is one for {whose}, while --register names "
+            f"{environment}: name the file of a token for that with --api-token-file"
+        )
+    return (
+        "is it this provider's, for this environment, and not expired? Tokens last six months at "
+        "most"
+    )

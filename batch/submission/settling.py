@@ -116,15 +116,22 @@ def _when_found(row: RowUnderWay, read: Read, meaning: Meaning, *, is_early: boo
     (API.md, "A failure can mean that it happened"), and change what this read shows.
     """
     state, date = meaning.state, meaning.defer_date
-    if state == "deferred" and date == row.deferral.defer_date:
+    is_asked_for = date == row.deferral.defer_date and meaning.is_our_reason is not False
+    if state == "deferred" and is_asked_for:
         # What was asked for is there, whoever did it: the request on its way can only be refused,
-        # or write the same date once more.
+        # or write the same once more.
         return _when_deferred(row, read, date)
     if is_early:
-        # Deferred on another date: a request that was checked before writes ours over it.
+        # Deferred on another date or for another reason: a request that was checked before writes
+        # ours over it.
         # Deferrable, our date or not: the request arrives and defers (the date may be an old one).
         # Another state: a request that was checked before it changed defers all the same.
         return Later()
+    if state == "deferred" and date == row.deferral.defer_date and read.why not in _ABOUT_A_200:
+        words = (
+            f"Register already had this trainee as deferred, {_since(date)}, for another reason."
+        )
+        return Settled(Code.ALREADY_DEFERRED, words, date)
     if state == "deferred":
         return _when_deferred(row, read, date)
     if state in DEFERRABLE:

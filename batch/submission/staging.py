@@ -58,6 +58,7 @@ def stage_rows(
         reading_lines=[line for line in reading.lines() if not line.startswith("notice: ")],
         repairs=dict(input_file.repair_counts),
         blank_rows=input_file.blank_row_count,
+        follows=journal.ledger.origins(run_no, input_file.columns),
     )
     return Staged(
         run_no,

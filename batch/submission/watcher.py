@@ -19,8 +19,11 @@ class Watcher(Protocol):
     def settled(self, settled: Settled) -> None:
         """Count a row whose outcome is on disk."""
 
-    def time_left(self, seconds: float) -> None:
-        """Show the time left at the allowed rate."""
+    def looking(self, words: str) -> None:
+        """Show how far a look has come, before or after rows are sent; "" once it is over."""
+
+    def time_left(self, seconds: float, waits: str) -> None:
+        """Show the time left at the allowed rate, and why nothing moves ("" where it does)."""
 
     def end(self) -> None:
         """Show that no more rows follow."""

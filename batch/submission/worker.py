@@ -14,6 +14,7 @@ from batch.submission.paced_client import PacedClient
 from batch.submission.queue import Queue
 from batch.submission.settling import Later, Read, Send, Step, Stop
 from batch.submission.stopping import Stopped, Stopping
+from batch.submission.waiting import Waits
 
 MOST_READ_FAILURES = 5
 MOST_READS_REFUSED = 3
@@ -64,6 +65,7 @@ class Workers:
             lost_answer_wait_seconds=lost_answer_wait_seconds,
             intents_ahead=0 if register.pacer.is_limited else ROWS_AHEAD * max_at_once,
         )
+        self._until = 0.0
         self._a_read_worked = False
         self._reads_refused = 0
         self._refusals = 0
@@ -72,6 +74,18 @@ class Workers:
         """Return about how long so many more requests take, lost answers' waits included."""
         now = asyncio.get_running_loop().time()
         return max(self._register.pacer.seconds_for(requests, now), self._queue.longest_wait())
+
+    def waits(self) -> Waits:
+        """Return what everyone waits for now."""
+        now, is_ending = asyncio.get_running_loop().time(), self._stopping.reason is not None
+        return Waits(
+            probe_seconds=None if is_ending else self._register.health.probe_seconds(now),
+            turn_seconds=self._register.turns.seconds_until_next(now),
+            lost=0 if is_ending else self._queue.lost,
+            lost_seconds=self._queue.longest_wait(),
+            replies=self._queue.under_way if is_ending else 0,
+            replies_seconds=max(0.0, self._until - now),
+        )
 
     async def settle_rows(self) -> None:
         """Settle every pending row, or as many as the run's end lets. Raises JournalLost."""
@@ -82,6 +96,7 @@ class Workers:
             either: set[asyncio.Future[object]] = {everyone, stopped}  # type: ignore[arg-type]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             self._queue.wake()
+            self._until = asyncio.get_running_loop().time() + self._timeout_seconds
             await asyncio.wait({everyone}, timeout=self._timeout_seconds)
         finally:
             for task in (everyone, stopped, *workers):

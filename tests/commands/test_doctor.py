@@ -18,6 +18,7 @@ from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
+from batch.record import recent_requests
 from batch.settings import Settings
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
@@ -84,6 +85,15 @@ def test_it_asks_twice_and_defers_nobody(register: Serving, office: Office) -> N
     emulator = register(abc="trn_received")
     office.run("doctor", "--register", emulator.base_url)
     assert [request.method for request in emulator.received()] == ["GET", "GET"]
+
+
+def test_the_times_of_its_requests_are_noted_for_pacing(
+    register: Serving, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = register(abc="trn_received")
+    office.run("doctor", "--register", emulator.base_url)
+    monkeypatch.setenv("XDG_STATE_HOME", str(office.folder / "state"))
+    assert len(recent_requests.noted_since(emulator.base_url, 0.0)) == 2
 
 
 def test_it_leaves_nothing_in_the_working_folder(register: Serving, office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -120,3 +121,29 @@ def test_a_register_without_lists_is_read_trainee_by_trainee(
     content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
     ran = run(office, emulator, content)
     assert (ran.code, ran.summary["counts"]["succeeded"]) == (0, 25)
+
+
+def listed(known: list[Trainee]) -> str:
+    return "trainee_id,defer_date\n" + "".join(f"{one.trainee_id},2026-10-01\n" for one in known)
+
+
+def test_without_a_look_the_check_begins_by_registers_clock(office: Office) -> None:
+    known, hours_behind = many(60), 2 * 3600
+    register = rehearsal_register(known, rate_limit=None, token=TOKEN)
+    register.clock = lambda: time.time() - hours_behind
+    with serve(register, date_clock=register.clock) as emulator:
+        ran = run(office, emulator, listed(known), "--no-preview")
+    assert ran.summary["final_check"]["confirmed"] == 60
+    assert ran.summary["requests"]["final_check"] <= 20 + 1
+
+
+def test_a_resumed_run_is_checked_by_lists_too(office: Office) -> None:
+    known = many(90)
+    refused = troubles.answered_before(known[40].trainee_id, troubles.UNAUTHORISED)
+    plan = troubles.FaultPlan([refused])
+    register = rehearsal_register(known, rate_limit=None, token=TOKEN)
+    with serve(register, plan=plan) as emulator:
+        assert run(office, emulator, listed(known), "--max-at-once", "1").code == 3
+        ran = office.run("resume")
+    assert ran.summary["final_check"]["confirmed"] == 90
+    assert ran.summary["requests"]["final_check"] <= 20 + 1

@@ -148,6 +148,19 @@ def test_trouble_is_settled_by_reading(
     assert ran.codes() == {2: code}, ran.err
 
 
+def test_the_deferral_of_another_on_the_same_date_is_not_called_ours(
+    register: Serving, submit: Submit
+) -> None:
+    deferred = (troubles.Deferring("2026-10-01"),)
+    given = troubles.Dropped()
+    fault = troubles.Fault("abc", before=deferred, arrival=troubles.Never(), given=given)
+    emulator = register(abc="trn_received", faults=[fault])
+    content = "trainee_id,defer_date,defer_reason\nabc,2026-10-01,Illness\n"
+    ran = submit(emulator, content, "--lost-answer-wait", "0.2")
+    assert (ran.code, ran.codes()) == (1, {2: "already_deferred"})
+    assert len(emulator.received(Endpoint.DEFER)) == 1
+
+
 def test_a_request_lost_before_it_arrived_is_sent_again_after_the_wait(
     register: Serving, submit: Submit
 ) -> None:
@@ -185,6 +198,16 @@ def test_a_wrong_token_stops_before_anything_is_sent(
     assert (ran.code, "401" in ran.err) == (2, True)
     assert [request.method for request in emulator.requests] == ["GET"]
     assert office.run("runs").out == "no runs yet\n"
+
+
+@pytest.mark.parametrize(("beginning", "named"), [("sandbox", True), ("secret", False)])
+def test_a_token_of_another_environment_is_pointed_out_where_it_is_refused(
+    register: Serving, office: Office, submit: Submit, beginning: str, *, named: bool
+) -> None:
+    office.write("token.txt", f"{beginning}_wrong")
+    ran = submit(register(abc="trn_received"), ONE, "--api-token-file", "token.txt")
+    assert (ran.code, "one for sandbox" in ran.err) == (2, named)
+    assert "wrong" not in ran.err
 
 
 def test_a_version_that_is_not_served_names_one_that_is(register: Serving, submit: Submit) -> None:

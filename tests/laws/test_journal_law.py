@@ -16,7 +16,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import IN_DOUBT
 from batch.register.answers import Kind
 from batch.rows import Deferral, Row, Settled
-from tests.support.simulation import _run_record
+from tests.support.journals import RUN
 
 ROWS = 4
 MEANINGS = ("deferred", "lost", "never_left", "throttled", "state_refused", "not_found")
@@ -34,7 +34,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         database._migrate(self.connection)
         self.journal = Journal(self.connection, wall=lambda: 0.0, commit=at_once)
-        self.run_no = self.journal.stage(_run_record("run", ROWS), origin="register")
+        self.run_no = self.journal.stage(RUN, origin="register")
         ids = [f"id{number}" for number in range(ROWS)]
         rows = [Row(n, (), i, Deferral(i, "2026-10-01", None)) for n, i in enumerate(ids)]
         self.journal.add_rows(self.run_no, rows)

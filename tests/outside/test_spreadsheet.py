@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import openpyxl
@@ -11,9 +12,11 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from batch.codes import Code, Outcome
-from batch.record import report
+from batch.intake.checked_file import open_input
+from batch.record import report, to_correct
 from batch.record.report import csv_name
-from batch.rows import Deferral, Row, Settled
+from batch.rows import Deferral, Problem, Row, Settled
+from batch.run_settings import InputOptions
 from tests.support.journals import RUN, journal_of
 
 STARTS = ("=", "+", "-", "@", "\t=", "\r=", "'=", "''@")
@@ -90,3 +93,20 @@ def test_the_workbook_opens_as_text(folder: Path, tmp_path: Path) -> None:
     header, row = sheet.iter_rows()
     assert {cell.data_type for cell in (*header, *row[: 4 + len(VALUES)])} == {"s"}
     assert (header[2].value, row[2].value, row[3].value) == ("=1+1", "Été", "007")
+
+
+def test_rows_to_correct_come_back_from_a_spreadsheet_as_they_were(tmp_path: Path) -> None:
+    columns = ("trainee_id", "defer_date", "=1+1", *map(str, range(len(VALUES))))
+    problem = Problem(Code.MALFORMED_TRAINEE_ID, "trainee_id", "No id.")
+    row = Row(7, ("a/b", "2026-10-01", "007", *VALUES), "a/b", None, (problem,))
+    held_in = {"trainee_id": "trainee_id", "defer_date": "defer_date"}
+    with journal_of(tmp_path, [row], columns=columns, held_in=held_in) as journal:
+        written = tmp_path / "to-correct.xlsx"
+        to_correct.write_to_correct(journal.ledger, RUN.run_id, written)
+    saved = tmp_path / "saved"
+    opened([written], "", saved)
+    options = InputOptions(saved / "to-correct.xlsx", date(2026, 11, 27))
+    with open_input(options) as read:
+        ((back,),) = (list(chunk.rows()) for chunk in read.chunks())
+    assert back.values == (*row.values, "7", RUN.run_id)
+    assert read.columns == (*columns, "original_row", "original_run")

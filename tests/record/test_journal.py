@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import Resumption
 from batch.rows import Deferral, Row
-from tests.support.simulation import _run_record
+from tests.support.journals import RUN
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def opened(path: Path) -> Journal:
 
 
 def staged(journal: Journal) -> int:
-    run_no = journal.stage(_run_record("run", 1), origin="register")
+    run_no = journal.stage(replace(RUN, run_id="run"), origin="register")
     journal.add_rows(run_no, [Row(2, ("abc",), "abc", Deferral("abc", "2026-10-01", None))])
     return run_no
 
@@ -127,7 +129,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path) -> Non
     journal.discard(staged(journal))
     run_no = staged(journal)
     journal.note_resumption(run_no, Resumption("me", None, "here", "1", "3", (), "now", {}, None))
-    assert next(journal._connection.execute("PRAGMA user_version")) == (database.VERSION,) == (5,)
+    assert next(journal._connection.execute("PRAGMA user_version")) == (database.VERSION,) == (6,)
     assert next(journal._connection.execute("SELECT code FROM remembered_deferrals")) == (
         "deferred_earlier",
     )

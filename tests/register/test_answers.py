@@ -392,3 +392,29 @@ def test_row_that_names_nobody_is_counted(row: object) -> None:
     found = meaning_of_list(reply(200, page(row, trainee()))).page
     assert found is not None
     assert (len(found.trainees), found.unreadable) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "is_ours"),
+    [
+        ("Illness", "Illness", True),
+        (" Illness\r\nat home ", "Illness\nat home", True),
+        ("Illness", "Illn", False),
+        ("Illness", None, False),
+        (None, "Illness", False),
+        (None, None, True),
+        (None, "", True),
+        ("Illness", 7, None),
+    ],
+)
+def test_a_read_tells_whether_the_reason_is_the_one_that_was_sent(
+    asked: str | None, shown: object, *, is_ours: bool | None
+) -> None:
+    meaning = meaning_of_read(
+        reply(200, trainee(defer_reason=shown)), Deferral("abcDEF", "2026-10-01", asked)
+    )
+    assert meaning.is_our_reason is is_ours
+
+
+def test_a_read_that_shows_no_reason_at_all_tells_nothing() -> None:
+    assert meaning_of_read(reply(200, trainee()), OURS).is_our_reason is None

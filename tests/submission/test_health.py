@@ -10,7 +10,7 @@ import pytest
 from batch.register.answers import Kind, Meaning
 from batch.submission.health import FAILURES_BEFORE_PAUSE, Health
 from batch.submission.stopping import Stopped, Stopping
-from tests.support.simulation import VirtualClock, VirtualLoop
+from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 LOST = Meaning(Kind.LOST, "answered 503")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,7 @@ def test_after_a_defer_request(course: RowUnderWay, kind: Kind, then: object) ->
 OUR_DATE, OTHER_DATE = "2026-10-01", "2026-09-01"
 GONE = Meaning(Kind.NOT_FOUND)
 UNREADABLE = Meaning(Kind.WRONG_PATH)
+FOR_ANOTHER_REASON = replace(found("deferred", OUR_DATE), is_our_reason=False)
 WITHOUT_A_STATE = Meaning(Kind.FOUND)
 
 
@@ -75,6 +77,7 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
     [
         # a lost answer
         (OPEN, Why.LOST, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (OPEN, Why.LOST, FOR_ANOTHER_REASON, Later()),
         (OPEN, Why.LOST, found("deferred", OTHER_DATE), Later()),
         (OPEN, Why.LOST, found("deferred", None), Later()),
         (OPEN, Why.LOST, found("trn_received", OUR_DATE), Later()),
@@ -86,7 +89,9 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
         (OPEN, Why.LOST, WITHOUT_A_STATE, Code.ANSWER_LOST),
         # a 422 about the state
         (FRESH, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.ALREADY_DEFERRED),
+        (FRESH, Why.STATE_REFUSED, FOR_ANOTHER_REASON, Code.ALREADY_DEFERRED),
         (OPEN, Why.STATE_REFUSED, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (OPEN, Why.STATE_REFUSED, FOR_ANOTHER_REASON, Later()),
         (FRESH, Why.STATE_REFUSED, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
         (FRESH, Why.STATE_REFUSED, found("awarded"), Code.STATE_NOT_DEFERRABLE),
         (FRESH, Why.STATE_REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
@@ -101,6 +106,7 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
         (OPEN, Why.REFUSED, UNREADABLE, Code.ANSWER_LOST),
         # a 200 about something else
         (FRESH, Why.DIFFERS, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (FRESH, Why.DIFFERS, FOR_ANOTHER_REASON, Code.CONFIRMED_BY_READ_BACK),
         (FRESH, Why.DIFFERS, found("deferred", OTHER_DATE), Code.ANSWER_DIFFERS),
         (FRESH, Why.DIFFERS, found("trn_received"), Code.ANSWER_DIFFERS),
         (FRESH, Why.DIFFERS, found("withdrawn"), Code.ANSWER_DIFFERS),
@@ -120,6 +126,9 @@ def test_after_a_read(course: RowUnderWay, why: Why, meaning: Meaning, then: obj
     ("why", "meaning", "then"),
     [
         (Why.LOST, found("deferred", OUR_DATE), Code.CONFIRMED_BY_READ_BACK),
+        (Why.LOST, FOR_ANOTHER_REASON, Code.ALREADY_DEFERRED),
+        (Why.STATE_REFUSED, FOR_ANOTHER_REASON, Code.ALREADY_DEFERRED),
+        (Why.REFUSED, FOR_ANOTHER_REASON, Code.ALREADY_DEFERRED),
         (Why.LOST, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
         (Why.LOST, found("deferred", None), Code.ALREADY_DEFERRED),
         (Why.LOST, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),

@@ -47,12 +47,6 @@
   window.addEventListener("pageshow", function () { each("button", function (button) { button.disabled = false; }); });
 
   // Progress.
-  function about(seconds) {
-    if (seconds < 1) { return "a few seconds"; }
-    if (seconds < 90) { return "about " + Math.round(seconds) + " s"; }
-    if (seconds < 5400) { return "about " + Math.round(seconds / 60) + " min"; }
-    return "about " + (seconds / 3600).toFixed(1) + " h";
-  }
   function set(element, text) { if (element.textContent !== text) { element.textContent = text; } }
   function show(told) {
     var bar = document.getElementById("bar"), state = document.getElementById("state");
@@ -61,7 +55,7 @@
     if (told.is_stopping) { set(state, "Stopping: no more rows are sent. Waiting for the replies to those under way."); }
     else if (told.is_settled) { set(state, "All rows are settled. Reading back what was deferred, and writing the report."); }
     else if (told.rows) { set(state, numbers.format(told.done) + " of " + numbers.format(told.rows) + (told.rows === 1 ? " row" : " rows") + " settled."); }
-    set(document.getElementById("left"), told.seconds_left && !told.is_settled ? about(told.seconds_left) + " left" : "");
+    set(document.getElementById("left"), told.left);
     each("[data-outcome]", function (count) { set(count, numbers.format(told.counts[count.dataset.outcome] || 0)); });
     var warnings = document.getElementById("warnings");
     if (warnings.childElementCount !== told.warnings.length) {
