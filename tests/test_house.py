@@ -32,7 +32,7 @@ OWNERS = {
     "dotenv": {"settings"},
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
-    "jinja2": {"record.page"},
+    "jinja2": {"app.site", "record.page"},
     "polars": {
         "intake.cleaning",
         "intake.derived",
@@ -40,7 +40,7 @@ OWNERS = {
         "intake.evidence",
         "intake.rules",
     },
-    "openpyxl": {"intake.workbook_reader"},
+    "openpyxl": {"app.lists", "intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
@@ -50,11 +50,19 @@ OWNERS = {
         "record.ledger",
         "record.purge",
     },
-    "starlette": {"emulator.server"},
+    "starlette": {
+        "app.gate",
+        "app.list_pages",
+        "app.run_pages",
+        "app.send_pages",
+        "app.serving",
+        "app.site",
+        "emulator.server",
+    },
     "structlog": {"submission.run_log"},
     "truststore": {"register.client"},
     "typer": {"cli", "failures", "options"},
-    "uvicorn": {"emulator.server"},
+    "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"record.workbook"},
 }
 MODULES = {

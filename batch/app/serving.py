@@ -63,7 +63,7 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
         _open(address, browser=browser)
         return
     settings.token()  # a token that cannot be used is told now
-    with _listening(port) as listener:
+    with listening(port) as listener:
         keys = Keys(listener.getsockname()[1])
         site = Site(settings, keys)
         site.places()
@@ -71,7 +71,7 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
         with _registered(folder, keys):
             address = keys.address()
             say(f"The app is open in your browser: {address}\nPress Ctrl-C to end it.")
-            server = _Server(site, on_ready=lambda: _open(address, browser=browser))
+            server = Server(site, on_ready=lambda: _open(address, browser=browser))
             try:
                 server.run([listener])
             finally:
@@ -182,7 +182,7 @@ def _end(site: Site, _request: Request, _form: FormData) -> Response:
     return site.page("ended")
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn without logs: an address, a name or a reason must reach none."""
 
     def __init__(self, site: Site, *, on_ready: Callable[[], None]) -> None:
@@ -224,7 +224,8 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def listening(port: int) -> Iterator[socket.socket]:
+    """Yield a socket of this machine alone; `port` 0 takes any. Raises UsageProblem."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     with contextlib.closing(listener):
         try:

@@ -142,9 +142,12 @@ class Site:
                 form = await _form(request)
             except (MultiPartException, _TooLarge, ClientDisconnect) as error:
                 return self.failed({"message": getattr(error, "message", _NOT_A_FORM), "hint": ""})
-            if not self.keys.is_form(str(form.get(FORM_TOKEN, ""))):
+        try:
+            if request.method == "POST" and not self.keys.is_form(text_of(form, FORM_TOKEN)):
                 return refused()
-        return await run_in_threadpool(self._answered, page, request, form)
+            return await run_in_threadpool(self._answered, page, request, form)
+        finally:
+            await form.close()
 
     def _answered(self, page: Page, request: Request, form: FormData) -> Response:
         try:
