@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.responses import Response
 
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
-from batch.app.lists import CheckedList, RowToCorrect, is_changed
+from batch.app.lists import CheckedList, RowToCorrect, any_rows, is_changed, rows_of
 from batch.app.run_pages import run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
@@ -107,7 +108,7 @@ def take_what_is_to_correct(site: Site, request: Request, _form: FormData) -> Re
     journey.chosen = {name: run.held_in.get(name, "") for name in columns.ALIASES}
     if not set(run.held_in.values()) <= headers:
         journey.chosen = {}
-    return see(f"/lists/{journey.id}/check")
+    return see(f"/lists/{journey.id}/check?rows=all")
 
 
 # Your list
@@ -220,15 +221,20 @@ def show_check(site: Site, request: Request, _form: FormData) -> Response:
         if not found.rows and not journey.corrections:
             site.journeys.end(journey)
             raise UsageProblem(f"{journey.name} has a header and no rows: there is nothing to do")
-        page = request.query_params.get("page", "1")
-        return site.page("check", journey=journey, **_to_correct(found, page))
+        return site.page("check", journey=journey, **_to_correct(journey, found, request))
 
 
-def _to_correct(found: CheckedList, page: str) -> dict[str, Any]:
-    """Return the rows of one page, and what the page says of all."""
-    pages = max(1, -(-len(found.to_correct) // ROWS_A_PAGE))
+def _to_correct(journey: Journey, found: CheckedList, request: Request) -> dict[str, Any]:
+    """Return the rows of one page, and what the page says of all: those with problems, or any."""
+    shows_all = request.query_params.get("rows") == "all"
+    page = request.query_params.get("page", "1")
+    count = found.rows if shows_all else len(found.to_correct)
+    pages = max(1, -(-count // ROWS_A_PAGE))
     at = min(max(int(page), 1), pages) if page.isdecimal() and len(page) < 7 else 1
-    rows = found.to_correct[(at - 1) * ROWS_A_PAGE : at * ROWS_A_PAGE]
+    first = (at - 1) * ROWS_A_PAGE
+    rows: Sequence[RowToCorrect] = found.to_correct[first : first + ROWS_A_PAGE]
+    if shows_all:
+        rows = any_rows(journey.to_run(), found, first=first, count=ROWS_A_PAGE)
     used = sorted(found.places.values())
     with_problem = {cell.place for row in rows for cell in row.cells if cell.messages}
     return {
@@ -243,6 +249,7 @@ def _to_correct(found: CheckedList, page: str) -> dict[str, Any]:
         "is_unusual": any(Code.UNUSUAL_DEFER_DATE in row.codes for row in found.to_correct),
         "at": at,
         "pages": pages,
+        "shows_all": shows_all,
     }
 
 
@@ -254,12 +261,17 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
             journey.undo()
             return see(f"/lists/{journey.id}/check")
         found = journey.check()
-        for name, value in form.multi_items():
-            if isinstance(value, str) and (where := _CELL.fullmatch(name)):
-                _correct_one(journey, found.row(int(where[1])), int(where[2]), value)
+        told = {
+            (int(where[1]), int(where[2])): value
+            for name, value in form.multi_items()
+            if isinstance(value, str) and (where := _CELL.fullmatch(name))
+        }
         shown = {int(n) for n in form.getlist("shown") if isinstance(n, str) and n.isdecimal()}
+        rows = rows_of(journey.to_run(), found, {row for row, _ in told} | shown)
+        for (number, place), value in told.items():
+            _correct_one(journey, rows.get(number), place, value)
         ticked = {int(n) for n in form.getlist("leave_out") if isinstance(n, str) and n.isdecimal()}
-        known = {row.number for row in found.to_correct} | journey.corrections.left_out
+        known = rows.keys() | journey.corrections.left_out
         journey.leave_out((journey.corrections.left_out - shown) | (ticked & shown & known))
         if unusual := text_of(form, "unusual"):
             journey.allow_unusual_dates = unusual == "yes"
@@ -267,13 +279,13 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         left = journey.check()
         if text_of(form, "go_on"):
             return see(f"/lists/{journey.id}/where")
-        done = len(found.to_correct) - len(left.to_correct)
-        anchor = "?corrected=1" if done else ""
-        return see(f"/lists/{journey.id}/check{anchor}#result")
+        if text_of(form, "shows_all") and not left.to_correct:
+            return see(f"/lists/{journey.id}/check?rows=all#result")
+        return see(f"/lists/{journey.id}/check#result")
 
 
 def _correct_one(journey: Journey, row: RowToCorrect | None, place: int, value: str) -> None:
-    """Take one value, where the row has a problem and the value is another one."""
+    """Take one value, where the list has that row and the value is another one."""
     cell = next((one for one in row.cells if one.place == place), None) if row else None
     if row is not None and cell is not None and is_changed(cell.value, value):
         journey.correct(row.number, place, value)

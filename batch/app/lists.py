@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -22,6 +23,7 @@ from batch.intake import dates
 from batch.intake.checked_file import open_input
 from batch.intake.header import Layout
 from batch.intake.workbook_reader import SUFFIXES
+from batch.rows import Row
 from batch.run_settings import InputOptions, RateLimit
 
 DATES_SHOWN = 3
@@ -88,9 +90,46 @@ class CheckedList:
     only_in_the_file: frozenset[int]
     """Rows with a problem that only the file itself shows: quotes, values that run over."""
 
-    def row(self, number: int) -> RowToCorrect | None:
-        """Return a row with problems."""
-        return next((row for row in self.to_correct if row.number == number), None)
+
+def any_rows(
+    options: InputOptions, found: CheckedList, *, first: int, count: int
+) -> list[RowToCorrect]:
+    """Return so many rows of the list, with problems or not; `first` counts from 0.
+
+    Raises UnusableFile.
+    """
+    with_problems = {row.number: row for row in found.to_correct}
+    rows: list[RowToCorrect] = []
+    with open_input(options) as file:
+        for chunk in file.chunks():
+            rows += [
+                with_problems.get(row.row_number) or _whole(row, file.layout)
+                for row in itertools.islice(chunk.rows(), first, first + count - len(rows))
+            ]
+            first = max(0, first - len(chunk.raw.numbers))
+            if len(rows) >= count:
+                break
+    return rows
+
+
+def rows_of(
+    options: InputOptions, found: CheckedList, numbers: AbstractSet[int]
+) -> dict[int, RowToCorrect]:
+    """Return the rows of these numbers, as far as the list has them. Raises UnusableFile."""
+    rows = {row.number: row for row in found.to_correct if row.number in numbers}
+    if not numbers - rows.keys():
+        return rows
+    with open_input(options) as file:
+        for chunk in file.chunks():
+            for row in chunk.rows():
+                if row.row_number in numbers and row.row_number not in rows:
+                    rows[row.row_number] = _whole(row, file.layout)
+    return rows
+
+
+def _whole(row: Row, layout: Layout) -> RowToCorrect:
+    """Return a row without problems as one that can be corrected."""
+    return _to_correct(row.row_number, row.values, {row.row_number: ()}, layout)
 
 
 def checked(options: InputOptions, rate_limit: RateLimit | None) -> CheckedList:
@@ -139,7 +178,7 @@ def _see(
 def _to_correct(
     number: int,
     values: Sequence[str],
-    problems: Mapping[int, list[tuple[str, Code, str]]],
+    problems: Mapping[int, Sequence[tuple[str, Code, str]]],
     layout: Layout,
 ) -> RowToCorrect:
     used = set(layout.places.values())

@@ -143,7 +143,8 @@ def _previewed(found: dict[str, Any], shown: Shown) -> dict[str, Any]:
     return {
         "found": found,
         "plan": found["plan"],
-        "order": [*first, *rest],
+        "first": first,
+        "rest": rest,
         "own": own,
         "rows": rows[(at - 1) * ROWS_A_PAGE : at * ROWS_A_PAGE],
         "matching": len(rows),

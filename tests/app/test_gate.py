@@ -68,7 +68,10 @@ def test_another_host_name_is_refused_even_with_the_cookie(shared: Pages, host: 
 
 def test_localhost_is_this_machine_too(shared: Pages) -> None:
     jar = {"cookie": f"defer-batch-{shared.port}={shared.site.keys.session}"}
-    assert shared.client.get("/", headers={"host": f"localhost:{shared.port}", **jar}).status_code == 200
+    assert (
+        shared.client.get("/", headers={"host": f"localhost:{shared.port}", **jar}).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(

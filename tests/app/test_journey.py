@@ -105,10 +105,10 @@ def test_what_changed_can_be_declined(pages: Pages, register: Serving) -> None:
 
 
 def test_cells_are_corrected_and_only_the_copy_changes(pages: Pages) -> None:
-    journey = pages.begin(ONE_WRONG, "<b>My</b> list.csv")
+    journey = pages.begin(ONE_WRONG, "<b>My list.csv")
     page = pages.columns(journey)
     assert heading(page) == "You need to correct 2 rows"
-    assert "&lt;b&gt;My&lt;/b&gt; list.csv" in page
+    assert "&lt;b&gt;My list.csv" in page
     page = pages.post(
         f"{journey}/check",
         {"r3c1": "2026-10-14", "r4c1": "", "shown": ["3", "4"], "leave_out": "4"},
@@ -123,9 +123,7 @@ def test_cells_are_corrected_and_only_the_copy_changes(pages: Pages) -> None:
 def test_the_manifest_says_what_was_corrected_and_no_value(pages: Pages) -> None:
     journey = pages.begin(ONE_WRONG)
     pages.columns(journey)
-    pages.post(
-        f"{journey}/check", {"r3c1": "2026-10-14", "shown": ["3", "4"], "leave_out": "4"}
-    )
+    pages.post(f"{journey}/check", {"r3c1": "2026-10-14", "shown": ["3", "4"], "leave_out": "4"})
     pages.looked_up(journey)
     pages.sent(journey, 2)
     told = manifest_of(pages)["input"]
@@ -344,9 +342,7 @@ def test_register_down_is_a_page_with_what_to_do(pages: Pages, register: Serving
     assert heading(pages.looked_up(journey, "3", TOKEN)) == "Register could not be asked"
 
 
-def test_nothing_of_the_job_stands_in_a_list_of_processes(
-    pages: Pages, register: Serving
-) -> None:
+def test_nothing_of_the_job_stands_in_a_list_of_processes(pages: Pages, register: Serving) -> None:
     hung = troubles.Fault(None, None, given=troubles.Hung(), last=None)
     to_register(pages, register(abc="trn_received", faults=[hung]))
     journey = pages.begin(TWO)

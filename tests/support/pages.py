@@ -17,6 +17,7 @@ from batch.app.working import Work
 from batch.settings import Settings
 from tests.support.waiting import until
 
+
 class Pages:
     """A browser that was opened with the key, over the real app."""
 
