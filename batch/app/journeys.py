@@ -166,7 +166,7 @@ class _Naming:
             words = error.message
             for name in ours:
                 words = words.replace(
-                    f"cannot use {name}:", f"{self._journey.name} cannot be used:"
+                    f"cannot use {name}:", f"“{self._journey.name}” cannot be used:"
                 )
             raise UnusableFile(words, hint=error.hint, notes=error.notes) from None
 
