@@ -13,7 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPENING = "/open"
@@ -37,6 +37,11 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_OPENED = """<!doctype html>
+<html lang="en-GB"><head><meta charset="utf-8"><title>Defer trainees</title>
+<meta http-equiv="refresh" content="0; url=/"></head>
+<body><main><h1>Defer trainees</h1><p><a href="/">Go on</a></p></main></body></html>
+"""
 _REFUSED = """<!doctype html>
 <html lang="en-GB"><head><meta charset="utf-8"><title>Not open to you</title></head>
 <body><main><h1>This page is not open to you</h1>
@@ -119,7 +124,8 @@ class Gate:
         """Change a one-time key for the session's cookie."""
         if not self._keys.take(key):
             return refused()
-        answer = RedirectResponse("/", 303)
+        # no redirect: where another page (a file, a mail) led here, a strict cookie does not follow
+        answer = HTMLResponse(_OPENED)
         answer.set_cookie(
             self._keys.cookie_name, self._keys.session, httponly=True, samesite="strict", path="/"
         )

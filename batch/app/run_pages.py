@@ -96,6 +96,7 @@ def show_run(site: Site, request: Request, _form: FormData) -> Response:
             run=listed.run,
             stage=listed.stage,
             is_under_way=listed.is_under_way,
+            said=site.said.get(run_id, ()),
             reconciled=listed.about["reconciled"],
             counts=counts_of(listed.run.purged_counts or codes),
             headline=headline(listed.run, codes) if codes else None,

@@ -22,6 +22,7 @@ from batch.words import about
 
 ROWS_A_PAGE = 50
 NEWS_EVERY_SECONDS = 0.25
+_MOST_SAID = 20
 _FIRST_SHOWN = (
     columns.LAST_NAME,
     columns.FIRST_NAMES,
@@ -258,6 +259,7 @@ def show_work(site: Site, request: Request, _form: FormData) -> Response:
     if work.kind == "reconcile":
         return site.page("reconciled", work=work, found=work.result)
     run_id = work.result.get("run_id")
+    site.said[str(run_id)] = [*work.result.get("warnings", ()), *work.told.warnings][:_MOST_SAID]
     _forget(site, work)
     return see(f"/runs/{run_id}" if run_id else "/")
 
@@ -272,6 +274,7 @@ def _forget(site: Site, work: Work) -> None:
     """End the journey of a run that is finished: its files go."""
     for journey in site.journeys.all():
         if journey.sending is work:
+            site.works.forget(journey.looking)
             site.journeys.end(journey)
 
 

@@ -7,7 +7,9 @@ import contextlib
 import http.client
 import json
 import secrets
+import signal
 import socket
+import threading
 import time
 import webbrowser
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,6 +35,7 @@ RUNNING = "running.json"
 """Where the app that serves this reports folder is, and what proves that it is ours."""
 
 IDLE_SECONDS = 3600.0
+_OPENING_PAGE = "open.html"
 _LOOK_EVERY_SECONDS = 0.2
 _PATIENCE_SECONDS = 5.0
 _HOST = "127.0.0.1"
@@ -60,7 +63,7 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
     files.make_own_folder(folder)
     if (address := _of_the_running_one(folder)) is not None:
         say(f"The app is running already. Opening it: {address}")
-        _open(address, browser=browser)
+        _open(folder, address, browser=browser)
         return
     settings.token()  # a token that cannot be used is told now
     with listening(port) as listener:
@@ -71,18 +74,49 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
         with _registered(folder, keys):
             address = keys.address()
             say(f"The app is open in your browser: {address}\nPress Ctrl-C to end it.")
-            server = Server(site, on_ready=lambda: _open(address, browser=browser))
+            server = Server(site, on_ready=lambda: _open(folder, address, browser=browser))
             try:
-                server.run([listener])
+                with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c():
+                    server.run([listener])
             finally:
                 site.is_ending = True
                 site.works.close()
                 site.journeys.close()
+                (folder / _OPENING_PAGE).unlink(missing_ok=True)
 
 
-def _open(address: str, *, browser: bool) -> None:
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM too, so that nothing of a list is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def opening_page(folder: Path, address: str) -> Path:
+    """Write a page that leads to the address and that only this user can read; return it.
+
+    On a browser's command line other users could see the key, and be faster than the browser.
+    """
+    page = folder / _OPENING_PAGE
+    with files.replacing(page) as file:
+        file.write(
+            '<!doctype html><html lang="en-GB"><meta charset="utf-8"><title>Defer trainees</title>'
+            f'<meta http-equiv="refresh" content="0; url={address}">'
+            f'<a href="{address}">Open the app</a>'.encode()
+        )
+    return page.resolve()
+
+
+def _open(folder: Path, address: str, *, browser: bool) -> None:
     if browser:
-        webbrowser.open(address)
+        page = opening_page(folder, address)
+        threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
 
 
 def asgi(site: Site) -> ASGIApp:

@@ -56,6 +56,8 @@ class Site:
         self.works = Works()
         self.last_asked = time.monotonic()
         self.is_ending = False
+        self.said: dict[str, list[str]] = {}
+        """What was warned of while this app worked on a run, by the run's id."""
         self._tokens: dict[str, str] = {}
         self._templates = _environment()
         self._templates.globals["form_token"] = keys.form

@@ -185,6 +185,12 @@ class Works:
         """Return work by its id."""
         return self._works.get(work_id)
 
+    def forget(self, work: Work | None) -> None:
+        """Let go of what some work found: it may name people."""
+        if work is not None:
+            work.close()
+            self._works.pop(work.id, None)
+
     def under_way(self) -> list[Work]:
         """Return what has not ended."""
         return [work for work in self._works.values() if not work.has_ended]

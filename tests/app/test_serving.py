@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import threading
 from contextlib import closing
@@ -38,7 +39,8 @@ class Running:
         assert found, self.process.communicate()
         self.address, self.origin = found[0], f"http://127.0.0.1:{found[1]}"
         self.client = httpx.Client(base_url=self.origin, follow_redirects=True, timeout=120)
-        page = self.client.get(self.address).text
+        self.client.get(self.address)
+        page = self.client.get("/").text
         self.form = re.search(r'name="form_token" value="([^"]+)"', page)[1]  # type: ignore[index]
 
     def post(
@@ -78,6 +80,23 @@ def test_ctrl_c_ends_it_and_leaves_nothing_of_a_list(office: Office) -> None:
     assert not (office.reports / FOLDER / RUNNING).exists()
 
 
+def test_sigterm_ends_it_as_well(office: Office) -> None:
+    app = started(office)
+    app.post("/lists", files={"file": ("list.csv", MANY.encode())})
+    app.end(signal.SIGTERM)
+    assert not list(office.reports.rglob("list.csv"))
+
+
+def test_the_key_stands_on_no_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    serving._open(tmp_path, "http://127.0.0.1:1/open?key=secret", browser=True)
+    until(lambda: opened)
+    page = tmp_path / "open.html"
+    assert (opened, stat.S_IMODE(page.stat().st_mode)) == ([page.as_uri()], 0o600)
+    assert "key=secret" in page.read_text("utf-8")
+
+
 def test_the_page_can_end_it(office: Office) -> None:
     app = started(office)
     assert heading(app.post("/end").text) == "The app has ended"
@@ -91,7 +110,7 @@ def test_a_second_start_opens_the_first_with_a_fresh_key(office: Office) -> None
     address = re.search(r"http://\S+", second.out)[0]  # type: ignore[index]
     assert (second.code, address.startswith(app.origin)) == (0, True)
     assert address != app.address
-    assert httpx.get(address).status_code == 303
+    assert httpx.get(address).status_code == 200
     app.end(signal.SIGINT)
 
 

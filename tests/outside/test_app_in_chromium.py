@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from batch.app.serving import opening_page
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
@@ -81,8 +82,10 @@ def workbook(tmp_path: Path) -> Path:
 
 
 def entered(app: Pages, context: BrowserContext) -> Page:
+    """Open the app as a start does: by way of a file."""
     page = context.new_page()
-    page.goto(app.site.keys.address())
+    page.goto(opening_page(app.reports / ".app", app.site.keys.address()).as_uri())
+    page.wait_for_url(f"{app.origin}/")
     return page
 
 

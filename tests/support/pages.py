@@ -24,7 +24,7 @@ class Pages:
     def __init__(self, folder: Path, **settings: object) -> None:
         given = {"reports_dir": folder / "reports", "rate_limit": "none", **settings}
         self.reports = folder / "reports"
-        self.reports.mkdir(mode=0o700)
+        (self.reports / ".app").mkdir(mode=0o700, parents=True)
         self._exit = ExitStack()
         listener = self._exit.enter_context(listening(0))
         self.port = listener.getsockname()[1]

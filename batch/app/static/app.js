@@ -36,6 +36,33 @@
     if (result) { result.focus(); }
   }
 
+  // A corrected value is checked at once; the row stays where it is until the next look.
+  each("form.correct", function (form) {
+    var heading = document.getElementById("result"), lead = document.getElementById("lead"), asked = 0;
+    if (!heading) { return; }
+    function update(told) {
+      heading.textContent = told.getElementById("result").textContent;
+      lead.textContent = told.getElementById("lead").textContent;
+      Array.prototype.forEach.call(form.querySelectorAll(".sheet input[id], .sheet textarea[id]"), function (input) {
+        var cell = input.closest("td"), other = told.getElementById(input.id), source = other && other.closest("td");
+        Array.prototype.forEach.call(cell.querySelectorAll(".error"), function (old) { old.remove(); });
+        cell.classList.toggle("wrong", Boolean(source && source.classList.contains("wrong")));
+        ["aria-invalid", "aria-describedby"].forEach(function (name) {
+          if (other && other.hasAttribute(name)) { input.setAttribute(name, other.getAttribute(name)); } else { input.removeAttribute(name); }
+        });
+        if (source) { Array.prototype.forEach.call(source.querySelectorAll(".error"), function (line) { cell.insertBefore(line.cloneNode(true), input); }); }
+      });
+    }
+    form.addEventListener("change", function (event) {
+      if (!event.target.closest(".sheet") || event.target.type === "checkbox") { return; }
+      var mine = ++asked;
+      fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form)), credentials: "same-origin"})
+        .then(function (answer) { return answer.ok ? answer.text() : Promise.reject(); })
+        .then(function (text) { if (mine === asked) { update(new DOMParser().parseFromString(text, "text/html")); } })
+        .catch(function () {});  // the button checks all the same
+    });
+  });
+
   // Nothing is sent twice by a second click.
   each("form", function (form) {
     form.addEventListener("submit", function () {
