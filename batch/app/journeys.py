@@ -109,7 +109,7 @@ class Journey:
         """Return what is true of the list as it is corrected now. Raises UnusableFile."""
         with self.naming():
             if self._original is None:
-                self._original = checked(self.original, None)
+                self._original = checked(self.original)
             if not self.corrections:
                 return self._original
             if self._copy is None:

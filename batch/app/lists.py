@@ -18,15 +18,15 @@ from typing import Any
 
 from batch import columns, files
 from batch.codes import Code
-from batch.commands.check import check_file
 from batch.intake import dates
 from batch.intake.checked_file import open_input
 from batch.intake.header import Layout
 from batch.intake.workbook_reader import SUFFIXES
-from batch.rows import Row
-from batch.run_settings import InputOptions, RateLimit
+from batch.rows import Problem, Row
+from batch.run_settings import InputOptions
 
 DATES_SHOWN = 3
+_ORDER = {code: number for number, code in enumerate(Code)}
 
 
 @dataclass(slots=True)
@@ -129,40 +129,38 @@ def rows_of(
 
 def _whole(row: Row, layout: Layout) -> RowToCorrect:
     """Return a row without problems as one that can be corrected."""
-    return _to_correct(row.row_number, row.values, {row.row_number: ()}, layout)
+    return _to_correct(row, (), layout)
 
 
-def checked(options: InputOptions, rate_limit: RateLimit | None) -> CheckedList:
+def checked(options: InputOptions) -> CheckedList:
     """Check a list, and return the rows with problems whole. Raises UnusableFile."""
-    found = check_file(options, rate_limit)
-    problems: dict[int, list[tuple[str, Code, str]]] = {}
-    for code, findings in found.by_code.items():
-        for one in findings.listed:
-            problems.setdefault(one.row, []).append((one.column, code, one.message))
-    rows: list[RowToCorrect] = []
-    seen: list[tuple[str, str]] = []
-    odd: set[int] = set()
+    problems: dict[int, list[Problem]] = {}
     with open_input(options) as file:
-        layout = file.layout
-        for chunk in file.chunks():
-            odd |= {chunk.raw.numbers[place] for place in chunk.raw.problems}
-            for row in chunk.rows():
-                if len(seen) < DATES_SHOWN and row.deferral is not None:
-                    _see(seen, row.values, row.deferral.defer_date, layout)
-                if row.row_number in problems:
-                    rows.append(_to_correct(row.row_number, row.values, problems, layout))
-            if not problems:
-                break  # nothing is to be corrected, and the dates of the first rows do
+        chunks = list(file.chunks())
+        found = itertools.chain.from_iterable(chunk.problems for chunk in chunks)
+        for number, problem in itertools.chain(found, file.problems_of_the_whole()):
+            problems.setdefault(number, []).append(problem)
+        layout, reading = file.layout, file.reading()
+    seen: list[tuple[str, str]] = []
+    rows: list[RowToCorrect] = []
+    for chunk in chunks if problems else chunks[:1]:
+        for row in chunk.rows():
+            if len(seen) < DATES_SHOWN and row.deferral is not None:
+                _see(seen, row.values, row.deferral.defer_date, layout)
+            if row.row_number in problems:
+                rows.append(_to_correct(row, problems[row.row_number], layout))
     return CheckedList(
-        sha256=found.sha256,
-        rows=found.rows,
-        to_send=found.to_send,
+        sha256=file.sha256,
+        rows=file.row_count,
+        to_send=file.row_count - len(problems),
         to_correct=tuple(rows),
         headers=layout.own,
         places=layout.places,
-        notices=tuple(found.reading.notices),
+        notices=tuple(reading.notices),
         dates=tuple(seen),
-        only_in_the_file=frozenset(odd),
+        only_in_the_file=frozenset(
+            chunk.raw.numbers[place] for chunk in chunks for place in chunk.raw.problems
+        ),
     )
 
 
@@ -175,26 +173,27 @@ def _see(
         seen.append((values[layout.places[columns.DEFER_DATE]], shown))
 
 
-def _to_correct(
-    number: int,
-    values: Sequence[str],
-    problems: Mapping[int, Sequence[tuple[str, Code, str]]],
-    layout: Layout,
-) -> RowToCorrect:
+def _to_correct(row: Row, problems: Sequence[Problem], layout: Layout) -> RowToCorrect:
     used = set(layout.places.values())
     by_place: dict[int, list[str]] = {}
-    for column, code, message in problems[number]:
-        place = len(layout.own) - 1
-        if code is not Code.WRONG_NUMBER_OF_VALUES and column in layout.own:
-            place = layout.own.index(column)
-        by_place.setdefault(place, []).append(message)
+    for problem in sorted(problems, key=lambda one: _ORDER[one.code]):
+        by_place.setdefault(_place_of(problem, layout), []).append(problem.message)
     cells = (
         Cell(place, value, tuple(by_place.get(place, ())), is_used=place in used)
-        for place, value in enumerate(values)
+        for place, value in enumerate(row.values)
         if place in by_place or not columns.is_blank([layout.own[place]])
     )
     shown = sorted(cells, key=lambda cell: not cell.is_used)
-    return RowToCorrect(number, tuple(shown), tuple(code for _, code, _ in problems[number]))
+    return RowToCorrect(row.row_number, tuple(shown), tuple(one.code for one in problems))
+
+
+def _place_of(problem: Problem, layout: Layout) -> int:
+    """Return where to look: a surplus stands in the last column, and a trainee has an id."""
+    if problem.code is Code.WRONG_NUMBER_OF_VALUES:
+        return len(layout.own) - 1
+    if problem.column in layout.own:
+        return layout.own.index(problem.column)
+    return next(layout.places[name] for name in columns.NAMING if name in layout.places)
 
 
 def in_words(day: str) -> str:
@@ -225,11 +224,11 @@ def corrected(
     doubtful = original.only_in_the_file - corrections.values.keys() - corrections.left_out
     corrections.lost = set()
     _write(options, corrections, corrections.left_out, copy.path)
-    found = checked(copy, None)
+    found = checked(copy)
     if lost := doubtful - {row.number for row in found.to_correct}:
         corrections.lost = set(lost)
         _write(options, corrections, corrections.left_out | lost, copy.path)
-        found = checked(copy, None)
+        found = checked(copy)
     return copy, found
 
 
