@@ -305,7 +305,8 @@ def _of_the_running_one(folder: Path) -> str | None:
     with contextlib.closing(connection):
         try:
             connection.request("GET", asked)
-            key, _, told_proof = connection.getresponse().read(1000).decode().partition("\n")
+            with connection.getresponse() as answer:
+                key, _, told_proof = answer.read(1000).decode().partition("\n")
         except (OSError, http.client.HTTPException, UnicodeDecodeError):
             return None
     if not secrets.compare_digest(proof(control, "answer", nonce, key), told_proof):

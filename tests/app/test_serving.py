@@ -101,6 +101,7 @@ def test_the_page_can_end_it(office: Office) -> None:
     app = started(office)
     assert heading(app.post("/end").text) == "The app has ended"
     app.process.communicate(timeout=120)
+    app.client.close()
     assert app.process.returncode == 0
 
 
