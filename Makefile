@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 
 # Measured: fails where too few lines and branches were run (pyproject.toml says how many).
 # `test-everything` has besides what takes programs that pip does not install: Chromium,
-# LibreOffice, strace, systemd, axe-core.
+# LibreOffice, strace, a C compiler, systemd, axe-core.
 test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak"
 coverage test-everything: $(VENV)/.installed
 	$(BIN)/coverage erase

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from batch import __version__, terminal
+from batch.errors import UsageProblem
 from batch.failures import exit_code_of
 from batch.options import (
     Access,
+    AnyRun,
     AsJson,
     AskingPace,
+    Delivery,
+    Ending,
     Matching,
     NewestRun,
     OneRun,
-    Operator,
     OutFile,
     Pace,
     Reading,
@@ -30,6 +33,7 @@ from batch.options import (
     Sending,
     SendingPace,
     Since,
+    Told,
     Yes,
     given,
     with_groups,
@@ -147,24 +151,31 @@ def run(
     reading: Reading,
     matching: Matching,
     sending: Sending,
+    ending: Ending,
+    told: Told,
     *,
-    operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Check, ask Register, confirm, submit, report."""
     from batch.commands.run import run_file
 
-    settings = settings_of(register, pace, reports, reading, matching)
-    context = context_of(settings, token_for_target(settings), operator=operator, yes=yes)
+    settings = settings_of(register, pace, reports, reading, matching, ending)
+    context = context_of(settings, token_for_target(settings), yes=yes)
     file = input_of(
         reading,
         settings,
         attended=terminal.is_attended() and not yes,
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
-    told = run_settings_of(settings, matching, sending)
-    _end(run_file(context, told, file, start_over=sending.start_over), as_json=as_json)
+    new_run = run_settings_of(settings, matching, sending)
+    finished = run_file(
+        context,
+        new_run,
+        file,
+        start_over=sending.start_over,
+        accept_older_journal=sending.accept_older_journal,
+    )
+    _end(finished, told=told)
 
 
 @command
@@ -172,28 +183,28 @@ def resume(
     register: Register,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
+    told: Told,
     *,
     run: NewestRun = None,
-    operator: Operator = None,
     yes: Yes = False,
-    as_json: AsJson = False,
 ) -> None:
     """Continue a run that stopped early; without RUN, the newest unfinished one."""
     from batch.commands.resume import newest_unfinished, resume_run
 
-    settings = settings_of(register, pace, reports.of(run))
+    settings = settings_of(register, pace, reports.of(run), ending)
     run_id = newest_unfinished(settings.reports_dir) if run is None else run.run_id
     if run_id is None:
         terminal.say("nothing is unfinished: nothing to resume")
-        _end(None, as_json=as_json)
+        _end(None, told=told)
     finished = resume_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run_id,
         settings.of_run(given(register, pace)),
         register=origin_named(register),
         yes=yes,
     )
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
@@ -201,68 +212,87 @@ def close(
     access: Access,
     pace: SendingPace,
     reports: Reports,
+    ending: Ending,
+    told: Told,
     *,
     run: OneRun,
-    operator: Operator = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """End an unfinished run for good: nothing of it is sent any more."""
     from batch.commands.close import close_run
 
-    settings = settings_of(access, pace, reports.of(run))
+    settings = settings_of(access, pace, reports.of(run), ending)
     closed = close_run(
-        context_of(settings, settings.token(), operator=operator, yes=yes),
+        context_of(settings, settings.token(), yes=yes),
         run.run_id,
         settings.of_run(given(access, pace)),
         confirm=lambda words: terminal.agreed(words, yes=yes or not terminal.is_attended()),
     )
-    _end(closed, as_json=as_json)
+    _end(closed, told=told)
 
 
 @command
-def runs(reports: Reports, *, as_json: AsJson = False) -> None:
+def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> None:
     """List the runs, newest first, with their counts."""
-    from batch.commands.runs import listed_runs
+    from batch.commands.run_names import day_named
+    from batch.commands.runs import listed_runs, warnings_of_runs
     from batch.terminal import runs_lines
 
-    listed = listed_runs(settings_of(reports).reports_dir)
+    reports_dir, day = settings_of(reports).reports_dir, None if since is None else day_named(since)
+    for words in warnings_of_runs(reports_dir):
+        terminal.say(f"warning: {words}")
+    listed = listed_runs(reports_dir, day)
     terminal.show_either(listed, runs_lines(listed), as_json=as_json)
 
 
 @command
 def report(
     reports: Reports,
+    delivery: Delivery,
+    told: Told,
     *,
     run: OneRun,
     open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Write a run's report again from the journal."""
     from batch.commands.report import write_again
 
-    settings = settings_of(reports.of(run))
-    finished = write_again(settings.reports_dir, run.run_id, tool_version=__version__)
+    settings = settings_of(reports.of(run), delivery)
+    finished = write_again(
+        settings.reports_dir,
+        run.run_id,
+        tool_version=__version__,
+        deliver_to=settings.deliver_to,
+    )
     if open_page:
         typer.launch(str((finished.folder / "report.html").resolve()))
-    _end(finished, as_json=as_json)
+    _end(finished, told=told)
 
 
 @command
 def verify(
     reports: Reports,
     *,
-    run: OneRun,
+    run: AnyRun = None,
+    every_run: Annotated[
+        bool, typer.Option("--all", help="Every run, and whether one is missing.")
+    ] = False,
     manifest_sha256: Annotated[
         str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that a run's files are complete, agree with the journal and are unaltered."""
-    from batch.commands.verify import verify_run
+    from batch.commands.verify import verify_all, verify_run
 
+    if (run is None) != every_run or (every_run and manifest_sha256):
+        raise UsageProblem("name one RUN, or give --all alone", hint="`defer-batch verify --help`")
     reports_dir = settings_of(reports.of(run)).reports_dir
-    found = verify_run(run, reports_dir, manifest_sha256, tool_version=__version__)
+    found = (
+        verify_all(reports_dir, tool_version=__version__)
+        if run is None
+        else verify_run(run, reports_dir, manifest_sha256, tool_version=__version__)
+    )
     terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
     raise typer.Exit(found.verdict.exit_code)
 
@@ -384,6 +414,6 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
-def _end(finished: Finished | None, *, as_json: bool) -> NoReturn:
-    terminal.show_finished(finished, as_json=as_json)
+def _end(finished: Finished | None, *, told: Told) -> NoReturn:
+    terminal.show_finished(finished, as_json=told.as_json, verbose=told.verbose)
     raise typer.Exit(0 if finished is None else finished.exit_code)

@@ -78,8 +78,9 @@ class Attention(StrEnum):
 class Entry:
     """What is known of one code.
 
-    `meaning` and `advice` are sentences for people. `urgency` orders what people are shown, the
-    smallest first. `failed_check` says that the row was refused here, before anything was sent.
+    `meaning` and `advice` are sentences for people; `counted` is what follows the number of such
+    rows, of one and of several. `urgency` orders what people are shown, the smallest first.
+    `failed_check` says that the row was refused here, before anything was sent.
     `can_be_corrected`: a person can correct the row itself, in the list, so that the next run can
     send it. `later_runs` is the code with which a later run settles the same deferral unasked,
     None where it asks anew.
@@ -88,11 +89,16 @@ class Entry:
     outcome: Outcome
     meaning: str
     advice: str
+    counted: tuple[str, str] = ("is to correct", "are to correct")
     attention: Attention = Attention.TO_DO
     urgency: int = 9
     failed_check: bool = False
     can_be_corrected: bool = False
     later_runs: Code | None = None
+
+    def words_for(self, count: int) -> str:
+        """Return what follows that number of such rows: `3` `were not sent`."""
+        return self.counted[0] if count == 1 else self.counted[1]
 
 
 def _refused_here(meaning: str, advice: str, *, urgency: int = 9) -> Entry:
@@ -111,6 +117,7 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.SUCCEEDED,
         "Register deferred the trainee on the row's date.",
         "Nothing.",
+        ("is deferred", "are deferred"),
         Attention.NOTHING,
         later_runs=Code.DEFERRED_EARLIER,
     ),
@@ -118,6 +125,7 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.SUCCEEDED,
         "Register's answer was lost; reading the trainee afterwards showed the deferral.",
         "Nothing.",
+        ("is deferred", "are deferred"),
         Attention.NOTHING,
         later_runs=Code.DEFERRED_EARLIER,
     ),
@@ -125,6 +133,7 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.SUCCEEDED,
         "An earlier run made this deferral, so nothing was sent.",
         "Nothing; to send it again all the same, use --again.",
+        ("was deferred by an earlier run", "were deferred by an earlier run"),
         Attention.NOTHING,
         later_runs=Code.DEFERRED_EARLIER,
     ),
@@ -133,12 +142,17 @@ TABLE: Mapping[Code, Entry] = {
         "Register accepted the deferral, but answered about another trainee or date, and reading "
         "the trainee could not settle which.",
         "Look the trainee up in Register before anything else.",
+        (
+            "was accepted, but for another trainee or date",
+            "were accepted, but for another trainee or date",
+        ),
         urgency=1,
     ),
     Code.TRAINEE_NOT_FOUND: Entry(
         Outcome.NOT_FOUND,
         "Register does not know this trainee for this provider.",
         "Check the id, and that the trainee belongs to this provider.",
+        ("is not a trainee of this provider", "are not trainees of this provider"),
         urgency=8,
     ),
     Code.WRONG_NUMBER_OF_VALUES: _refused_here(
@@ -195,6 +209,7 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.UNPROCESSABLE,
         "The row asks for the same deferral as an earlier row of the file.",
         "Nothing, as long as the earlier row was sent.",
+        ("repeats an earlier row", "repeat an earlier row"),
         Attention.TO_KNOW,
         failed_check=True,
     ),
@@ -203,6 +218,7 @@ TABLE: Mapping[Code, Entry] = {
         "Several trainees in Register have the row's number, and nothing shows which one is right. "
         "Nothing was sent.",
         "Find the trainee in Register, and put its id into the column trainee_id.",
+        ("matches several trainees", "match several trainees"),
         urgency=5,
         can_be_corrected=True,
     ),
@@ -211,6 +227,10 @@ TABLE: Mapping[Code, Entry] = {
         "The row's TRN, HESA id, date of birth or last name is not that of the trainee it names. "
         "Nothing was sent.",
         "Compare the row with the trainee in Register, and correct whichever is wrong.",
+        (
+            "names a trainee who is another person in Register",
+            "name trainees who are other people in Register",
+        ),
         urgency=5,
         can_be_corrected=True,
     ),
@@ -218,6 +238,7 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.UNPROCESSABLE,
         "A run that began later dealt with this trainee, so this older row was not sent.",
         "Nothing, unless this row's deferral is still wanted: then run it in a new file.",
+        ("was dealt with by a later run", "were dealt with by a later run"),
         Attention.TO_KNOW,
     ),
     Code.REFUSED_BY_REGISTER: Entry(
@@ -225,12 +246,14 @@ TABLE: Mapping[Code, Entry] = {
         "Register refused the deferral; the message says why.",
         "Open the trainee's record in Register: where the message does not name the deferral, the "
         "record has another fault, which must be corrected there first.",
+        ("was refused by Register", "were refused by Register"),
         urgency=6,
     ),
     Code.ALREADY_DEFERRED: Entry(
         Outcome.UNPROCESSABLE,
         "The trainee was deferred already, and not by this run.",
         "Nothing if Register's date is right; otherwise correct it there.",
+        ("was deferred already", "were deferred already"),
         Attention.TO_KNOW,
         later_runs=Code.ALREADY_DEFERRED,
     ),
@@ -238,12 +261,17 @@ TABLE: Mapping[Code, Entry] = {
         Outcome.UNPROCESSABLE,
         "The trainee is in a state that cannot be deferred, such as withdrawn or awarded.",
         "Look the trainee up in Register: only trainees on their course can be deferred.",
+        ("cannot be deferred: withdrawn or finished", "cannot be deferred: withdrawn or finished"),
         urgency=7,
     ),
     Code.REINSTATED_SINCE: Entry(
         Outcome.UNPROCESSABLE,
         "The trainee was deferred on this date before, and has returned since.",
         "Nothing, unless the trainee should be deferred again: then give the new date.",
+        (
+            "was deferred on this date and has come back since",
+            "were deferred on this date and have come back since",
+        ),
         Attention.TO_KNOW,
         later_runs=Code.REINSTATED_SINCE,
     ),
@@ -252,24 +280,31 @@ TABLE: Mapping[Code, Entry] = {
         "Register failed every time that this trainee was sent, while it dealt with others; "
         "reading shows no deferral.",
         "Open the trainee in Register and look for a fault in the record; defer them there.",
+        ("fails in Register every time", "fail in Register every time"),
         urgency=6,
     ),
     Code.DEFERRAL_NOT_HELD: Entry(
         Outcome.UNPROCESSABLE,
         "Register accepted the deferral, but the final check found that it no longer holds it so.",
         "Look the trainee up in Register before anything else.",
+        (
+            "was accepted, but Register does not hold it so",
+            "were accepted, but Register does not hold them so",
+        ),
         urgency=1,
     ),
     Code.NOT_SENT: Entry(
         Outcome.UNRESOLVED,
         "The run stopped before this row was sent.",
         "To continue, run `defer-batch resume`.",
+        ("was not sent", "were not sent"),
         urgency=4,
     ),
     Code.ANSWER_LOST: Entry(
         Outcome.UNRESOLVED,
         "The row was sent, no answer came, and the trainee could not be read afterwards.",
         "Run `defer-batch resume`: it asks Register what became of it.",
+        ("was sent and got no answer", "were sent and got no answer"),
         urgency=2,
     ),
     Code.REGISTER_KEEPS_FAILING: Entry(
@@ -277,6 +312,7 @@ TABLE: Mapping[Code, Entry] = {
         "Register failed each time that the row was sent; reading shows no deferral.",
         "Run `defer-batch resume` later. If it still fails, open the trainee in Register and look "
         "for a fault in the record; `defer-batch close` ends the run without this row.",
+        ("failed in Register each time so far", "failed in Register each time so far"),
         urgency=3,
     ),
 }

@@ -91,9 +91,12 @@ SPACES = (
 )
 """What may surround a value unseen: spaces of any width, tabs, line ends, marks of direction."""
 
+_END_OF_FILE = "\x1a"
+"""What DOS programs write behind the last line."""
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
-_IGNORED_IN_NAMES = re.compile(rf"[\s\-_{SPACES}]+")
+_IGNORED_IN_NAMES = re.compile(rf"[\s\-\u2010-\u2015\u2212_{SPACES}]+")
 
 
 def matched_name(header: str) -> str:
@@ -160,4 +163,4 @@ def unguarded(value: str) -> str:
 
 def is_blank(values: Iterable[str]) -> bool:
     """Whether a row holds no value that anybody could see."""
-    return not any(value.strip(SPACES).strip() for value in values)
+    return not any(value.strip(SPACES).strip().strip(_END_OF_FILE) for value in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from batch import terminal
 from batch.errors import DeferBatchError
-from batch.hints import DEFAULT_REPORTS_DIR
+from batch.hints import DEFAULT_REPORTS_DIR, completed_in
 
 reports_dir_in_use: ContextVar[Path] = ContextVar("reports_dir", default=Path(DEFAULT_REPORTS_DIR))
 """Where the command keeps its reports, once it has read its settings."""
@@ -26,7 +27,7 @@ def exit_code_of(call: Callable[[], int | None]) -> int:
         return 130
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 — the one place for all others
         words, exit_code = _words_and_exit_code(error)
-        terminal.say(words)
+        terminal.say(completed_in(words, reports_dir_in_use.get(), sys.argv[1:]))
         return exit_code
 
 

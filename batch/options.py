@@ -96,6 +96,23 @@ class Reports(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(Group):
+    """Where a finished run's report goes besides."""
+
+    deliver_to: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Copy each finished run's report there, for others."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending(Delivery):
+    """Who answers for a run, and where its report goes besides."""
+
+    operator: Annotated[str | None, typer.Option(help="Your name, for the manifest.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Group):
     """Which file, and how it is to be read."""
 
@@ -156,9 +173,24 @@ class Sending(Group):
     start_over: Annotated[
         bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
     ] = False
+    accept_older_journal: Annotated[
+        bool,
+        typer.Option(
+            "--accept-older-journal", help="Go on although reports are of runs it does not know."
+        ),
+    ] = False
 
 
-Operator = Annotated[str | None, typer.Option(help="Your name, for the manifest.")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Group):
+    """How the end of a run is told."""
+
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every group of rows, however many.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False
+
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OutFile = Annotated[
@@ -172,6 +204,10 @@ Since = Annotated[
 OneRun = Annotated[
     NamedRun,
     typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),
+]
+AnyRun = Annotated[
+    NamedRun | None,
+    typer.Argument(metavar="[RUN]", parser=named, help="A run id, or a path to its folder."),
 ]
 NewestRun = Annotated[
     NamedRun | None,

@@ -82,6 +82,7 @@ class RowUnderWay:
     `sends` counts the defer requests of this stretch of the run that may have arrived.
     `intent` is an attempt that is in the journal and not sent yet. `read_after` is when the wait
     after a lost answer is over, in seconds of the event loop's clock. None where there is none.
+    `was_found`: Register showed the trainee before anything was sent.
     """
 
     row_number: int
@@ -90,6 +91,7 @@ class RowUnderWay:
     sends: int = 0
     intent: int | None = None
     read_after: float | None = None
+    was_found: bool = False
 
 
 def folded(trainee_id: str) -> str:

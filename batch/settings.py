@@ -71,6 +71,8 @@ class Settings(BaseModel):
     match_by: Literal["trainee_id", "trn", "hesa_id", "provider_trainee_id"] | None = None
     date_format: Literal["iso", "dmy"] = "iso"
     columns: str = ""
+    deliver_to: Path | None = None
+    operator: str | None = None
     from_dotenv: tuple[str, ...] = ()
     """The variables that a file `.env` in the working folder decided."""
 

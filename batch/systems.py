@@ -44,6 +44,21 @@ def narrow(path: Path, mode: int) -> None:
         path.chmod(mode)
 
 
+def share_as(path: Path, folder: Path) -> None:
+    """Let a file or folder of ours be used by whom another folder is for: its group and mode.
+
+    A file gets no right to be run. Raises PermissionError where this user may not give it that
+    group: under any other, the mode would let in the wrong people. Windows' folders inherit.
+    """
+    if not _POSIX:
+        return
+    told = folder.stat()
+    if path.stat().st_gid != told.st_gid:
+        os.chown(path, -1, told.st_gid, follow_symlinks=False)
+    mode = stat.S_IMODE(told.st_mode)
+    path.chmod(mode | 0o700 if path.is_dir() else mode & 0o666 | 0o600)
+
+
 def sync_folder(folder: Path) -> None:
     """Have the folder's entries on disk once this returns; Windows cannot open a folder."""
     if _POSIX:

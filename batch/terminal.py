@@ -13,13 +13,13 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from batch.codes import CHECK_CODES, Code, Outcome, advice_on, counts_of
+from batch.codes import Code, Outcome, counts_of
 from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
+from batch.last_screen import LABELS, last_screen
 from batch.register.api import VERSIONS
 from batch.rows import REHEARSAL, Settled
 from batch.run_settings import EMULATOR, RateLimit, RunSettings
@@ -30,7 +30,6 @@ from batch.words import (
     duration,
     every_row,
     printable,
-    repair_list,
     row_list,
 )
 
@@ -103,6 +102,21 @@ def show(words: str, *, as_is: bool = False) -> None:
 def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
     """Print what a command found, for programs or for people."""
     show(json.dumps(content, indent=2) if as_json else "\n".join(lines), as_is=as_json)
+
+
+def _show_last_screen(lines: list[str]) -> None:
+    """Print the last screen, its labels in bold where there is a terminal that has it."""
+    if not sys.stdout.isatty():
+        show("\n".join(lines))
+        return
+    from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, highlight=False)
+    for line in map(printable, lines):
+        label = next((label for label in LABELS if line.startswith(f"{label} ")), "")
+        style = "bold yellow" if label in {"To do", "Stopped"} else "bold"
+        console.print(Text.assemble((label, style), line.removeprefix(label)))
 
 
 def say(words: str) -> None:
@@ -242,15 +256,17 @@ class Terminal:
         self._seconds_left = 0.0
         self._waits = ""
         self._line = ""
+        self._carry_on = "defer-batch resume"
         self._is_narrow = False
 
     @property
     def is_attended(self) -> bool:
-        """Whether standard input is a terminal."""
-        return is_attended()
+        """Whether someone can be asked: standard input is a terminal, and --yes was not given."""
+        return is_attended() and not self._yes
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan, and ask where someone can answer and it is not a rehearsal."""
+        self._carry_on = resume_command(plan.run_id, plan.reports_dir, plan.command)
         say("\n".join([*plan_lines(plan), *self._notes]))
         if plan.settings.is_rehearsal or self._yes or not plan.to_send:
             return True
@@ -324,7 +340,7 @@ class Terminal:
 
     def abandon(self) -> None:
         """Show the cursor again and say what is left to do; called as the process ends at once."""
-        words = "Stopped at once. To learn what became of the last rows: defer-batch resume\n"
+        words = f"Stopped at once. To learn what became of the last rows: {self._carry_on}\n"
         with contextlib.suppress(OSError):
             os.write(2, f"{_SHOW_CURSOR if self._progress else ''}\n{words}".encode())
 
@@ -456,70 +472,11 @@ def _memory_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def summary_lines(finished: Finished) -> list[str]:
-    """Return the summary: the four counts, what to do about each code, where the report is."""
-    run = finished.run
-    lines = [run.banner, ""] if run.banner else []
-    lines.append(f"{run.input_name}: {counted(run.input_rows, 'row')}")
-    lines += [f"notice: {notice}" for notice in run.notices]
-    width, is_closed = len(str(run.input_rows)), run.ended is not None
-    for outcome in Outcome:
-        lines.append(f"  {outcome.label:<14} {finished.counts[outcome]:>{width}}")
-    lines += _final_check_lines(run.final_check)
-    if run.blank_rows:
-        lines.append(f"  blank rows skipped: {run.blank_rows}")
-    if run.repairs:
-        lines.append(f"  repaired while reading: {repair_list(run.repairs)}")
-    for code, numbers, message, count in finished.problems:
-        lines += ["", f"{code}: {row_list(numbers, count)}"]
-        if not _is_said_of_all(message, run.notices):
-            lines += [
-                f"  e.g. {message}",
-                f"  what to do: {advice_on(Code(code), is_closed=is_closed)}",
-            ]
-    lines += _hunch(finished)
-    if run.stopped_because and is_closed:
-        lines += ["", run.stopped_because]
-    elif run.stopped_because:
-        lines += ["", f"Stopped early: {run.stopped_because}"]
-        lines.append(f"To continue, run: {resume_command(run.run_id, finished.reports_dir)}")
-    return [*lines, "", f"Report: {finished.folder / 'report.html'}"]
-
-
-def _final_check_lines(made: Mapping[str, object] | None) -> list[str]:
-    """Return what reading back at the end found, nothing where it was not done."""
-    if made is None:
-        return []
-    at = datetime.fromisoformat(str(made["at"])).astimezone()
-    found = f"{made['confirmed']} of {made['checked']} deferrals confirmed"
-    return [f"  {found} by reading them back at {at:%H:%M}"]
-
-
-def _is_said_of_all(message: str, notices: tuple[str, ...]) -> bool:
-    """Whether a notice says of every date what the message says of one."""
-    return any(message.endswith(notice.removeprefix("Every date")) for notice in notices)
-
-
-def _hunch(finished: Finished) -> list[str]:
-    answered = {
-        code
-        for code in map(Code, finished.codes)
-        if code not in CHECK_CODES and code.outcome is not Outcome.UNRESOLVED
-    }
-    if answered != {Code.TRAINEE_NOT_FOUND}:
-        return []
-    words = (
-        "Register knew none of these trainees: is it the right provider's token, and the right "
-        "environment?"
-    )
-    return ["", words]
-
-
 NO_RUN = {"run_id": None, "counts": counts_of({}), "exit_code": 0}
 """What stands in for a summary where there was nothing to do, and so no run."""
 
 
-def show_finished(finished: Finished | None, *, as_json: bool) -> None:
+def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = False) -> None:
     """Print a run's summary, its manifest's SHA-256 last; for programs `NO_RUN` without a run."""
     if finished is None:
         if as_json:
@@ -531,8 +488,12 @@ def show_finished(finished: Finished | None, *, as_json: bool) -> None:
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        show("\n".join(summary_lines(finished)))
+        _show_last_screen(last_screen(finished, verbose=verbose))
     for words in finished.warnings:
         say(f"warning: {words}")
+    if finished.not_delivered:
+        say(f"warning: {finished.not_delivered}")
+    elif finished.delivered is not None:
+        say(f"Delivered: {finished.delivered / 'report.html'}")
     if finished.manifest_sha256:
         (say if as_json else show)(f"manifest sha256: {finished.manifest_sha256}")

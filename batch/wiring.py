@@ -50,17 +50,15 @@ def origin_named(register: Register) -> str | None:
     return None if register.register_name is None else target_of(register.register_name).origin
 
 
-def context_of(
-    settings: Settings, token: str | None, *, operator: str | None = None, yes: bool = False
-) -> Context:
+def context_of(settings: Settings, token: str | None, *, yes: bool = False) -> Context:
     """Return where a command works, on whose behalf, and the terminal that watches it."""
     from batch.commands.execute import Context
     from batch.record.records import Who
 
     python = platform.python_version()
-    who = Who(_login(), operator, platform.node(), __version__, python, _command_line())
+    who = Who(_login(), settings.operator, platform.node(), __version__, python, _command_line())
     watcher = Terminal(yes=yes, notes=settings.notes())
-    return Context(settings.reports_dir, token, who, watcher)
+    return Context(settings.reports_dir, token, who, watcher, settings.deliver_to)
 
 
 def input_of(

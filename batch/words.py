@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
+_A_DAY = re.compile(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])", re.ASCII)
 _STEERING = re.compile(r"[^\n]")
 
 
@@ -34,6 +36,23 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def day_of(moment: date) -> str:
+    """Return a day as the reports write it for people: `14 October 2026`."""
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def days_written_out(text: str) -> str:
+    """Return a text with its dates (YYYY-MM-DD) written for people; what is no day stays."""
+    return _A_DAY.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    try:
+        return day_of(date.fromisoformat(found[0]))
+    except ValueError:
+        return found[0]
 
 
 def about_in_full(seconds: float) -> str:

@@ -15,6 +15,7 @@ LAYERS = (
     ("wiring",),
     ("options", "failures"),
     ("terminal",),
+    ("last_screen",),
     ("commands",),
     ("settings",),
     ("submission", "roster", "emulator"),
@@ -40,7 +41,6 @@ OWNERS = {
         "intake.evidence",
         "intake.rules",
     },
-    "openpyxl": {"app.lists", "intake.workbook_reader"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
@@ -63,7 +63,7 @@ OWNERS = {
     "truststore": {"register.client"},
     "typer": {"cli", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
-    "xlsxwriter": {"record.workbook"},
+    "xlsxwriter": {"app.lists", "record.workbook"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(

@@ -119,19 +119,6 @@ def test_a_plan_names_a_register_without_a_name_by_its_address() -> None:
     assert lines[0].startswith("https://register.example, v2026.1")
 
 
-@posix_only
-def test_where_nothing_is_to_be_sent_nobody_is_asked(
-    office: Office, register: Callable[..., Emulator]
-) -> None:
-    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    office.write("list.csv", ONE)
-    target = ("--register", register(abc="withdrawn").base_url)
-    shown = shown_at_a_terminal(office, "run", "list.csv", *target)
-    assert "1 withdrawn" in shown
-    assert "Type" not in shown
-    assert "Report:" in shown
-
-
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
 LIST = "trainee_id,defer_date\nabc,2026-09-14\ndef,17/06/2026\nghi,\n"
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")

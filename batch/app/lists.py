@@ -6,26 +6,33 @@ into a copy in which every row keeps its number: a row that is left out becomes 
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import importlib
+import datetime as dt
 import itertools
-import warnings
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import xlsxwriter
+
 from batch import columns, files
 from batch.codes import Code
 from batch.intake import dates
 from batch.intake.checked_file import open_input
 from batch.intake.header import Layout
-from batch.intake.workbook_reader import SUFFIXES
+from batch.intake.workbook_reader import SUFFIXES, book_of
+from batch.intake.workbook_rows import Cell as OfSheet
+from batch.intake.workbook_rows import CellKind, SheetRow
+from batch.record.workbook import WrittenBook, write_text
 from batch.rows import Problem, Row
 from batch.run_settings import InputOptions
 
 DATES_SHOWN = 3
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ORDER = {code: number for number, code in enumerate(Code)}
 
 
@@ -301,29 +308,55 @@ class _Utf8:
 def _write_workbook(
     options: InputOptions, corrections: Corrections, left_out: AbstractSet[int], copy: Path
 ) -> None:
-    """Write the workbook again with the corrections in it; formulas become their values."""
+    """Write the sheet that is read again, with the corrections in it: what is no text stays so."""
     with open_input(options) as file:
-        first, sheet = file.layout.first_column, file.reading().sheet
-    openpyxl = importlib.import_module("openpyxl")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of styles and extensions that it leaves out
-        book = openpyxl.load_workbook(options.path, data_only=True, keep_links=False)
-        page = book[sheet]
-        for number in left_out:
-            for cell in page[number]:
-                _set(cell, None)
-        for number, changed in corrections.values.items():
-            for place, value in changed.items():
-                _set(page.cell(number, first + place + 1), value)
-        with files.replacing(copy) as written:
-            book.save(written)
-        book.close()
+        first, name = file.layout.first_column, file.reading().sheet
+        reason = file.layout.places.get(columns.DEFER_REASON)
+    with contextlib.closing(book_of(options.path)) as book, files.replacing(copy) as written:
+        made = _Copy(xlsxwriter.Workbook(written, {"in_memory": True}), name, reason, first)
+        for row in book.rows(name or ""):
+            if row.number not in left_out:
+                made.add(row, corrections.values.get(row.number, {}))
+        made.book.close()
 
 
-def _set(cell: Any, value: str | None) -> None:
-    """Put text, or nothing, into a cell; one that is merged into another holds nothing itself."""
-    if type(cell).__name__ == "MergedCell":
-        return
-    cell.value = value
-    if value is not None:
-        cell.data_type, cell.number_format = "s", "@"
+class _Copy:
+    """A sheet as it is written again, each cell as what it was."""
+
+    def __init__(self, book: Any, name: str | None, reason: int | None, first: int) -> None:
+        self.book = book
+        self._sheet = book.add_worksheet(name)
+        self._reason = reason
+        self._first = first
+        self._day = book.add_format({"num_format": "yyyy-mm-dd"})
+        plain = book.add_format({})
+        self._made = WrittenBook(book, plain, plain, plain, plain)
+
+    def add(self, row: SheetRow, typed: Mapping[int, str]) -> None:
+        """Write a row, with the values in it that a person typed, by place."""
+        if row.is_hidden:
+            self._sheet.set_row(row.number - 1, None, None, {"hidden": True})
+        whole = row.texts | {self._first + place: value for place, value in typed.items()}
+        for at, text in whole.items():
+            other = None if at - self._first in typed else row.others.get(at)
+            if other is not None and at - self._first == self._reason and other.as_shown:
+                self._write(row.number - 1, at, other.as_shown, None)  # what is shown is sent
+            else:
+                self._write(row.number - 1, at, text, other)
+
+    def _write(self, row: int, at: int, text: str, other: OfSheet | None) -> None:
+        """Write a cell; one whose formula was never calculated stays empty."""
+        match other:
+            case OfSheet(kind=CellKind.NUMBER):
+                self._sheet.write_number(row, at, float(text))
+            case OfSheet(kind=CellKind.DATE) if _DAY.fullmatch(text):
+                moment = dt.datetime.fromisoformat(text)
+                self._sheet.write_datetime(row, at, moment, self._day)
+            case OfSheet(kind=CellKind.BOOLEAN):
+                self._sheet.write_boolean(row, at, text == "TRUE")
+            case OfSheet(kind=CellKind.ERROR):
+                self._sheet.write_formula(row, at, f"={text}", None, text)
+            case OfSheet(kind=CellKind.UNCALCULATED):
+                pass
+            case _:  # text, or a day with a time, or a time alone
+                write_text(self._made, self._sheet, row, at, text)

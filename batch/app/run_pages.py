@@ -197,7 +197,14 @@ def begin(site: Site, request: Request, form: FormData) -> Response:
     if token is None and not run.rehearsal and deed != "close":
         return _ask_page(site, request, "Paste the token for this Register.")
     kind, _, title = DEEDS[deed]
-    job = Job(kind, str(site.reports_dir), site.who(), token, run_id=run.run_id)
+    job = Job(
+        kind,
+        str(site.reports_dir),
+        site.who(),
+        token,
+        run_id=run.run_id,
+        deliver_to=site.deliver_to,
+    )
     work = site.works.start(job, back=f"/runs/{run.run_id}", title=title)
     return see(f"/work/{work.id}")
 

@@ -107,6 +107,7 @@ def _job(site: Site, journey: Journey, kind: str, *, expected: int | None = None
         journey.settings.as_json(),
         file_as_json(journey.to_run()),
         expected=expected,
+        deliver_to=site.deliver_to,
     )
 
 

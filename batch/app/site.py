@@ -99,9 +99,15 @@ class Site:
             login = getpass.getuser()
         except (OSError, KeyError):
             login = "unknown"
-        operator = getattr(self.settings, "operator", None)
         host, python = platform.node(), platform.python_version()
-        return asdict(Who(login, operator, host, __version__, python, ("app",)))
+        who = Who(login, self.settings.operator, host, __version__, python, ("app",))
+        return asdict(who)
+
+    @property
+    def deliver_to(self) -> str | None:
+        """The folder into which finished reports are copied for others, None for none."""
+        folder = self.settings.deliver_to
+        return None if folder is None else str(folder)
 
     # Pages
 

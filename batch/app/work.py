@@ -58,6 +58,7 @@ class Job:
     file: Mapping[str, Any] | None = None
     run_id: str | None = None
     expected: int | None = None
+    deliver_to: str | None = None
 
     def __repr__(self) -> str:
         """Return what may be shown: no token, and no file."""
@@ -209,7 +210,8 @@ def _reconciled(found: Reconciled | NothingReported) -> dict[str, Any]:
 
 def _do(job: Job, watcher: Telling) -> dict[str, Any]:
     """Do the work, and return what a page shows of it. Raises what the commands raise."""
-    context = Context(Path(job.reports_dir), job.token, _who_of(job.who), watcher)
+    deliver_to = None if job.deliver_to is None else Path(job.deliver_to)
+    context = Context(Path(job.reports_dir), job.token, _who_of(job.who), watcher, deliver_to)
     match job.kind:
         case "preview" if job.settings is not None and job.file is not None:
             settings = RunSettings.from_json(job.settings)

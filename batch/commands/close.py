@@ -11,7 +11,14 @@ from typing import Any
 
 from batch import files
 from batch.codes import Code, exit_code_of
-from batch.commands.execute import Context, Finished, finished, resumption, write_and_check
+from batch.commands.execute import (
+    Context,
+    Finished,
+    delivered,
+    finished,
+    resumption,
+    write_and_check,
+)
 from batch.commands.resume import no_such_run
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RefusedByRegister, RegisterUnreachable, UnknownRun, UsageProblem
@@ -59,6 +66,7 @@ def close_run(
         _close(context, journal, run, settings)
         folder = context.reports_dir / run_id
         closed = write_and_check(journal, run_id, folder, tool_version=context.who.tool_version)
+        closed = delivered(closed, context.deliver_to)
         return replace(closed, exit_code=int(_in_doubt(journal, run_id) or bool(closed.warnings)))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 from batch import files, systems
 from batch.commands.run_names import RUN_ID
-from batch.commands.runs import listed_runs
+from batch.commands.runs import listed_runs, warnings_of_runs
 from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
 from batch.record import locks, recent_requests
@@ -33,6 +31,10 @@ LEAST_FREE_BYTES = 200_000_000
 _NO_TOKEN = "none"  # noqa: S105 — what is sent without one: Register's 401 shows network and clock
 _NO_SUCH_PROXY = "cannot be asked, since a proxy in the environment is of a kind unknown here"
 _WHO = "a look by doctor"
+_RESTORE = (
+    "restore the newer journal.db, or take the rows of those runs' succeeded.csv out of the lists "
+    "that are still to be run, and run the first one with --accept-older-journal"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,6 @@ def examine(settings: Settings, wall: Callable[[], float]) -> Readiness:
         (
             *_register(settings, wall),
             *_reports_folder(settings.reports_dir),
-            _workbooks(),
             *runs,
         )
     )
@@ -176,7 +177,7 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             timeout_seconds=settings.timeout,
             max_at_once=1,
         )
-    except (ImportError, ValueError):  # httpx: a SOCKS proxy, or one whose address is no address
+    except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
     origin, asked_at = settings.target.origin, list[float]()
     with locks.one_run_at_a_time(origin, run_id=_WHO, since=iso(wall())):
@@ -464,17 +465,6 @@ def _disk(folder: Path) -> Examined:
     return Examined("disk", f"{room}; {where}", details=details)
 
 
-def _workbooks() -> Examined:
-    if importlib.util.find_spec("openpyxl") is not None:
-        return Examined("workbooks", "Excel workbooks can be read")
-    command = f"{systems.as_argument(Path(sys.executable))} -m pip install openpyxl"
-    return Examined(
-        "workbooks",
-        "Excel workbooks cannot be read: the extra `excel` is not installed (CSV files can)",
-        f"to read them: {command}",
-    )
-
-
 def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Examined]:
     """Return a line for each run that did not end; reads while nobody writes the journal."""
     journal = settings.reports_dir / JOURNAL
@@ -485,12 +475,17 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
             if files.can_be_written(settings.reports_dir):
                 stack.enter_context(locks.one_writer(journal, run_id=_WHO, since=iso(wall())))
             listed = listed_runs(settings.reports_dir)
+            older = [
+                Examined("journal", words, _RESTORE)
+                for words in warnings_of_runs(settings.reports_dir)
+            ]
     except (JournalProblem, UsageProblem) as error:
         return [Examined("runs", error.message, error.hint)]
     unfinished = [run for run in listed if run["carry_on"]]
     if not unfinished:
-        return [Examined("runs", f"{counted(len(listed), 'run')} so far, and none is unfinished")]
-    return [
+        runs = f"{counted(len(listed), 'run')} so far, and none is unfinished"
+        return [*older, Examined("runs", runs)]
+    return older + [
         Examined(
             "run",
             f"{run['run_id']} is unfinished",
@@ -504,7 +499,9 @@ def _unfinished_runs(settings: Settings, wall: Callable[[], float]) -> list[Exam
 def _with_token(settings: Settings, run: Mapping[str, Any]) -> str:
     """Return the command that continues a run, with the token's file where one was named."""
     file = None if run["rehearsal"] else settings.api_token_file
-    more = "" if file is None else f" --api-token-file {systems.as_argument(file)}"
+    if file is None or "--api-token-file" in run["carry_on"]:
+        return str(run["carry_on"])
+    more = f" --api-token-file {systems.as_argument(file)}"
     return f"{run['carry_on']}{more}"
 
 

@@ -18,8 +18,10 @@ from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.commands.plan import Plan
 from batch.commands.preview import Looking, check_finally, named_in
 from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
+from batch.hints import deliver_command
 from batch.record import report
 from batch.record.database import JOURNAL
+from batch.record.delivery import deliver
 from batch.record.journal import Journal
 from batch.record.manifest import tells_the_end
 from batch.record.records import Resumption, RunRecord, Who, iso
@@ -28,6 +30,7 @@ from batch.submission.run_log import RunLog, open_run_log
 from batch.submission.session import RequestsLeft, Session
 from batch.submission.stopping import raising
 from batch.submission.watcher import Watcher
+from batch.submission.worker import Looked
 
 REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 — the emulator takes any
 ROWS_SHOWN = 10
@@ -46,12 +49,16 @@ class Asker(Watcher, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a command works and on whose behalf: reports folder, token, who watches."""
+    """Where a command works and on whose behalf: reports folder, token, who watches.
+
+    `deliver_to` is the folder into which finished reports are copied for others, None for none.
+    """
 
     reports_dir: Path
     token: str | None
     who: Who
     watcher: Asker
+    deliver_to: Path | None = None
 
     @property
     def journal(self) -> Path:
@@ -75,10 +82,21 @@ class Finished:
     codes: Mapping[str, int]
     exit_code: int
     manifest_sha256: str
+    command: tuple[str, ...] = ()
+    """The words of the command that began the run, or took it up last."""
     problems: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     """For each code that needs attention: the first rows, one message, how many in all."""
     warnings: tuple[str, ...] = ()
     """What someone did to the run's folder behind the tool's back."""
+    delivered: Path | None = None
+    """Where the copy for others is."""
+    not_delivered: str = ""
+    """Why there is no copy for others, and what to do, where one was wanted."""
+
+    @property
+    def lacks_final_check(self) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not."""
+        return self.run.lacks_final_check(self.codes)
 
     @property
     def reports_dir(self) -> Path:
@@ -128,7 +146,8 @@ def execute(
     finally:
         if ledger.stage_of(plan.run_id) == "staged":
             shutil.rmtree(folder, ignore_errors=True)
-    return write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+    ended = write_and_check(journal, plan.run_id, folder, tool_version=context.who.tool_version)
+    return delivered(ended, context.deliver_to)
 
 
 def _finish_unsent(journal: Journal, run_id: str) -> None:
@@ -167,7 +186,10 @@ async def _submit(
         journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
             journal.settle_now(run_no, plan.preview.settled)
-        await session.settle_rows()
+            journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
+            count, warnings = len(plan.preview.would), plan.preview.warnings
+            journal.note_look(plan.run_id, looked_up=count, warnings=warnings)
+        await session.settle_rows(_looked(plan))
         if plan.settings.final_check and not session.is_ending:
             await check_finally(session, journal, plan.run_id, plan.preview)
     session.finish()
@@ -180,6 +202,12 @@ async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
     if plan.settings.preview:
         plan = await looked_up(session, journal, plan)
     return replace(plan, seconds_needed=session.seconds_needed())
+
+
+def _looked(plan: Plan) -> Looked:
+    if plan.preview is None:
+        return Looked()
+    return Looked(plan.preview.remarks, plan.preview.sent_to)
 
 
 async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
@@ -225,6 +253,24 @@ def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version
     return replace(ended, warnings=written.warnings, exit_code=code)
 
 
+def delivered(ended: Finished, to: Path | None) -> Finished:
+    """Return how a run ended, its report copied for others where it is finished and one is wanted.
+
+    A copy that cannot be made is told, and leaves the exit code: that is about the deferrals.
+    """
+    if to is None or (ended.counts[Outcome.UNRESOLVED] and ended.run.ended is None):
+        return ended
+    try:
+        return replace(ended, delivered=deliver(ended.folder, to))
+    except OSError as error:
+        command = deliver_command(ended.run.run_id, ended.reports_dir, to)
+        words = (
+            f"the report was not delivered to {to} ({error.filename or to}: "
+            f"{error.strerror or error}); to deliver it, run: {command}"
+        )
+        return replace(ended, not_delivered=words)
+
+
 def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: str = "") -> Finished:
     """Return how a run ended, from the journal."""
     ledger = journal.ledger
@@ -236,6 +282,7 @@ def finished(journal: Journal, run_id: str, folder: Path, *, manifest_sha256: st
         codes=codes,
         exit_code=run.exit_code or 0,
         manifest_sha256=manifest_sha256,
+        command=ledger.last_command(run_id),
         problems=tuple(ledger.problems(run_id, ROWS_SHOWN)),
     )
 

@@ -45,6 +45,8 @@ class Plan:
     """When the run that is resumed began."""
     needs_yes: str | None = None
     """Why an unattended run must be given --yes, if it must."""
+    command: tuple[str, ...] = ()
+    """The words of the command that began the run, or took it up last."""
     preview: Preview | None = None
     """What the rows would become, once they have been looked up."""
 
@@ -75,6 +77,7 @@ def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) ->
         reading_lines=run.reading_lines,
         known_under_another_date=staged.known_under_another_date,
         again=staged.again,
+        command=run.command,
     )
 
 
@@ -86,6 +89,7 @@ def plan_of_resume(
     *,
     token_fingerprint: str | None,
     now: float,
+    command: tuple[str, ...] = (),
 ) -> Plan:
     """Return what is left of an unfinished run, and why nobody may resume it unasked."""
     ledger = journal.ledger
@@ -106,6 +110,7 @@ def plan_of_resume(
         seconds_needed=seconds_needed(settings, to_send),
         notices=run.notices,
         resumed_from=run.started_at,
+        command=command,
         needs_yes=_doubt(ledger, run, token_fingerprint, now),
     )
 

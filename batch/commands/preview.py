@@ -63,6 +63,20 @@ class Preview:
         }
 
     @property
+    def remarks(self) -> dict[int, str]:
+        """What is odd in rows that will be sent, as sentences, by row."""
+        return {
+            number: " ".join(would.notices)
+            for number, would in self.would.items()
+            if isinstance(would, WillBeSent) and would.notices
+        }
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the report should say of the rows as a whole."""
+        return (*self.forecast.notices(), *self.warnings)
+
+    @property
     def sent_to(self) -> frozenset[str]:
         """The trainees, by folded id, whom the look had found and the run would send for."""
         return frozenset(

@@ -216,7 +216,7 @@ def _with_what_is_in_the_way(plan: Plan, ledger: Ledger, run: RunRecord) -> Plan
     in_the_way = ledger.unfinished_with_sends(run.base_url, run.input_sha256)
     if not in_the_way:
         return plan
-    carry_on = resume_command(in_the_way[0][1], plan.reports_dir)
+    carry_on = resume_command(in_the_way[0][1], plan.reports_dir, run.command)
     words = f"an unfinished run of this file is in the way: `{carry_on}` continues it"
     return replace(plan, notices=(*plan.notices, words))
 

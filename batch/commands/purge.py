@@ -19,6 +19,8 @@ from batch.record.records import iso
 
 READERS_PATIENCE_SECONDS = 10.0
 RUNS_SHOWN = 10
+LEAST_AGE_OF_DOUBTS_SECONDS = 86_400.0
+"""By then no request can be on its way any more; whoever sends again looks the trainee up first."""
 _SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 
@@ -58,7 +60,8 @@ def purge_runs(
 ) -> Purged:
     """Delete the folders, rows and attempts of runs that began longer ago.
 
-    Unfinished runs that sent something stay: their rows may still have to be settled. A run whose
+    Unfinished runs that sent something stay: their rows may still have to be settled, or closed. A
+    run whose
     folder cannot be deleted stays whole in the journal, so that the next purge tries again.
     Raises UsageProblem where the age cannot be read, others can write to the folder, or the
     question was declined; AlreadyRunning, JournalProblem.
@@ -70,7 +73,8 @@ def purge_runs(
     now = time.time()
     with purging(path, since=iso(now)) as journal:
         ended = journal.ledger.half_purged()
-        old = journal.ledger.purgeable(iso(now - age))
+        doubts_before = now - max(age, LEAST_AGE_OF_DOUBTS_SECONDS)
+        old = journal.ledger.purgeable(iso(now - age), doubts_before=doubts_before)
         if old and not confirm(_question(old)):
             raise UsageProblem("declined: nothing was deleted")
         left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]

@@ -19,6 +19,7 @@ from batch.codes import Code
 from batch.commands.execute import Context, no_token
 from batch.commands.preview_file import OUT_COLUMNS, refuse_without_folder
 from batch.commands.resume import no_such_run
+from batch.commands.run_names import day_named
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal, in_memory, writing
@@ -59,12 +60,7 @@ class Which:
             raise UsageProblem(
                 "a run and --since were both given", hint="give one of them: RUN, or --since DATE"
             )
-        try:
-            return cls(since=dt.date.fromisoformat(since))
-        except ValueError:
-            raise UsageProblem(
-                f"cannot use --since {since[:20]}", hint="give a day, such as 2026-09-01"
-            ) from None
+        return cls(since=day_named(since))
 
 
 @dataclass(frozen=True, slots=True)

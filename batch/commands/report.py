@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch.codes import exit_code_of
-from batch.commands.execute import Finished, write_and_check
+from batch.commands.execute import Finished, delivered, write_and_check
 from batch.commands.unaltered import refuse_altered
 from batch.errors import JournalProblem, UnknownRun
 from batch.record.database import JOURNAL
@@ -17,8 +17,12 @@ from batch.record.records import iso
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."
 
 
-def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finished:
+def write_again(
+    reports_dir: Path, run_id: str, *, tool_version: str, deliver_to: Path | None = None
+) -> Finished:
     """Write a run's report again from the journal; the exit code is 0, whatever the run's was.
+
+    Where it is finished it is delivered again too.
 
     Raises JournalProblem, UnknownRun, SelfCheckFailed.
     """
@@ -38,6 +42,7 @@ def write_again(reports_dir: Path, run_id: str, *, tool_version: str) -> Finishe
         _end_if_cut_off(journal, run_id)
         known = journal.ledger.reported(run_id)
         finished = write_and_check(journal, run_id, folder, tool_version=tool_version)
+        finished = delivered(finished, deliver_to)
     finished = replace(finished, exit_code=0)
     if known is None or known.tool_version == tool_version:
         return finished

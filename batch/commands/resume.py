@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from batch.commands.execute import Context, Finished, execute, finished, resumption, write_and_check
+from batch.commands.execute import (
+    Context,
+    Finished,
+    delivered,
+    execute,
+    finished,
+    resumption,
+    write_and_check,
+)
 from batch.commands.plan import Plan, plan_of_resume
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
@@ -19,10 +27,15 @@ from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
 from batch.record.manifest import tells_the_end
+from batch.record.missing import is_older_than_report, older_than, unknown_reports
 from batch.record.records import RunRecord, iso
 from batch.run_settings import RunSettings
 from batch.submission.run_log import RunLog
 from batch.submission.staging import set_aside_remembered
+
+_OLDER_THAN_REPORT = (
+    "the journal does not know this run's newest report, which may say that it has finished since"
+)
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
@@ -75,8 +88,13 @@ def resume_run(
             settings,
             context.journal,
             token_fingerprint=context.fingerprint(settings),
+            command=context.who.command,
             now=now,
         )
+        if unknown := unknown_reports(journal.ledger, context.reports_dir):
+            context.watcher.warn(older_than(unknown))
+        if is_older_than_report(journal.ledger, run_id, context.reports_dir / run_id):
+            plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
         if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
             raise UsageProblem(
                 f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
@@ -108,7 +126,7 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
     try:
         return execute(context, journal, plan, begin)
     except RegisterUnreachable as unreachable:
-        command = resume_command(run.run_id, context.reports_dir)
+        command = resume_command(run.run_id, context.reports_dir, context.who.command)
         hint = f"to continue later, run: {command}"
         raise StoppedEarly(unreachable.message, hint=hint) from unreachable
 
@@ -125,7 +143,8 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
         return finished(journal, run.run_id, folder)
     context.watcher.warn(f"{run.run_id} is finished; only its report was missing. Writing it now.")
-    return write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+    ended = write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
+    return delivered(ended, context.deliver_to)
 
 
 def _refuse_another_target(settings: RunSettings, register: str | None) -> None:

@@ -7,16 +7,20 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batch.commands.execute import Context, Finished, execute, no_token
 from batch.commands.plan import Plan, plan_of_run
+from batch.errors import UsageProblem
 from batch.files import as_text
 from batch.intake.checked_file import InputFile, open_input
 from batch.record import locks
+from batch.record.delivery import refuse_unusable
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
+from batch.record.missing import older_than, unknown_reports
 from batch.record.records import RunRecord, iso
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.run_log import RunLog
@@ -24,9 +28,16 @@ from batch.submission.staging import Staged, stage_rows, superseded
 
 
 def run_file(
-    context: Context, settings: RunSettings, options: InputOptions, *, start_over: bool
+    context: Context,
+    settings: RunSettings,
+    options: InputOptions,
+    *,
+    start_over: bool,
+    accept_older_journal: bool = False,
 ) -> Finished | None:
     """Check, confirm, submit and report one file; None where it has no rows.
+
+    Where reports beside the journal are of runs that it does not know, someone must accept that.
 
     Raises UnusableFile, UnfinishedRun, AlreadyRunning, and what `execute` raises.
     """
@@ -36,13 +47,17 @@ def run_file(
         and not _may_need_none(context, settings)
     ):
         raise no_token()
+    if context.deliver_to is not None:
+        refuse_unusable(context.deliver_to, context.reports_dir)
     now = time.time()
     run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
     ):
+        accepted = _accepted_reports(context, journal, settings, accept=accept_older_journal)
         run = record_of(run_id, input_file, context, settings, options, now)
+        run = replace(run, accepted_reports=accepted)
         run_no = journal.stage(run, origin=settings.origin)
         try:
             staged = stage_rows(
@@ -54,6 +69,28 @@ def run_file(
             raise
 
 
+def _accepted_reports(
+    context: Context, journal: Journal, settings: RunSettings, *, accept: bool
+) -> tuple[str, ...]:
+    """Return the runs with a report that the journal does not know, where that is accepted.
+
+    By the option, by an earlier run, or by whoever is there and is told: a rehearsal sends nothing.
+    Raises UsageProblem where it is not.
+    """
+    unknown = unknown_reports(journal.ledger, context.reports_dir)
+    if not unknown:
+        return ()
+    earlier = {one for _, run in journal.ledger.runs() for one in run.accepted_reports}
+    context.watcher.warn(f"{older_than(unknown)}. What they deferred is not remembered.")
+    if accept or settings.is_rehearsal or context.watcher.is_attended or earlier >= {*unknown}:
+        return () if settings.is_rehearsal else unknown
+    raise UsageProblem(
+        f"{older_than(unknown)}. Nothing was sent",
+        hint="restore the newer journal.db; or take the rows of those runs' succeeded.csv out of "
+        "the list, and run it with --accept-older-journal",
+    )
+
+
 def _execute_staged(
     context: Context, journal: Journal, run_id: str, staged: Staged, *, start_over: bool
 ) -> Finished | None:
@@ -62,13 +99,7 @@ def _execute_staged(
         journal.discard(staged.run_no)
         context.watcher.warn(f"{run.input_name} has a header and no rows: nothing to do.")
         return None
-    ending = superseded(
-        journal,
-        origin=run.base_url,
-        input_sha256=run.input_sha256,
-        start_over=start_over,
-        reports_dir=context.reports_dir,
-    )
+    ending = superseded(journal, run, start_over=start_over, reports_dir=context.reports_dir)
 
     def begin(log: RunLog, plan: Plan) -> None:
         journal.start(staged.run_no, ending=ending)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from batch.errors import UsageProblem
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}", re.ASCII)
 
@@ -29,6 +32,16 @@ class NamedRun:
     def is_run_id(self) -> bool:
         """Whether `run_id` has the form of an id."""
         return RUN_ID.fullmatch(self.run_id) is not None
+
+
+def day_named(text: str) -> dt.date:
+    """Return the day that `--since` gives. Raises UsageProblem."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageProblem(
+            f"cannot use --since {text[:20]}", hint="give a day, such as 2026-09-01"
+        ) from None
 
 
 def named(run_name: str) -> NamedRun:

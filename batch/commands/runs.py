@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,16 @@ from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.ledger import STAGES, Ledger
+from batch.record.missing import older_than, unknown_reports
 from batch.record.records import RunRecord
 from batch.roster.standing import Held
 
 
-def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
-    """Return every run, the unfinished first, then newest first, with its counts."""
+def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[str, Any]]:
+    """Return every run, the unfinished first, then newest first, with its counts.
+
+    `since` leaves out runs that began before that day, in UTC.
+    """
     if not (reports_dir / JOURNAL).exists():
         return []
     under_way = locks.run_that_writes(reports_dir / JOURNAL)
@@ -29,7 +35,7 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
                 "stage": stage,
                 "is_altered": stage not in STAGES or _holds_unknown_codes(ledger, run),
                 "is_under_way": run.run_id == under_way,
-                "carry_on": resume_command(run.run_id, reports_dir)
+                "carry_on": resume_command(run.run_id, reports_dir, ledger.last_command(run.run_id))
                 if stage == "started" and run.run_id != under_way
                 else None,
                 "follows": list(_followed(run, runs)),
@@ -40,7 +46,19 @@ def listed_runs(reports_dir: Path) -> list[dict[str, Any]]:
         listed += [_unreadable(run_id) for run_id, _ in ledger.unreadable_runs()]
     finally:
         ledger.close()
+    if since is not None:
+        began = since.isoformat()
+        listed = [run for run in listed if (run["started_at"] or began)[:10] >= began]
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def warnings_of_runs(reports_dir: Path) -> Iterator[str]:
+    """Yield what is wrong with the list as a whole: that the journal has forgotten runs."""
+    if not (reports_dir / JOURNAL).exists():
+        return
+    with contextlib.closing(Ledger.read(reports_dir / JOURNAL)) as ledger:
+        if unknown := unknown_reports(ledger, reports_dir):
+            yield older_than(unknown)
 
 
 def _facts(ledger: Ledger, run: RunRecord) -> dict[str, Any]:

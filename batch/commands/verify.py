@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.record import verify
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
-from batch.record.verify import Verification
+from batch.record.missing import (
+    Missing,
+    missing_of_chain,
+    older_than,
+    reported_folders,
+    unknown_reports,
+)
+from batch.record.verify import Verdict, Verification
 
 
 def verify_run(
@@ -43,6 +51,69 @@ def verify_run(
         differences=(*differences, *found.differences),
         unchecked=(*unchecked, *found.unchecked),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Verifications:
+    """What was found of every run, and which runs are missing: unknown here, or from the chain."""
+
+    runs: tuple[Verification, ...]
+    unknown: tuple[str, ...]
+    missing: tuple[Missing, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the verdicts; a run that is missing is a difference."""
+        verdicts = {found.verdict for found in self.runs}
+        if self.unknown or self.missing:
+            verdicts.add(Verdict.DIFFERS)
+        worst = (Verdict.DIFFERS, Verdict.NOT_PROVED)
+        return next((one for one in worst if one in verdicts), Verdict.PROVED)
+
+    def lines(self) -> list[str]:
+        """Return what was found, for people: each run, and last what is missing."""
+        lines = [line for found in self.runs for line in found.lines()]
+        lines += [older_than(self.unknown)] if self.unknown else []
+        lines += [one.words for one in self.missing]
+        return lines or ["no runs yet"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was found, for programs."""
+        return {
+            "verdict": self.verdict,
+            "runs": [found.as_json() for found in self.runs],
+            "unknown": list(self.unknown),
+            "missing": [asdict(one) for one in self.missing],
+        }
+
+
+def verify_all(reports_dir: Path, *, tool_version: str) -> Verifications:
+    """Return what was found of every run, purged ones aside, and whether any is missing.
+
+    Without a journal the folders are held against their manifests. Raises JournalProblem.
+    """
+    path = reports_dir / JOURNAL
+    folders = dict(reported_folders(reports_dir))
+    with contextlib.ExitStack() as stack:
+        ledger = (
+            stack.enter_context(contextlib.closing(Ledger.read(path))) if path.exists() else None
+        )
+        known = (
+            [] if ledger is None else [run.run_id for _, run in ledger.runs() if not run.is_purged]
+        )
+        unknown = () if ledger is None else unknown_reports(ledger, reports_dir)
+        missing = tuple(missing_of_chain(ledger, reports_dir))
+        unreadable = [] if ledger is None else [run_id for run_id, _ in ledger.unreadable_runs()]
+    named = sorted({*known, *folders, *unknown} - {*unreadable})
+    found = [
+        verify_run(NamedRun(run_id), reports_dir, None, tool_version=tool_version)
+        for run_id in named
+    ]
+    found += [
+        Verification(run_id, ("the journal's record of it cannot be read",))
+        for run_id in unreadable
+    ]
+    return Verifications(tuple(found), unknown, missing)
 
 
 def _without_folder(folder: Path, run_id: str, ledger: Ledger | None) -> Verification:

@@ -13,7 +13,7 @@ from batch.errors import unusable
 from batch.intake import dates
 from batch.intake.cleaning import Repair, tidied_text
 from batch.intake.csv_reader import CsvReader, RawChunk
-from batch.intake.duplicates import Conflicts
+from batch.intake.duplicates import Conflicts, is_unread
 from batch.intake.encoding import look_at, rows_of_broken_text
 from batch.intake.evidence import DateEvidence, ExportEvidence, IdEvidence, Reading
 from batch.intake.header import Layout
@@ -116,7 +116,8 @@ class InputFile:
         self.row_count += len(raw.numbers)
         self.repair_counts.update(repair.kind for repair in checked.repairs)
         self._conflicts.add(checked)
-        self._dates.add(checked.frame, checked.day_counts, raw.date_cells)
+        unread = [place for place, found in checked.problems.items() if is_unread(found)]
+        self._dates.add(checked.frame, checked.day_counts, raw.date_cells, unread)
         self._ids.add(checked.frame)
         if self.layout.is_export:
             self._export.add(raw, checked.frame)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
-import itertools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from batch import columns
 from batch.codes import Code
 from batch.errors import UnusableFile, unusable
+from batch.intake.bounded import BoundedFile, CsvRecords, TooLongRowError, add_a_step
 from batch.intake.encoding import Encoded, Letters
 from batch.intake.header import Layout, find_header
 from batch.intake.quoting import Unspaced
@@ -27,6 +25,7 @@ from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 
 ROWS_A_CHUNK = 32_000
+BYTES_A_CHUNK = 16 << 20
 _FIRST_VALUE = operator.itemgetter(0)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
@@ -140,11 +139,15 @@ def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
 def without_value_in_nameless(
     records: list[list[str]], numbers: Sequence[int], layout: Layout
 ) -> dict[int, tuple[Problem, ...]]:
-    """Return the rows, by place, that hold a value in a column without a name."""
+    """Return the rows, by place, that hold a value in a column without a name.
+
+    Numbers in a first column without a name only count the rows.
+    """
     found: dict[int, tuple[Problem, ...]] = {}
     for at in layout.nameless:
         for place, record in enumerate(records):
-            if len(record) > at and record[at].strip(columns.SPACES):
+            value = record[at].strip(columns.SPACES) if len(record) > at else ""
+            if value and not (at == 0 and value.isdecimal()):
                 words = f"{layout.cell(at, numbers[place])} holds a value, but its column has no"
                 words += " name: give the column a name, or empty the cell."
                 found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))
@@ -200,18 +203,6 @@ def _broken_in_two(first: int, second: int) -> Problem:
     )
 
 
-class CsvRecords(Protocol):
-    """What `csv.reader` returns: records, and how many lines they took."""
-
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """Yield the records."""
-
-    def __next__(self) -> list[str]:
-        """Return the next record."""
-
-
 class CsvReader:
     """Reads one CSV file: `layout` at once, `chunks` as they are asked for."""
 
@@ -228,14 +219,13 @@ class CsvReader:
             self.layout = header.layout(options)
         self._refuse_swallowed(header.names, header.row)
         self._file = self._path.open("rb")
-        self._digest = _Hashing(self._file)
-        self._text = io.TextIOWrapper(
-            io.BufferedReader(self._digest, 1 << 20), encoding=encoded.encoding, newline=""
-        )
+        self._bytes = BoundedFile(self._file)
+        self._text = self._bytes.text(encoded.encoding)
         self._header = header
         self.blank_rows = header.blank_rows_before
         self.letters = Letters() if encoded.is_assumed else None
         self._surplus_is_everywhere: bool | None = None
+        self._goes_on = True
         self._fragments = _Fragments(self.layout)
 
     @contextlib.contextmanager
@@ -272,13 +262,13 @@ class CsvReader:
                 kept = _joined(held[0], kept)
                 records[:0] = held[1]
                 held = (range(0), [])
-            if len(records) >= ROWS_A_CHUNK:
+            if self._goes_on and len(records) > 1:
                 held = self._last(kept, records)
                 kept = kept[: len(records)]
             yield self._chunk(kept, records)
         if held[1]:
             yield self._chunk(*held)
-        if self._digest.hexdigest() != self.encoded.sha256:
+        if self._bytes.hexdigest() != self.encoded.sha256:
             raise self._changed()
         if self.letters is not None:
             self.letters.refuse_unlikely(self._options)
@@ -329,21 +319,37 @@ class CsvReader:
             without_empty_surplus(record, self.layout)
 
     def _has_surplus_everywhere(self) -> bool:
-        """Whether every row of the file has an empty value more than the header has columns."""
-        with self._opened() as text, contextlib.suppress(csv.Error):
-            return all(
-                len(record) > self.layout.width
-                for record in self._records(text)
-                if not columns.is_blank(record)
-            )
+        """Whether every row of the file has an empty value more than the header has columns.
+
+        One row proves nothing; nor do rows in which a space behind a separator shows that it
+        belongs to the text.
+        """
+        rows = 0
+        behind = self.layout.places.get(columns.DEFER_REASON, -1) + 1
+        with self._path.open("rb") as file, contextlib.suppress(csv.Error, TooLongRowError):
+            raw = BoundedFile(file)
+            reader = self._records(raw.text(self.encoded.encoding))
+            records: list[list[str]] = []
+            while add_a_step(records, reader, raw):
+                for record in records:
+                    if not columns.is_blank(record):
+                        if len(record) <= self.layout.width or _continues(record, behind):
+                            return False
+                        rows += 1
+                records.clear()
+            return rows > 1
         return False
 
     def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
-        """Take some records in one go, which is three times as fast as one by one."""
         records: list[list[str]] = []
-        lines = reader.line_num
+        lines, last = reader.line_num, self._bytes.bytes_read + BYTES_A_CHUNK
         try:
-            records.extend(itertools.islice(reader, ROWS_A_CHUNK))
+            while len(records) < ROWS_A_CHUNK and self._bytes.bytes_read <= last:
+                if not add_a_step(records, reader, self._bytes, ROWS_A_CHUNK - len(records)):
+                    self._goes_on = False
+                    break
+        except TooLongRowError:
+            raise self._too_long(first + len(records)) from None
         except csv.Error as error:
             taken = reader.line_num - lines - sum(map(_lines_of, records))
             raise self._broken(first + len(records), str(error), lines=taken) from None
@@ -358,12 +364,20 @@ class CsvReader:
         """Take blank rows out, in place; return the numbers of those that stay."""
         with contextlib.suppress(IndexError):  # an empty line has no first value
             firsts = list(map(_FIRST_VALUE, records))
-            if all(map(str.strip, firsts)) and "".join(firsts).isascii():
+            seen = "".join(firsts)
+            if all(map(str.strip, firsts)) and seen.isascii() and "\x1a" not in seen:
                 return numbers
         kept = [place for place, record in enumerate(records) if not columns.is_blank(record)]
         self.blank_rows += len(records) - len(kept)
         records[:] = [records[place] for place in kept]
         return [numbers[place] for place in kept]
+
+    def _too_long(self, number: int) -> UnusableFile:
+        return unusable(
+            self._path,
+            f"row {number} is longer than a row of any list",
+            hint=f"look at row {number} in a text editor: does a quote there never close?",
+        )
 
     def _changed(self) -> UnusableFile:
         return unusable(self._path, "it changed while it was read", hint="run again")
@@ -392,6 +406,16 @@ class CsvReader:
         return unusable(self._path, said, hint=hint)
 
 
+def _continues(record: list[str], at: int) -> bool:
+    """Whether a value begins with a space, and the one before it is not empty and does not."""
+    return (
+        at > 0
+        and record[at].startswith(" ")
+        and bool(record[at - 1].strip())
+        and (not record[at - 1].startswith(" "))
+    )
+
+
 def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
     """Return row numbers one after the other; a range stays one, which is read faster."""
     if isinstance(first, range) and isinstance(then, range) and first.stop == then.start:
@@ -401,22 +425,3 @@ def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
 
 def _lines_of(record: list[str]) -> int:
     return 1 + sum(len(lines_of(value)) - 1 for value in record)
-
-
-class _Hashing(io.RawIOBase):
-    """Hashes the bytes that pass, so that the SHA-256 is of what was parsed."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        count = self._file.readinto(buffer)  # type: ignore[arg-type]
-        self._digest.update(memoryview(buffer)[:count])  # type: ignore[arg-type]
-        return count
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()

@@ -14,7 +14,8 @@ _YEAR_FIRST = re.compile(
     rf"(\d{{4}})(?:[{_DASHES}](\d{{1,2}})[{_DASHES}]|([/.])(\d{{1,2}})\3)(\d{{1,2}})", re.ASCII
 )
 _MIDNIGHT = re.compile(
-    r"(.*[^\s,T])(?:T|,?\s+)0?0:00(?::00(?:[.,]0+)?)?\s?(?:Z|[+-]00:?00|\sUTC)?",
+    r"(.*[^\s,T])(?:T|,?\s+)(?:0?0:00(?::00(?:[.,]0+)?)?\s?(?:Z|[+-]00:?00|\sUTC)?"
+    r"|12:00(?::00)?\s?[Aa][Mm])",
     re.ASCII | re.DOTALL,
 )
 _MONTHS = {
@@ -80,7 +81,7 @@ _LOOKS_LIKE = (
     (re.compile(r"\d{1,2}[\s-][A-Za-z]{3,9}[\s-]\d{2}", re.ASCII), "has a year of two digits"),
     (re.compile(r"#+", re.ASCII), "is what a spreadsheet shows where the column is too narrow"),
     (
-        re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}[T ].*", re.ASCII),
+        re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}[T ]\s*\d.*", re.ASCII),
         "has a time behind the date",
     ),
     (

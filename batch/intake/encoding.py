@@ -9,15 +9,14 @@ import codecs
 import csv
 import hashlib
 import io
-import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from batch import systems
 from batch.errors import UnusableFile, unusable
+from batch.intake.bounded import BoundedFile, TooLongRowError, add_a_step
 from batch.intake.dates import quoted
 from batch.intake.header import find_header
 from batch.run_settings import InputOptions
@@ -29,15 +28,16 @@ def row_at(options: InputOptions, position: int, encoding: str) -> int:
         text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
         separator = find_header(options, text).separator
     with options.path.open("rb") as file:
-        raw: Any = _Until(file, position, "x".encode(encoding))
-        buffered = io.BufferedReader(raw, 1 << 20)
-        text = io.TextIOWrapper(buffered, encoding=encoding, errors="replace", newline="")
+        raw = BoundedFile(_Until(file, position, "x".encode(encoding)))
+        reader = csv.reader(raw.text(encoding, errors="replace"), delimiter=separator)
         rows = 0
+        records: list[list[str]] = []
         try:
-            for _ in csv.reader(text, delimiter=separator):
-                rows += 1
-        except csv.Error:  # a quote that never closes: the byte stands behind it
-            return rows + 1
+            while found := add_a_step(records, reader, raw):
+                rows += found
+                records.clear()
+        except (csv.Error, TooLongRowError):  # a quote that never closes: the byte is behind it
+            return rows + len(records) + 1
     return rows
 
 
@@ -145,9 +145,22 @@ def look_at(options: InputOptions) -> Encoded:
         if data_start.startswith(mark):
             return _read_as(options, name)
     if b"\x00" in data_start.split(b"\n", 1)[0]:
-        raise unusable(path, "it is not text", hint="save it as CSV UTF-8, and name that file")
+        raise _not_text(options, data_start)
     found = _decoded(path, "utf-8")
     return found.encoded("utf-8") if found.wrong_at is None else _as_windows_1252(options, found)
+
+
+def _not_text(options: InputOptions, start: bytes) -> UnusableFile:
+    """Return that a file is no text, or how it seems to be encoded without saying so."""
+    for encoding, at in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if set(start[at:40:2]) == {0} and 0 not in start[1 - at : 40 : 2]:
+            return unusable(
+                options.path,
+                "it seems to be UTF-16 without the mark that says so",
+                hint=f"`{options.command_with('--encoding', encoding)}`",
+            )
+    hint = "save it as CSV UTF-8, and name that file"
+    return unusable(options.path, "it is not text", hint=hint)
 
 
 def _opening(path: Path) -> bytes:
@@ -233,27 +246,58 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
         why = f"row {other} is written in UTF-8 and row {row} is not, so no encoding reads both"
         if other == row:
             why = f"row {row} is written partly in UTF-8, partly not, so no encoding reads it"
-        raise unusable(path, why, hint=_SAVE_AGAIN)
+        raise unusable(path, why, hint=_save_again(options))
     if found.wrong_at is not None:
         row = row_at(options, found.wrong_at, "cp1252")
         raise unusable(
             path,
             f"row {row} holds bytes that are neither UTF-8 nor Windows-1252",
-            hint=_SAVE_AGAIN,
+            hint=_save_again(options),
         )
     return replace(found.encoded("cp1252"), is_assumed=True)
 
 
+def _save_again(options: InputOptions) -> str:
+    """Return what to do, with the encodings in which the file would read well."""
+    around: set[bytes] = set()
+    for block in _blocks(options.path):
+        around.update(_BYTES_AROUND.findall(block))
+        if len(around) > _MOST_WORDS_TRIED:
+            break
+    better = [name for name in _OTHERS if _read_well(around, name)]
+    ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
+    return f"it reads well with {ways}: look at the letters there" if ways else _SAVE_AGAIN
+
+
+def _read_well(around: Collection[bytes], encoding: str) -> bool:
+    """Whether letters and what stands beside them look like words in an encoding."""
+    return all(_LIKELY.fullmatch(word.decode(encoding, "replace")) for word in around)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes in blocks."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
 def _only_carriage_returns(path: Path) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(b"\r") >= 0 and data.find(b"\n") < 0
+    has_any = False
+    for block in _blocks(path):
+        if b"\n" in block:
+            return False
+        has_any = has_any or b"\r" in block
+    return has_any
 
 
 def _first_utf_8(path: Path) -> int | None:
     """Return where a character of several bytes in UTF-8 first stands, None if nowhere."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = _SEVERAL_BYTES.search(data)
-        return None if found is None else found.start()
+    before, at = b"", 0
+    for block in _blocks(path):
+        if found := _SEVERAL_BYTES.search(before + block):
+            return at - len(before) + found.start()
+        before, at = block[-3:], at + len(block)
+    return None
 
 
 @dataclass(slots=True)
@@ -360,17 +404,13 @@ class Letters:
         """Raise UnusableFile where letters hardly stand so in a word, and nobody sees the plan."""
         if not self._doubtful or options.attended:
             return
-        better = [name for name in _OTHERS if self._reads_well(name)] or ["mac-roman", "cp850"]
+        better = [name for name in _OTHERS if _read_well(self._around, name)]
         ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
         raise unusable(
             options.path,
             f"read as Windows-1252 it has letters that hardly stand so: {_shown(self._doubtful)}",
-            hint=f"it reads well with {ways}",
+            hint=f"it reads well with {ways}" if ways else _SAVE_AGAIN,
         )
-
-    def _reads_well(self, encoding: str) -> bool:
-        words = [word.decode(encoding, "replace") for word in self._around]
-        return all(_LIKELY.fullmatch(word) for word in words)
 
 
 _OTHERS = ("mac-roman", "cp850")
@@ -379,14 +419,16 @@ _OTHERS = ("mac-roman", "cp850")
 _MOST_WORDS_TRIED = 1000
 _MOST_ROWS_SHOWN = 5
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_BYTES_AROUND = re.compile(rb"[A-Za-z0-9]?[\x80-\xff]+[A-Za-z0-9]?")
 _AROUND = re.compile(r"[A-Za-z0-9]?[^\x00-\x7f]+[A-Za-z0-9]?")
 _DOUBTFUL = re.compile(
-    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÓÔÕÐ](?= |[a-z]+Ó)"
+    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÔÕÐ](?= )|[ÒÓÔÕÐ](?=[a-z]+Ó)"
     r"|(?<=[a-z])[†‡ƒ‰ˆ]"
 )
 _LIKELY = re.compile(
-    r"[A-Za-z]?[à-öø-ÿ]+[a-z]?|[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ][a-z]?|[A-Za-z0-9]?[’‘“”–—…£€•]+[A-Za-z0-9]?"
+    r"[A-Za-z0-9]?[’‘“–—…£€•]*[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ]?[à-ïñ-öø-ýÿ]*[’”–—…]*[A-Za-z0-9]?"
 )
+"""A word's letters beside ASCII: accents within, one capital before, quotes and dashes around."""
 
 
 def _append(rows: list[int], number: int) -> None:

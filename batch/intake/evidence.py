@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -73,14 +73,25 @@ class Reading:
     def lines(self) -> list[str]:
         """Return it for people: the file in one line, then its columns, those unused, notices."""
         lines = [", ".join(self._of_the_file())]
+        naming = self._naming()
         for name, header in self.columns.items():
-            if header is not None or name in columns.KNOWN:
+            if name == columns.TRAINEE_ID and naming:
+                shown = ", else ".join(self._held_by(*one) for one in naming.items())
+                lines.append(f"{_SHOWN_NAMES[name]:<12}{shown}")
+            elif name not in naming and (header is not None or name in columns.KNOWN):
                 lines.append(f"{_SHOWN_NAMES[name]:<12}{self._held_by(name, header)}")
         if self.unused:
             shown = ", ".join(map(dates.quoted, self.unused[:_MOST_UNUSED_SHOWN]))
             more = len(self.unused) - _MOST_UNUSED_SHOWN
             lines.append(f"{'not used':<12}{shown}" + (f" and {more} more" if more > 0 else ""))
         return lines + [f"notice: {notice}" for notice in self.notices]
+
+    def _naming(self) -> dict[str, str]:
+        """Return the columns by which trainees are found, where none holds Register's ids."""
+        if self.columns.get(columns.TRAINEE_ID) is not None:
+            return {}
+        found = {name: self.columns.get(name) for name in columns.NAMING}
+        return {name: header for name, header in found.items() if header is not None}
 
     def _of_the_file(self) -> Iterator[str]:
         yield self.file
@@ -141,8 +152,17 @@ class DateEvidence:
         self._cells: list[tuple[int, date]] = []
         self._texts: set[date] = set()
 
-    def add(self, frame: pl.DataFrame, day_counts: pl.DataFrame, cells: frozenset[int]) -> None:
-        """Take a chunk's dates; `cells` are the places that hold a workbook's date."""
+    def add(
+        self,
+        frame: pl.DataFrame,
+        day_counts: pl.DataFrame,
+        cells: frozenset[int],
+        unread: Collection[int],
+    ) -> None:
+        """Take a chunk's dates; `cells` are the places that hold a workbook's date.
+
+        `unread` are the places of rows of which nobody knows the values.
+        """
         either: list[str] = []
         for text, day, rows in day_counts.iter_rows():
             if not text:
@@ -155,11 +175,14 @@ class DateEvidence:
                 if self._note(text, *numbers):
                     either.append(text)
         if either and self._options.date_format == "dmy":
-            rows_of = frame.filter(pl.col("date").is_in(either)).select("row", "date")
+            found = frame.filter(
+                pl.col("date").is_in(either) & ~pl.col("place").is_in(list(unread))
+            )
+            rows_of = found.select("row", "date")
             self._could_be_either.append(rows_of)
         if cells:
             days = frame["day"]
-            for place in sorted(cells):
+            for place in sorted(cells.difference(unread)):
                 if days[place] is not None:
                     self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
 
@@ -215,7 +238,8 @@ class DateEvidence:
         return None
 
     def _of_year_last(self) -> str:
-        told = f"{self._year_last} of {counted(self._count, 'date')} have the year last: "
+        found = self._year_last
+        told = f"{found} of {counted(self._count, 'date')} {_have(found)} the year last: "
         if self._month_first and self._day_first:
             return told + "some have the day first, some the month. Write them as YYYY-MM-DD."
         if self._month_first:
@@ -248,10 +272,17 @@ class IdEvidence:
         if len(others) == 1:
             ((length, _),) = others.items()
             return (
-                f"{told} of {counted(all_rows, 'id')} have {counted(length, 'character')}; "
-                f"Register's have {LENGTH_OF_IDS}"
+                f"{told} of {counted(all_rows, 'id')} {_have(told)} "
+                f"{counted(length, 'character')}; Register's have {LENGTH_OF_IDS}"
             )
-        return f"{told} of {all_rows} ids have another length than the 24 characters of Register's"
+        have = _have(told)
+        return (
+            f"{told} of {all_rows} ids {have} another length than the 24 characters of Register's"
+        )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 class ExportEvidence:

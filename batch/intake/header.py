@@ -16,6 +16,7 @@ from batch.intake.dates import quoted
 from batch.run_settings import InputOptions
 
 SEPARATORS = (",", ";", "\t", "|")
+MOST_COLUMNS = 16_384
 MOST_ROWS_ABOVE = 20
 """Among how many first rows a header is looked for, where titles stand above it."""
 
@@ -23,6 +24,9 @@ _SEP_LINE = re.compile(r'"?sep=(\\t|[^\w"])"?[,;\t|]*', re.IGNORECASE)
 """Excel's first line; saved again, separators may follow it."""
 
 _LONGEST_LINE = 1 << 20
+_MOST_LINES = 100
+"""What the names of one header may span; each line more is looked at with all before it."""
+
 _NOTHING = columns.SPACES + '"' + "".join(SEPARATORS)
 _A_VALUE = re.compile(
     r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{5}|(?=\w*\d)\w{20}|[.!?] \w|[\r\n]", re.ASCII
@@ -37,6 +41,9 @@ _FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 _CLOSED = re.compile(r'(^|[,;\t|\r\n]) *"(?:[^"]|"")*"')
 _OPENING = re.compile(r'(?:^|[,;\t|\r\n]) *"')
 _LONGEST_NAME = 60
+_SHORT, _TOO_SHORT = 6, 3
+_MOST_WORDS = 12
+_MOST_NEAR_SHOWN = 3
 _MOST_NAMES_SHOWN = 20
 _TEMPLATE = "`defer-batch template` prints the right header"
 
@@ -88,8 +95,8 @@ class Layout:
 
     @property
     def nameless(self) -> tuple[int, ...]:
-        """Where columns without a name stand; a first one is a numbering, no surplus."""
-        return tuple(at for at, name in enumerate(self.own) if at and columns.is_blank([name]))
+        """Where columns without a name stand."""
+        return tuple(at for at, name in enumerate(self.own) if columns.is_blank([name]))
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -120,6 +127,12 @@ class Header:
         """Return what the header names. Raises UnusableFile."""
         if not self.names:
             raise unusable(options.path, "it has no header line", hint=_TEMPLATE)
+        if len(self.names) > MOST_COLUMNS:
+            raise unusable(
+                options.path,
+                f"its header has more than the {MOST_COLUMNS:,} columns of a spreadsheet",
+                hint="look at the first line in a text editor",
+            )
         return layout_of(options, self.names, self.separator, self.row)
 
 
@@ -275,56 +288,83 @@ def _refuse_missing(options: InputOptions, layout: Layout) -> None:
 
 def _doubts(options: InputOptions, layout: Layout) -> Iterator[str]:
     """Yield what is doubtful about the choice of columns. Raises UnusableFile if nobody sees it."""
-    date_like = [
-        title
-        for title in layout.unused
-        if columns.matched_name(columns.DEFER_DATE) in columns.matched_name(title)
-    ]
-    if date_like and columns.DEFER_DATE not in options.columns:
-        used = layout.own[layout.places[columns.DEFER_DATE]]
-        why = f"the dates are taken from {quoted(used)}, and not from {quoted(date_like[0])}"
-        hint = _two_ways(options, columns.DEFER_DATE, used, date_like[0])
-        if layout.is_export or not options.attended:
+    near: dict[str, list[str]] = {}
+    for title in layout.unused:
+        if (name := _name_in_doubt(title)) and name not in options.columns:
+            near.setdefault(name, []).append(title)
+    for name, titles in near.items():
+        command = options.column_command
+        if name == columns.DEFER_REASON and name not in layout.places:
+            shown = ", ".join(map(quoted, titles[:_MOST_NEAR_SHOWN]))
+            several = "are columns" if len(titles) > 1 else "is a column"
+            why = f"no reason will be sent, although there {several} {shown}"
+            ways = [(quoted(title), title) for title in titles[:_MOST_NEAR_SHOWN]] + [("none", "")]
+        elif name in {columns.TRAINEE_ID, columns.DEFER_DATE} and name in layout.places:
+            used = layout.own[layout.places[name]]
+            what = "ids" if name == columns.TRAINEE_ID else "dates"
+            why = f"the {what} are taken from {quoted(used)}, and not from {quoted(titles[0])}"
+            ways = [(quoted(title), title) for title in (used, titles[0])]
+        else:
+            if name not in layout.places:
+                yield (
+                    f"{quoted(titles[0])} is not used; if it is `{name}`: "
+                    f"`{command(name, titles[0])}`"
+                )
+            continue
+        hint = "; ".join(f"to use {shown}: `{command(name, title)}`" for shown, title in ways)
+        is_choice = layout.is_export and name == columns.DEFER_DATE
+        if is_choice or not options.attended:
             raise unusable(options.path, f"{why}: is that right?", hint=hint)
         yield f"{why}; {hint}"
-    if columns.DEFER_REASON in layout.places or columns.DEFER_REASON in options.columns:
-        return
-    reasons = [title for title in layout.unused if _may_be_a_reason(title)]
-    if reasons:
-        why = f"no reason will be sent, although there is a column {quoted(reasons[0])}"
-        hint = _two_ways(options, columns.DEFER_REASON, reasons[0], "")
-        if not options.attended:
-            raise unusable(options.path, f"{why}: is that right?", hint=hint)
-        yield f"{why}; {hint}"
 
 
-def _two_ways(options: InputOptions, name: str, header: str, other: str) -> str:
-    first, second = options.column_command(name, header), options.column_command(name, other)
-    return f"to use it: `{first}`; to use {quoted(other) if other else 'none'}: `{second}`"
-
-
-def _may_be_a_reason(title: str) -> bool:
-    """Whether a header has the word reason, or is nearly the name of the reason's column."""
-    if _NOT_OF_DEFERRALS.search(title) or columns.known_column(title):
-        return False
+def _name_in_doubt(title: str) -> str | None:
+    """Return the name that a header may be meant as: nearly it, or with the word reason."""
+    if columns.known_column(title) or _NOT_OF_DEFERRALS.search(title):
+        return None
+    if any(columns.is_exact(title, name) for name in columns.OF_REGISTERS_EXPORT):
+        return None
     words = _CAMEL.sub(" ", title).replace("_", " ")
-    return bool(_REASON.search(words)) or nearly_named(title) == columns.DEFER_REASON
+    return columns.DEFER_REASON if _REASON.search(words) else nearly_named(title)
 
 
 def nearly_named(title: str) -> str | None:
-    """Return the name that a header contains, or from which it is one letter off, or None."""
-    matched = columns.matched_name(title)
-    for name, aliases in columns.ALIASES.items():
-        for spelling in map(columns.matched_name, (name, *aliases)):
-            if len(spelling) > 6 and (spelling in matched or _is_one_off(matched, spelling)):
-                return name
-    return None
+    """Return the name that a header contains, or from which it is one letter off, or None.
+
+    Of several the longest; a short name counts only as words of the header.
+    """
+    matched, words = columns.matched_name(title), _words(title)
+    near = [
+        (len(spelling), name)
+        for name, aliases in columns.ALIASES.items()
+        for spelling in map(columns.matched_name, (name, *aliases))
+        if (len(spelling) > _SHORT and spelling in matched)
+        or any("".join(some) == spelling for some in _neighbours(words))
+        or _is_one_off(matched, spelling)
+    ]
+    return max(near)[1] if near else None
+
+
+def _words(title: str) -> list[str]:
+    return re.findall(r"[^\W_]+", _CAMEL.sub(" ", title).casefold())[:_MOST_WORDS]
+
+
+def _neighbours(words: list[str]) -> Iterator[list[str]]:
+    """Yield each stretch of words that stand together."""
+    for start in range(len(words)):
+        for end in range(start + 1, min(len(words), start + 4) + 1):
+            yield words[start:end]
 
 
 def _is_one_off(one: str, other: str) -> bool:
-    """Whether a letter was added, left out, changed, or swapped with the next."""
+    """Whether a letter was added, left out, changed, or swapped with the next.
+
+    Of a short name (TRN, DOB) only swapped or added: other words are a letter off too.
+    """
     if abs(len(one) - len(other)) > 1 or one == other:
         return False
+    if len(other) <= _TOO_SHORT:
+        return one[:-1] == other or (one[0] == other[0] and sorted(one) == sorted(other))
     pairs = zip(one, other, strict=False)
     start = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     rest, other_rest = one[start:], other[start:]
@@ -354,7 +394,7 @@ def _missing(options: InputOptions, missing: list[str], found: tuple[str, ...]) 
             options.path, f"{why}: its first row does not look like a header", hint=hint
         )
     notes = [note] if (note := _found(found, is_header=is_header)) else []
-    near = [(name, title) for name in missing for title in _near(name, found)]
+    near = [(name, title) for near in missing for name, title in _nearest(near, found)]
     if near:
         notes.append("closest: " + ", ".join(quoted(title) for _, title in near))
         first = dict(reversed(near))
@@ -370,14 +410,19 @@ def _other_names(found: tuple[str, ...]) -> str:
     return " or ".join(name for name in columns.NAMING[1:] if name in known)
 
 
-def _near(name: str, found: tuple[str, ...]) -> list[str]:
-    """Return the header that is closest to a name, if any is close."""
+def _nearest(missing: str, found: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the name and header that come closest to a missing one, if any is close.
+
+    What names a trainee otherwise does as well as the id.
+    """
     import difflib  # noqa: PLC0415 — for this one message only
 
     unknown = [title for title in found if not columns.known_column(title)]
-    close = [title for title in unknown if nearly_named(title) == name]
+    names = columns.NAMING if missing == columns.TRAINEE_ID else (missing,)
+    close = [(name, title) for name in names for title in unknown if nearly_named(title) == name]
     shown = [title for title in unknown if _WORDS_OF_OURS.search(title)]
-    return (close or difflib.get_close_matches(name, shown, n=1))[:1]
+    others = [(missing, title) for title in difflib.get_close_matches(missing, shown, n=1)]
+    return (close or others)[:1]
 
 
 def _found(own: tuple[str, ...], *, is_header: bool) -> str:
@@ -440,7 +485,7 @@ def _rows(path: Path, text: io.TextIOBase) -> Iterator[tuple[str, int]]:
     lines = _lines(path, text)
     for line in lines:
         whole, count = line, 1
-        while _has_an_open_quote(whole) and len(whole) < _LONGEST_LINE:
+        while count < _MOST_LINES and len(whole) < _LONGEST_LINE and _has_an_open_quote(whole):
             following = next(lines, None)
             if following is None:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -11,15 +12,9 @@ from dataclasses import dataclass
 from batch import columns
 from batch.intake.encoding import look_at
 from batch.intake.header import find_header, has_needed_names
-from batch.intake.workbook_reader import (
-    SUFFIXES,
-    SheetRow,
-    WorkbookReader,
-    _Book,
-    _bytes_of,
-    _Found,
-    _refuse_large,
-)
+from batch.intake.workbook_reader import SUFFIXES, book_of
+from batch.intake.workbook_rows import SheetRow
+from batch.intake.workbook_sheets import Book, FoundSheet, opened
 from batch.run_settings import InputOptions
 
 SAMPLES = 3
@@ -59,11 +54,8 @@ def outline_of(options: InputOptions) -> Outline:
     """Return what a file holds, whatever its columns are called. Raises UnusableFile."""
     if options.path.suffix.lower() not in SUFFIXES:
         return _of_csv(options)
-    sheets = _Sheets(options)
-    try:
-        return sheets.outline()
-    finally:
-        sheets.close()
+    with contextlib.closing(book_of(options.path)) as book:
+        return _of_book(book, options)
 
 
 def _of_csv(options: InputOptions) -> Outline:
@@ -102,40 +94,29 @@ def _outlined(
     )
 
 
-class _Sheets(WorkbookReader):
-    """A workbook's sheets, opened as the reader opens them, but with any columns."""
+def _of_book(book: Book, options: InputOptions) -> Outline:
+    """Return the outline of the sheet that is named, or of the one that is most likely meant.
 
-    def __init__(self, options: InputOptions) -> None:
-        data = _bytes_of(options.path)
-        _refuse_large(options.path, data)
-        self._options = options
-        self._path = options.path
-        self._book = _Book(options.path, data)
+    That is the first visible one with the needed columns and rows, or with rows, or any.
+    """
+    visible = [name for name in book.names if name not in book.hidden]
+    sheets = {name: opened(book, name, options) for name in visible or book.names}
+    filled = [name for name, sheet in sheets.items() if sheet.has_rows]
+    fitting = [name for name in filled if has_needed_names(sheets[name].header, options)]
+    name = (fitting or filled or list(sheets))[0]
+    if options.sheet in sheets:
+        name = options.sheet
+    return _of_sheet(sheets[name], tuple(filled) or (name,))
 
-    def outline(self) -> Outline:
-        """Return the outline of the sheet that is named, or of the one that is most likely meant.
 
-        That is the first visible one with the needed columns and rows, or with rows, or any.
-        """
-        visible = [name for name in self._book.names if name not in self._book.hidden]
-        opened = {name: self._opened(name) for name in visible or self._book.names}
-        filled = [name for name, sheet in opened.items() if sheet.has_rows]
-        fitting = [n for n in filled if has_needed_names(opened[n].header, self._options)]
-        name = (fitting or filled or list(opened))[0]
-        if self._options.sheet in opened:
-            name = self._options.sheet
-        return self._outline(opened[name], tuple(filled) or (name,))
-
-    def _outline(self, found: _Found, names: tuple[str, ...]) -> Outline:
-        start = next(
-            (at for at, name in enumerate(found.header) if not columns.is_blank([name])), 0
-        )
-        rows = list(found.rows)
-        records = (_texts(row, start) for row in rows[:_ROWS_LOOKED_AT])
-        hidden = sum(row.is_hidden for row in rows)
-        return Outline(_outlined(found.header[start:], records), found.name, names, hidden)
+def _of_sheet(found: FoundSheet, names: tuple[str, ...]) -> Outline:
+    start = next((at for at, name in enumerate(found.header) if not columns.is_blank([name])), 0)
+    rows = list(found.rows)
+    records = (_texts(row, start) for row in rows[:_ROWS_LOOKED_AT])
+    hidden = sum(row.is_hidden for row in rows)
+    return Outline(_outlined(found.header[start:], records), found.name, names, hidden)
 
 
 def _texts(row: SheetRow, start: int) -> list[str]:
-    width = max(row.cells, default=-1) + 1
-    return [row.cells[at].text if at in row.cells else "" for at in range(start, width)]
+    width = max(row.texts, default=-1) + 1
+    return [row.texts.get(at, "") for at in range(start, width)]

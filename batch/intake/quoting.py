@@ -21,16 +21,18 @@ class Unspaced(Iterator[str]):
         self._is_open = False
         self._plain = re.compile(rf"[^{between}\r\n]*")
         self._opening = re.compile(r' *"')
-        self._quoted = re.compile(r'(?:[^"]|"")*')
+        self._quoted = re.compile(r'[^"]*(?:""[^"]*)*')
         self._closing = re.compile(rf'" *(?={between}|[\r\n]|$)')
+        value = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{between}\r\n][^{between}\r\n]*)?'
+        self._plain_values = re.compile(rf"{value}(?:{between}{value})*[\r\n]*")
 
     def __next__(self) -> str:
         """Return the next line as it is meant."""
         line = next(self._lines)
         if not self._is_open and ('"' not in line):
             return line
-        if not self._is_open and not _SPACED.search(line):
-            self._is_open = bool(line.count('"') % 2)
+        is_plain = not self._is_open and not _SPACED.search(line)
+        if is_plain and self._plain_values.fullmatch(line):
             return line
         return self._rewritten(line)
 

@@ -38,7 +38,7 @@ _ERRORS = (
     r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|FIELD!|GETTING_DATA|BLOCKED!"
     r"|CONNECT!|UNKNOWN!|BUSY!|PYTHON!|EXTERNAL!|ERROR!)|#{1,16}|Err:[0-9]{3}"
 )
-_NO_REASON = rf"^(?:{_ERRORS}|(?i:NULL|\(null\)|<null>)|\\N)$"
+_NO_REASON = rf"^(?i:{_ERRORS}|NULL|\(null\)|<null>|\\N)$"
 _OPENING_QUOTE = r'(?:^|[\s(])"'
 _LONGEST_WORD_FOR_NOTHING = 16
 

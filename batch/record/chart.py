@@ -6,19 +6,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from batch.codes import Outcome, counts_of
+from batch.codes import TABLE, Attention, Code, Outcome, counts_of
+from batch.words import day_of
 
 WIDTH, HEIGHT = 640, 160
+TO_KNOW = "to_know"
+"""The tone of rows that are for information."""
+
 MOST_POINTS = 240
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One outcome's rows, and where its part of the bar lies, in percent of the whole."""
+    """One outcome's rows; `tone` is how they are coloured, see `tone_of`."""
 
     outcome: Outcome
     label: str
     rows: int
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows of one tone, and where their part of the bar lies, in percent of the whole."""
+
+    tone: str
     left: float
     width: float
 
@@ -47,14 +59,39 @@ class Curve:
     said: str
 
 
+def tone_of(code: Code) -> str:
+    """Return how a row is coloured: by its outcome, but plainly where nobody has to do anything."""
+    is_known = TABLE[code].attention is Attention.TO_KNOW
+    return TO_KNOW if is_known else code.outcome.value
+
+
 def parts(codes: Mapping[str, int]) -> list[Part]:
-    """Return the four counts as parts of one bar."""
-    whole, left, found = sum(codes.values()), 0.0, []
-    for outcome, rows in counts_of(codes).items():
-        width = 100 * rows / whole if whole else 0.0
-        found.append(
-            Part(outcome, outcome.label.capitalize(), rows, round(left, 3), round(width, 3))
+    """Return the four counts."""
+    tones = {
+        outcome: {tone_of(Code(c)) for c in codes if Code(c).outcome is outcome}
+        for outcome in Outcome
+    }
+    return [
+        Part(
+            outcome,
+            outcome.label.capitalize(),
+            rows,
+            TO_KNOW if tones[outcome] <= {TO_KNOW} else outcome.value,
         )
+        for outcome, rows in counts_of(codes).items()
+    ]
+
+
+def segments(codes: Mapping[str, int]) -> list[Segment]:
+    """Return the counts as segments of one bar, in the order of the outcomes."""
+    counts = dict.fromkeys([*map(str, Outcome), TO_KNOW], 0)
+    for code, count in codes.items():
+        counts[tone_of(Code(code))] += count
+    whole, left, found = sum(codes.values()), 0.0, []
+    for tone, rows in counts.items():
+        width = 100 * rows / whole if rows else 0.0
+        if rows:
+            found.append(Segment(tone, round(left, 3), round(width, 3)))
         left += width
     return found
 
@@ -78,7 +115,9 @@ def curve(moments: Iterable[str], limit: Limit | None) -> Curve | None:
         None if limit is None else _drawn(_allowed(limit, span, rows), span, rows),
         rows,
         f"{began:%H:%M:%S}",
-        f"{ended:%H:%M:%S}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M:%S}",
+        f"{ended:%H:%M:%S}"
+        if began.date() == ended.date()
+        else f"{day_of(ended)}, {ended:%H:%M:%S}",
         _said(rows, span, limit),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from batch.errors import JournalLost
-from batch.record.database import journal_lost
+from batch.record.database import OpenFiles, journal_lost
 
 GATHERING_SECONDS = 0.001
 """How long a commit waits for others to join it, in seconds."""
@@ -33,8 +33,11 @@ class _Statement:
 class GroupCommit:
     """Writes to one connection, in groups; `between` is held while a group is on its way."""
 
-    def __init__(self, connection: sqlite3.Connection, commit: Commit) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, commit: Commit, open_files: OpenFiles
+    ) -> None:
         self._connection = connection
+        self._open_files = open_files
         self._commit = commit
         self._queued: list[_Statement] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -68,12 +71,17 @@ class GroupCommit:
         queued, self._queued = self._queued, []
         waiting, self._waiting = self._waiting, []
         try:
+            self._open_files.refuse_lost()
             self._connection.execute("BEGIN")
             for statement in queued:
                 self._connection.execute(statement.sql, statement.values)
             await self._commit(self._connection.commit)
+            self._open_files.refuse_lost()
         except sqlite3.Error as error:
-            self._lose(error, waiting)
+            self._lose(journal_lost(error), waiting)
+            return
+        except JournalLost as lost:
+            self._lose(lost, waiting)
             return
         for future in waiting:
             if not future.done():
@@ -82,8 +90,8 @@ class GroupCommit:
             if statement.then is not None:
                 statement.then()
 
-    def _lose(self, error: sqlite3.Error, waiting: list[asyncio.Future[None]]) -> None:
-        self._lost = journal_lost(error)
+    def _lose(self, lost: JournalLost, waiting: list[asyncio.Future[None]]) -> None:
+        self._lost = lost
         for future in [*waiting, *self._waiting]:
             if not future.done():
                 future.set_exception(self._lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -69,6 +70,51 @@ def _remedy(error: sqlite3.Error | OSError) -> str:
     return _MAKE_ROOM
 
 
+class OpenFiles:
+    """The journal's files as they were opened: nothing but this writer may shrink or replace them.
+
+    A file that was deleted takes what is written to it, and then it is gone. `path` is None for a
+    journal in memory, which has no files.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        names = () if path is None else (path.name, f"{path.name}-wal")
+        self._known: dict[Path, os.stat_result | None] = (
+            {} if path is None else {path.with_name(name): None for name in names}
+        )
+
+    def refuse_lost(self) -> None:
+        """Raise JournalLost where a file was deleted, replaced or cut since it was last seen.
+
+        SQLite shortens neither of them while the writer has them open: its checkpoints write the
+        -wal again from its start, and only `purge`, which needs the writer's lock, truncates it.
+        """
+        for path, before in self._known.items():
+            try:
+                now = path.stat()
+            except FileNotFoundError:
+                if before is not None:
+                    raise _gone(path, "was deleted") from None
+                continue
+            except OSError as error:
+                raise _gone(path, f"cannot be reached ({error.strerror})") from error
+            if before is not None and not os.path.samestat(before, now):
+                raise _gone(path, "was replaced")
+            if before is not None and now.st_size < before.st_size:
+                raise _gone(path, "was cut short")
+            self._known[path] = now
+
+
+def _gone(path: Path, what: str) -> JournalLost:
+    return JournalLost(
+        f"{path} {what} by another program while the run went on: of the last requests there may "
+        "be no record",
+        hint="put back what was deleted, or restore journal.db from a backup, "
+        "then run `defer-batch resume`; without either, run the list again: each trainee is looked "
+        "up before anything is sent",
+    )
+
+
 @functools.cache
 def statements(name: str) -> Mapping[str, str]:
     """Return the SQL of a `.sql` file beside this module, by the name that stands above it."""
@@ -113,12 +159,19 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the journal read-only. Raises JournalProblem where it is missing or not ours."""
-    if not path.is_file() or not _is_ours(path):
+    """Open the journal read-only; one whose making was cut off is empty.
+
+    Raises JournalProblem where it is missing or not ours.
+    """
+    if not path.is_file():
         raise JournalProblem(
             f"there is no journal at {path}", hint="name its folder with --reports-dir"
         )
-    return _read_only(path)
+    if _is_ours(path):
+        return _read_only(path)
+    empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _migrate(empty)
+    return empty
 
 
 def copy_in_memory(path: Path) -> sqlite3.Connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from batch.codes import (
     TABLE,
@@ -15,26 +17,47 @@ from batch.codes import (
     by_urgency,
     counts_of,
 )
+from batch.hints import completed
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord
+from batch.words import days_written_out
 
 MOST_ROWS_SHOWN_A_CODE = 500
 MOST_ROWS_UNFOLDED = 20
+MOST_UNFOLDED_OF_A_SENTENCE = 60
+_NUMBER_OF_THE_ROW = re.compile(r"\bthe ((?:HESA )?id|TRN|provider's number) [^\s,]+\b")
 _MAY_BE_DEFERRED = (Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Rows of which the same sentence is said, once; `folded` are shown only when asked for."""
+
+    message: str
+    shown: tuple[RowRecord, ...]
+    folded: tuple[RowRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Rows that need attention for the same reason: how many, and the first of them.
 
-    `folded` are those that are shown only when asked for.
+    `said` are those that share a sentence with others, `shown` those that have one each, of which
+    `folded` are shown only when asked for.
     """
 
     code: Code
     count: int
     advice: str
+    said: tuple[Said, ...]
     shown: tuple[RowRecord, ...]
     folded: tuple[RowRecord, ...]
+
+    @property
+    def known(self) -> int:
+        """How many of the rows are here."""
+        shared = sum(len(said.shown) + len(said.folded) for said in self.said)
+        return shared + len(self.shown) + len(self.folded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +78,25 @@ class Headline:
 
 def findings(ledger: Ledger, run_id: str) -> Findings:
     """Group the rows that need attention by code."""
-    codes, is_closed = ledger.counts(run_id), ledger.run(run_id).ended is not None
+    codes, run = ledger.counts(run_id), ledger.run(run_id)
+    command = ledger.last_command(run_id)
     by_code: dict[Code, list[RowRecord]] = {}
     for row in _needing_attention(ledger, run_id, codes):
         rows = by_code.setdefault(Code(row.code), [])
         if len(rows) < MOST_ROWS_SHOWN_A_CODE:
             rows.append(row)
     groups = [
-        _group(code, codes[code], by_code[code], advice_on(code, is_closed=is_closed))
+        _group(
+            code,
+            codes[code],
+            by_code[code],
+            completed(
+                advice_on(code, is_closed=run.ended is not None),
+                run_id,
+                Path(run.reports_dir),
+                command,
+            ),
+        )
         for code in sorted(by_code, key=by_urgency)
     ]
     return Findings(
@@ -108,8 +142,28 @@ def _are(count: int) -> str:
 
 
 def _group(code: Code, count: int, rows: list[RowRecord], advice: str) -> Group:
-    shown, folded = rows[:MOST_ROWS_UNFOLDED], rows[MOST_ROWS_UNFOLDED:]
-    return Group(code, count, advice, tuple(shown), tuple(folded))
+    by_message: dict[str, list[RowRecord]] = {}
+    for row in rows:
+        by_message.setdefault(sentence_of(row), []).append(row)
+    said = [_said(words, same) for words, same in by_message.items() if len(same) > 1]
+    alone = [same[0] for same in by_message.values() if len(same) == 1]
+    shown, folded = alone[:MOST_ROWS_UNFOLDED], alone[MOST_ROWS_UNFOLDED:]
+    return Group(code, count, advice, tuple(said), tuple(shown), tuple(folded))
+
+
+def sentence_of(row: RowRecord) -> str:
+    """Return what the page says of a row, whose number stands beside it and is named once.
+
+    Dates are written for people, but as they stand in the file where a check says what is wrong.
+    """
+    if TABLE[Code(row.code)].failed_check:
+        return row.message
+    return days_written_out(_NUMBER_OF_THE_ROW.sub(r"this \1", row.message))
+
+
+def _said(message: str, rows: list[RowRecord]) -> Said:
+    most = MOST_UNFOLDED_OF_A_SENTENCE
+    return Said(message, tuple(rows[:most]), tuple(rows[most:]))
 
 
 def _asks(code: Code) -> Attention:

@@ -30,6 +30,11 @@ answer, in any run, or when a read after the wait says that none of them was car
 writer at a time holds the lock beside the file (SQLite before 3.51.3 can damage a WAL database
 with two); readers open it read-only. A run that was not yet confirmed is `staged`: it sent
 nothing, and the next writer removes it.
+
+What a crash cannot explain ends the run. A file that is deleted, replaced or cut while it is open
+would take every commit and keep none: before and after each group its place and size are looked at.
+What the rows ask of Register is fixed by a digest when the run begins, so that a resumed run sends
+what the file asked for, whatever was done to the journal in between.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ from pathlib import Path
 
 from batch import files
 from batch.codes import Code
+from batch.errors import JournalLost, JournalProblem
 from batch.record import database, locks, recent_requests
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
@@ -62,7 +68,8 @@ class Journal:
     """The journal, opened by its one writer; `ledger` reads it, what is written included.
 
     `has_begun` tells that a run has been let send by this writer. `wall` gives Unix seconds;
-    `commit` runs a blocking call without blocking the event loop.
+    `commit` runs a blocking call without blocking the event loop; `path` is the file's, whose loss
+    is noticed, None in memory.
     """
 
     def __init__(
@@ -71,19 +78,21 @@ class Journal:
         *,
         wall: Callable[[], float],
         commit: Commit = asyncio.to_thread,
+        path: Path | None = None,
     ) -> None:
         self._connection = connection
+        self._open_files = database.OpenFiles(path)
         self._wall = wall
         self.ledger = Ledger(connection)
         self.has_begun = False
-        self._commits = GroupCommit(connection, commit)
+        self._commits = GroupCommit(connection, commit, self._open_files)
         last = connection.execute(_SQL["last_attempt_id"]).fetchone()
         self._last_attempt_id: int = last[0]
 
     @classmethod
     def open(cls, path: Path, *, wall: Callable[[], float]) -> Journal:
         """Open for writing; the caller holds the lock. Raises JournalProblem."""
-        journal = cls(database.open_for_writing(path), wall=wall)
+        journal = cls(database.open_for_writing(path), wall=wall, path=path)
         journal._remove_staged()
         return journal
 
@@ -115,13 +124,16 @@ class Journal:
             )
 
     def add_problems(self, run_no: int, found: Iterable[tuple[int, Problem]]) -> None:
-        """Settle rows of a staged run by what was found over the whole file."""
+        """Settle rows of a staged run by what was found over the whole file.
+
+        Of a row's problems the first in the order of the codes counts, whenever it was found.
+        """
         with self._one_commit() as now:
             self._connection.executemany(
                 _SQL["add_problem"],
                 (
-                    (problem.code, problem.message, now, problem.column, run_no, number)
-                    for number, problem in found
+                    (p.code, p.message, now, p.column, run_no, number, _codes_after(p.code))
+                    for number, p in found
                 ),
             )
 
@@ -155,6 +167,10 @@ class Journal:
         """Write down the version of Register's API that is used."""
         self._note(run_no, api_version=api_version)
 
+    def note_notices(self, run_no: int, notices: Iterable[str]) -> None:
+        """Write down what the report says of a run as a whole, each once."""
+        self._note(run_no, notices=list(dict.fromkeys(notices)))
+
     def note_matches(self, run_no: int, found: Mapping[int, str]) -> None:
         """Write down whom rows without an id were found to mean, before anything is sent."""
         with self._one_commit():
@@ -171,6 +187,12 @@ class Journal:
         """Write down how many of a run's deferrals were read back at its end, and stood."""
         made = {"checked": checked, "confirmed": confirmed, "at": iso(self._wall())}
         self._note(run_no, final_check=made)
+
+    def note_look(self, run_id: str, *, looked_up: int, warnings: Sequence[str]) -> None:
+        """Write down for how many rows trainees were looked up, and what was warned of."""
+        look = {"looked_up": looked_up, "warnings": list(warnings), "at": iso(self._wall())}
+        looks = [*map(dict, self.ledger.run(run_id).looks), look]
+        self._note(self.ledger.run_number(run_id), looks=looks)
 
     def _note(self, run_no: int, **details: object) -> None:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
@@ -214,6 +236,7 @@ class Journal:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+        self._open_files.refuse_lost()
 
     def note_report(self, run_id: str, written: ReportRecord) -> None:
         """Write down what a report holds, in place of what was noted of the one before."""
@@ -232,9 +255,10 @@ class Journal:
                 written.resumptions,
             ),
         )
+        self._open_files.refuse_lost()
 
     def note_resumption(self, run_no: int, taken_up: Resumption) -> None:
-        """Write down who takes a run up again, when, from where and on which terms."""
+        """Write down who takes a run up again, when, on which terms, and why it had stopped."""
         self._connection.execute(
             _SQL["note_resumption"],
             (run_no, taken_up.resumed_at, json.dumps(taken_up.details())),
@@ -343,6 +367,7 @@ class Journal:
             _SQL["finish"], (iso(self._wall()), exit_code, stopped_because, run_no)
         )
         self._connection.execute("COMMIT")
+        self._open_files.refuse_lost()
 
     def end_for_good(self, run_no: int, *, exit_code: int, because: str) -> None:
         """End a run that nobody wants to resume; its rows stay as they are."""
@@ -380,6 +405,12 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""
         self._connection.close()
+
+
+def _codes_after(code: Code) -> str:
+    """Return the codes behind one in their order, as JSON."""
+    ordered = list(Code)
+    return json.dumps(ordered[ordered.index(code) + 1 :])
 
 
 def _row_values(run_no: int, row: Row, now: str) -> tuple[object, ...]:
@@ -429,5 +460,9 @@ def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -
             yield journal
         except (sqlite3.Error, OSError) as error:
             raise disk_failed(error, has_begun=journal.has_begun) from error
+        except JournalLost as lost:
+            if journal.has_begun:
+                raise
+            raise JournalProblem(f"{lost.message}. Nothing was sent", hint=lost.hint) from lost
         finally:
             journal.close()

@@ -13,8 +13,12 @@ INSERT INTO rows (run_no, row_number, own_values, trainee_id, folded_id, defer_d
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_problem
-UPDATE rows SET outcome = 'unprocessable', code = coalesce(code, ?1),
-    message = trim(coalesce(message, '') || ' ' || ?2), settled_at = ?3, defer_date = NULL,
+UPDATE rows SET outcome = 'unprocessable',
+    code = CASE WHEN code IS NULL OR code IN (SELECT value FROM json_each(?7)) THEN ?1
+        ELSE code END,
+    message = CASE WHEN code IN (SELECT value FROM json_each(?7)) THEN ?2 || ' ' || message
+        ELSE trim(coalesce(message, '') || ' ' || ?2) END,
+    settled_at = ?3, defer_date = NULL,
     problems = json_insert(coalesce(problems, '[]'), '$[#]', json_array(?1, ?4, ?2))
 WHERE run_no = ?5 AND row_number = ?6;
 
@@ -59,7 +63,10 @@ INSERT OR REPLACE INTO reports (run_no, place, tool_version, journal_digest, dig
 VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: note_resumption
-INSERT INTO resumptions (run_no, resumed_at, details) VALUES (?, ?, ?);
+INSERT INTO resumptions (run_no, resumed_at, details)
+SELECT run_no, ?2, json_patch(?3,
+    json_object('stopped_at', finished_at, 'stopped_because', stopped_because))
+FROM runs WHERE run_no = ?1;
 
 -- name: note_reconciliation
 INSERT INTO reconciliations (run_no, asked_at, counts) VALUES (?, ?, ?);

@@ -95,6 +95,10 @@ class Ledger:
         found = self._found("runs").fetchall()
         return [(row[8], run) for row in found if (run := _run_if_readable(row))]
 
+    def run_ids(self) -> frozenset[str]:
+        """Return the id of every run, purged and unreadable ones included."""
+        return frozenset(str(run_id) for (run_id,) in self._found("run_ids"))
+
     def unreadable_runs(self) -> list[tuple[str, str]]:
         """Return id and stage of the runs of which the journal holds what no version writes."""
         found = self._found("runs").fetchall()
@@ -193,6 +197,15 @@ class Ledger:
             rows = self._of_run("corrected", run.run_id, *paths)
             found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
         return found
+
+    def trainees(self, run_id: str) -> dict[str, int]:
+        """Return how many trainees each outcome's rows are about; a row without an id is one."""
+        return dict(self._of_run("trainees", run_id).fetchall())
+
+    def refusals(self, run_id: str) -> list[tuple[str, int]]:
+        """Return what Register said to the rows that it refused, the most frequent first."""
+        found = self._of_run("messages_of", run_id, Code.REFUSED_BY_REGISTER)
+        return [(str(words), int(count)) for words, count in found]
 
     def settled_by_asking(self, run_id: str) -> Iterator[str]:
         """Yield when rows were settled for which Register was asked."""
@@ -333,6 +346,11 @@ class Ledger:
         found = self._of_run("resumptions", run_id)
         return [Resumption(resumed_at=at, **json.loads(details)) for at, details in found]
 
+    def last_command(self, run_id: str) -> tuple[str, ...]:
+        """Return the words of the command that began a run, or took it up last."""
+        resumed = self.resumptions(run_id)
+        return tuple(resumed[-1].command) if resumed else self.run(run_id).command
+
     def deferrals_known(self, origin: str) -> int:
         """Return how many deferrals earlier runs made at a Register, purged runs included."""
         return self._number("deferrals_known", origin)
@@ -366,13 +384,14 @@ class Ledger:
         """Yield folded id, date, Register's date and code of what later runs need not ask."""
         yield from self._of_run("to_remember", run_id)
 
-    def purgeable(self, before: str) -> list[str]:
+    def purgeable(self, before: str, *, doubts_before: float) -> list[str]:
         """Return the runs that began before then and need nothing more.
 
         One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again.
+        sends that row again. Of a run that was ended for good it will never have one, so that
+        stays only while the request is of `doubts_before` (Unix seconds) or later.
         """
-        return [run_id for (run_id,) in self._found("purgeable", before)]
+        return [run_id for (run_id,) in self._found("purgeable", before, doubts_before)]
 
     def half_purged(self) -> int:
         """Return how many runs have their rows deleted, but may still be read in the file."""
@@ -400,7 +419,8 @@ def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:
 def _run(row: tuple[object, ...]) -> RunRecord:
     run_id, rehearsal, sha256, rows, started, finished, because, exit_code, _, details = row
     more = json.loads(str(details))
-    for name in ("columns", "command", "notices", "reading_lines", "follows"):
+    sequences = ("accepted_reports", "columns", "command", "notices", "reading_lines", "follows")
+    for name in (*sequences, "looks"):
         more[name] = tuple(more.get(name, ()))
     known = {
         "run_id": run_id,

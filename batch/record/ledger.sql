@@ -145,6 +145,15 @@ SELECT DISTINCT x.run_id FROM rows r
 JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1
 WHERE r.run_no = ?1 ORDER BY x.run_no;
 
+-- name: trainees
+SELECT coalesce(outcome, 'unresolved'),
+    count(DISTINCT iif(folded_id = '', 'row ' || row_number, folded_id))
+FROM rows WHERE run_no = ? GROUP BY 1;
+
+-- name: messages_of
+SELECT message, count(*) FROM rows WHERE run_no = ? AND code = ? GROUP BY message
+ORDER BY count(*) DESC, min(row_number);
+
 -- name: settled_by_asking
 SELECT settled_at FROM rows r
 WHERE run_no = ? AND settled_at IS NOT NULL
@@ -237,12 +246,14 @@ SELECT r.folded_id, r.defer_date, r.register_date, c.later_runs
 FROM rows r JOIN codes c ON c.code = r.code
 WHERE r.run_no = ? AND r.defer_date IS NOT NULL AND c.later_runs IS NOT NULL;
 
+-- A run that was ended for good keeps its doubts: once they are old, no request is on its way.
 -- name: purgeable
 SELECT run_id FROM runs
 WHERE started_at < ? AND stage IN ('finished', 'ended')
     AND NOT EXISTS (SELECT 1 FROM rows r
         JOIN requests a ON a.run_no = r.run_no AND a.row_number = r.row_number
         WHERE r.run_no = runs.run_no AND a.kind = 'defer' AND a.is_in_doubt
+            AND (stage = 'finished' OR a.intended_at >= ?)
             AND (r.outcome IS NULL OR r.outcome = 'unresolved' OR r.code IN
                 (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)));
 

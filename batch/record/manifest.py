@@ -164,6 +164,15 @@ def is_a_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
+def set_aside(path: Path) -> Path:
+    """Move a file that people have worked on out of its run's folder, beside that, and return it.
+
+    Its name says of which run it is, and it replaces no other content.
+    """
+    kept = path.parent.with_name(f"{path.parent.name}-corrected-{sha256_of(path)[:8]}{path.suffix}")
+    return path.replace(kept)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

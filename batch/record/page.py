@@ -7,17 +7,21 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import jinja2
 
 from batch import columns, files
 from batch.codes import Code, Outcome
-from batch.hints import resume_command, verify_command
-from batch.record import chart
-from batch.record.findings import findings, headline
+from batch.hints import corrections_command, reconcile_command, resume_command, verify_command
+from batch.record import chart, manifest, to_correct
+from batch.record.findings import findings, headline, sentence_of
 from batch.record.ledger import Ledger
+from batch.record.particulars import particulars
 from batch.record.records import RowRecord, RunRecord
+from batch.run_settings import rate_limit_in
+from batch.words import day_of, days_written_out
 
 MOST_ROWS_SHOWN_AT_ONCE = 500
 
@@ -44,22 +48,33 @@ def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
 def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Return what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
-    reports_dir = Path(run.reports_dir)
+    reports_dir, command = Path(run.reports_dir), ledger.last_command(run_id)
+    corrections = reports_dir / run_id / manifest.TO_CORRECT
     return {
         "run": run,
         "banner": run.banner,
         "headline": headline(run, codes),
-        "resume": resume_command(run_id, reports_dir),
+        "resume": resume_command(run_id, reports_dir, command),
+        "reconcile": reconcile_command(run_id, reports_dir, command)
+        if run.lacks_final_check(codes)
+        else None,
         "verify": verify_command(run_id, reports_dir),
+        "to_correct": to_correct.counted(codes),
+        "run_corrections": corrections_command(run.command, corrections),
         "parts": chart.parts(codes),
+        "segments": chart.segments(codes),
+        "trainees": ledger.trainees(run_id),
         "codes": {Code(code): codes[code] for code in Code if code in codes},
         "findings": findings(ledger, run_id),
         "curve": chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
         "rows": ledger.rows(run_id),
         "trainee": trainee,
+        "reference": partial(reference, run),
         "date": date,
+        "message": sentence_of,
+        "tone": lambda row: chart.tone_of(Code(row.code)),
         "place_of_date": place_of_date(run.columns),
-        "requests": ledger.requests(run_id),
+        "particulars": particulars(ledger, run_id),
         "most_at_once": MOST_ROWS_SHOWN_AT_ONCE,
     }
 
@@ -71,7 +86,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         finalize=visible,
     )
-    environment.filters |= {"words": _words, "day": _day, "number": "{:,}".format}
+    environment.filters |= {
+        "words": _words,
+        "day": _day,
+        "written_out": days_written_out,
+        "number": "{:,}".format,
+    }
     environment.globals["labels"] = {outcome: outcome.label.capitalize() for outcome in Outcome}
     return environment
 
@@ -94,10 +114,8 @@ def _policy(style: str, script: str) -> str:
 
 
 def _limit(run: RunRecord) -> chart.Limit | None:
-    requests, period = run.settings.get("rate_requests"), run.settings.get("rate_period_seconds")
-    if not isinstance(requests, int) or not isinstance(period, int | float):
-        return None
-    return chart.Limit(requests, period)
+    limit = rate_limit_in(run.settings)
+    return None if limit is None else chart.Limit(limit.requests, limit.period_seconds)
 
 
 def _words(code: str) -> str:
@@ -105,12 +123,18 @@ def _words(code: str) -> str:
 
 
 def _day(moment: str) -> str:
-    at = datetime.fromisoformat(moment)
-    return f"{at.day} {at:%B %Y}"
+    return day_of(datetime.fromisoformat(moment))
 
 
 MOST_CHARACTERS = 30
 """How much of an id or a date that failed a check is shown: it may be anything, also a reason."""
+
+_REFERENCES = (
+    (columns.PROVIDER_TRAINEE_ID, "No."),
+    (columns.TRN, "TRN"),
+    (columns.HESA_ID, "HESA"),
+)
+"""Where the list's own number stands, best first, and what stands before it on the page."""
 
 _LONGEST_ID = 64
 _AN_ID = re.compile(r"[A-Za-z0-9]{24}", re.ASCII)
@@ -129,6 +153,19 @@ def trainee(row: RowRecord) -> str:
     if row.code == Code.WRONG_NUMBER_OF_VALUES and not _AN_ID.fullmatch(row.trainee_id):
         return ""
     return _short(row.trainee_id, _LONGEST_ID)
+
+
+def reference(run: RunRecord, row: RowRecord) -> str:
+    """Return how the list itself numbers the row's trainee, by whom people know them; no name."""
+    for name, words in _REFERENCES:
+        header = run.held_in.get(name)
+        if header not in run.columns:
+            continue
+        value = row.values[run.columns.index(header)].strip(columns.SPACES + "'")
+        is_unsure = row.code == Code.WRONG_NUMBER_OF_VALUES and not value.isdecimal()
+        if value and not is_unsure:
+            return f"{words} {_short(value, MOST_CHARACTERS)}"
+    return ""
 
 
 def date(row: RowRecord, place: int | None) -> str:

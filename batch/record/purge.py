@@ -16,7 +16,7 @@ from batch.record.ledger import Ledger
 _SQL = statements("purge")
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),
-    **dict.fromkeys(("command", "columns", "notices", "reading_lines"), ()),
+    **dict.fromkeys(("command", "columns", "notices", "reading_lines", "looks"), ()),
     **dict.fromkeys(("held_in", "reading", "asked_sha256"), None),
 }
 """What is left of a purged run's details: times, counts and the input's hash say it happened."""

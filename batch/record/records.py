@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from batch.codes import Code, Outcome, counts_of
 from batch.rows import REHEARSAL, SANDBOX, Deferral
 
 
@@ -22,8 +23,9 @@ class RunRecord:
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
     `purged_counts` are its rows by code, where the rows themselves are gone. `reports_dir` is the
     folder of its reports, as it was given then; `asked_sha256` is over what its rows ask of
-    Register, None in what versions before 0.2 began.
-    `follows` are the runs whose rows this one corrects.
+    Register, None in what versions before 0.2 began; `accepted_reports` are runs that the journal
+    did not know, and with whose reports beside it somebody let this run begin. `follows` are the
+    runs whose rows this one corrects; `looks` are the look-ups before sending, one a stretch of it.
     """
 
     run_id: str
@@ -60,12 +62,25 @@ class RunRecord:
     reading_lines: tuple[str, ...] = ()
     final_check: Mapping[str, object] | None = None
     asked_sha256: str | None = None
+    accepted_reports: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    looks: tuple[Mapping[str, object], ...] = ()
 
     @property
     def is_purged(self) -> bool:
         """Whether its rows, attempts and folder were deleted."""
         return self.purged_counts is not None
+
+    def lacks_final_check(self, codes: Mapping[str, int]) -> bool:
+        """Whether the run is finished, and its deferrals were to be read back, and were not.
+
+        `codes` are its rows by code.
+        """
+        if self.final_check is not None or not self.settings.get("final_check", False):
+            return False
+        has_made = codes.keys() & {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK}
+        is_finished = not counts_of(codes)[Outcome.UNRESOLVED] and self.ended is None
+        return bool(has_made) and is_finished and not self.rehearsal
 
     @property
     def banner(self) -> str | None:
@@ -219,11 +234,16 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Resumption(Who):
-    """Who took a run up again, when, and on which terms."""
+    """Who took a run up again, when, and on which terms; when and why it had stopped before.
+
+    The journal fills in the stop, which is None where the run was cut off.
+    """
 
     resumed_at: str
     settings: Mapping[str, object]
     token_fingerprint: str | None
+    stopped_at: str | None = None
+    stopped_because: str | None = None
 
     def details(self) -> dict[str, object]:
         """Return everything but the time, as JSON takes it."""

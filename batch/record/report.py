@@ -68,11 +68,9 @@ def _keep_corrections(ledger: Ledger, run_id: str, folder: Path) -> Iterator[str
     path, known = folder / manifest.TO_CORRECT, ledger.reported(run_id)
     if known is None or manifest.TO_CORRECT not in known.files or not manifest.is_a_file(path):
         return
-    found = manifest.sha256_of(path)
-    if found == known.files[manifest.TO_CORRECT]:
+    if manifest.sha256_of(path) == known.files[manifest.TO_CORRECT]:
         return
-    kept = folder.with_name(f"{run_id}-corrected-{found[:8]}.xlsx")
-    path.replace(kept)
+    kept = manifest.set_aside(path)
     yield f"{path} was corrected by someone: it is now {kept}, and the report has its own again"
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from batch.errors import UnknownRun
 from batch.record import manifest, report
+from batch.record.database import JOURNAL
 from batch.record.ledger import DIGEST_FORMAT, STAGES, Ledger
 from batch.record.records import ReportRecord, RunRecord
 
@@ -87,6 +88,7 @@ _TO_PROVE = (
     "the end of the run."
 )
 _NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
+_NO_LOG = f"{manifest.LOG} is not here, as in every report that was delivered"
 _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal holds no note of this report's files"
 _EARLIER = "an earlier one: the report was written again since"
@@ -123,7 +125,7 @@ def verify_folder(
     told = manifest.read_manifest(folder)
     here = _Report(folder, run_id, told, _hash(folder / manifest.NAME), known)
     found = [*here.against_printed(manifest_sha256), *here.against_hashes()]
-    unchecked: list[str] = []
+    unchecked = [_NO_LOG] if here.lacks_log_as_copies_do else []
     if ledger is None:
         unchecked.append(_NO_JOURNAL)
     elif run is None:
@@ -265,8 +267,15 @@ class _Report:
             is_earlier = self.own_sha256 in self.known.predecessors
             yield f"{manifest.NAME} {'is ' + _EARLIER if is_earlier else 'was altered'}"
 
+    @property
+    def lacks_log_as_copies_do(self) -> bool:
+        """Whether this is a copy elsewhere, as `--deliver-to` makes them: without `run.log`."""
+        is_elsewhere = not (self.folder.parent / JOURNAL).exists()
+        return is_elsewhere and not (self.folder / manifest.LOG).exists()
+
     def _altered(self, listed: Mapping[str, str]) -> Iterator[str]:
-        for name in sorted(listed):
+        left_out = {manifest.LOG} if self.lacks_log_as_copies_do else set()
+        for name in sorted(listed.keys() - left_out):
             if not manifest.is_a_file(self.folder / name):
                 yield f"{name} is missing"
             elif (found := _hash(self.folder / name)) != listed[name]:

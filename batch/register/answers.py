@@ -95,13 +95,19 @@ class Meaning:
         return self.kind in {Kind.LOST, Kind.NEVER_LEFT}
 
 
-def meaning_of_defer(answer: Answer, deferral: Deferral) -> Meaning:
-    """Return what the answer to a defer request means for that deferral."""
+def meaning_of_defer(answer: Answer, deferral: Deferral, *, was_found: bool = False) -> Meaning:
+    """Return what the answer to a defer request means for that deferral.
+
+    `was_found`: Register showed the trainee just before. That it knows nobody of that id may then
+    be the answer to another request, so this one's is lost.
+    """
     if isinstance(answer, NoReply):
         return _meaning_of_silence(answer)
     match answer.status:
         case 200 | 201:
             return _meaning_of_success(answer, deferral)
+        case 404 if body.is_about_trainee(answer) and was_found:
+            return _said(answer, Kind.LOST, "does not know a trainee whom it has just shown")
         case 404 if body.is_about_trainee(answer):
             return _said(answer, Kind.NOT_FOUND, "does not know this trainee for this provider")
         case 404:

@@ -190,8 +190,10 @@ def is_our_reason(trainee: dict[str, Any], deferral: Deferral) -> bool | None:
     return is_same_reason(reason, deferral.defer_reason) if is_text else None
 
 
-def is_about_another(reply: Reply, trainee_id: str) -> bool:
-    """Whether the body names a trainee, and not the one who was asked for."""
+def is_about_another(reply: Reply, trainee_id: str | None) -> bool:
+    """Whether the body names a trainee, and not the one who was asked for; None asks for none."""
+    if trainee_id is None:
+        return False
     content = json_of(reply)
     inner = content.get("data", content) if isinstance(content, dict) else None
     return isinstance(inner, dict) and _names_another(inner, trainee_id)

@@ -6,14 +6,16 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from batch import __version__
+from batch.errors import UsageProblem
 from batch.register.api import Answer, NoReply, Reply
 from batch.register.body import is_about_another
 from batch.rows import Deferral
@@ -25,6 +27,7 @@ MOST_BYTES = 2_000_000
 MOST_LIST_BYTES = 8_000_000
 """The same of a page of the list: 250 rows take about 650 KB."""
 
+_TOO_MANY = "sent more than one answer, so that nobody knows which of them is this row's"
 UNVERIFIED = "has a certificate that does not verify"
 """Why there is no answer where TLS was refused by us."""
 
@@ -40,7 +43,7 @@ class Client:
     """One pool of connections for a run: `defer`, `trainee`, `trainees`, `info`.
 
     TLS is verified against the operating system's trust store; proxies are honoured; redirects are
-    not followed.
+    not followed. Raises UsageProblem where the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -64,17 +67,33 @@ class Client:
                 "User-Agent": f"defer-batch/{__version__}",
             }
         )
-        self._http = httpx.AsyncClient(
-            verify=_trust(base_url),
-            timeout=httpx.Timeout(None, connect=CONNECT_SHARE * timeout_seconds),
-            limits=httpx.Limits(max_connections=max_at_once + 1, max_keepalive_connections=None),
-            follow_redirects=False,
-            trust_env=not _is_loopback(base_url),
-        )
+        trust = _trust(base_url)
+
+        def pool(kept_alive: int | None) -> httpx.AsyncClient:
+            limits = {"max_connections": max_at_once + 1, "max_keepalive_connections": kept_alive}
+            return httpx.AsyncClient(
+                verify=trust,
+                timeout=httpx.Timeout(None, connect=CONNECT_SHARE * timeout_seconds),
+                limits=httpx.Limits(**limits),
+                follow_redirects=False,
+                trust_env=not _is_loopback(base_url),
+            )
+
+        try:
+            self._http, self._fresh = pool(None), pool(0)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            # of a SOCKS proxy, or one whose address is none; its words may hold a password
+            raise UsageProblem(
+                "a proxy in the environment cannot be used, so nothing was asked or sent",
+                hint="unset ALL_PROXY, and name in HTTPS_PROXY one whose address begins with "
+                "http://",
+            ) from error
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the pool."""
-        await self._http.__aenter__()
+        """Open the pools."""
+        await self._open.enter_async_context(self._http)
+        await self._open.enter_async_context(self._fresh)
         return self
 
     async def __aexit__(
@@ -83,8 +102,8 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the pool."""
-        await self._http.__aexit__(kind, error, trace)
+        """Close the pools."""
+        await self._open.__aexit__(kind, error, trace)
 
     async def defer(self, deferral: Deferral) -> Answer:
         """Ask Register to defer one trainee."""
@@ -95,9 +114,9 @@ class Client:
         return await self._ask("POST", path, content={"data": data}, about=deferral.trainee_id)
 
     async def trainee(self, trainee_id: str) -> Answer:
-        """Read one trainee."""
+        """Read one trainee, on a connection of its own: it settles what another one left open."""
         path = f"/trainees/{quote(trainee_id, safe='')}"
-        return await self._ask("GET", path, about=trainee_id)
+        return await self._ask("GET", path, about=trainee_id, by=self._fresh)
 
     async def trainees(self, query: Mapping[str, str | int]) -> Answer:
         """Ask for one page of the list of trainees, by the parameters of API.md."""
@@ -117,19 +136,26 @@ class Client:
         about: str | None = None,
         api_version: str | None = None,
         most_bytes: int = MOST_BYTES,
+        by: httpx.AsyncClient | None = None,
     ) -> Answer:
         version = quote(api_version or self.api_version, safe=".")
         address = f"{self._base_url}/api/{version}{path}"
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 request = httpx.Request(method, address, headers=self._headers, json=content)
-                response = await self._http.send(request, stream=True)
+                response = await (by or self._http).send(request, stream=True)
                 try:
                     answer = await self._read(response, most_bytes)
-                    if about and isinstance(answer, Reply) and is_about_another(answer, about):
-                        # An answer too many would shift every later one on this connection.
+                    machine = _state_machine(response)
+                    surplus = b"" if machine is None else machine.trailing_data[0]
+                    is_another = isinstance(answer, Reply) and is_about_another(answer, about)
+                    if machine is None:
                         await response.extensions["network_stream"].aclose()
-                    return answer
+                    elif is_another or surplus:
+                        # An answer too many would shift every later one on this connection: what
+                        # is not at rest is closed below, and never used again.
+                        machine.send_failed()
+                    return NoReply(left=True, why=_TOO_MANY) if surplus else answer
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -144,7 +170,9 @@ class Client:
         if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
             return NoReply(left=True, why="answered in an encoding that was not asked for")
         body = bytearray()
-        async for part in response.aiter_raw():
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        # `aiter_raw` would give the connection back at once, before it is known to be at rest.
+        async for part in response.stream:
             body += part
             if len(body) > most_bytes:
                 return NoReply(left=True, why="sent far more than an answer")
@@ -159,6 +187,19 @@ class Client:
         if len(self._token) < _SHORTEST_SECRET:
             return False
         return self._token in text or json.dumps(self._token)[1:-1] in text
+
+
+def _state_machine(response: httpx.Response) -> Any:
+    """Return h11's state of the connection that an answer came on, None where nothing shows it.
+
+    Its `trailing_data` is what came behind the answer, though nobody asked: httpx shows it nowhere,
+    and would take it for the answer to the next request. What comes later, onto an idle connection,
+    makes httpcore close that.
+    """
+    held: Any = response.stream
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        held = getattr(held, name, None)
+    return held
 
 
 def _unescaped(body: bytes) -> str:

@@ -223,6 +223,13 @@ class Forecast:
         width = max((len(str(count)) for count, _ in counts), default=0)
         for count, words in counts:
             yield f"  {count:>{width}} {words}"
+        yield from (f"of the {self.to_send}: {words}" for words in self._oddities())
+
+    def notices(self) -> Iterator[str]:
+        """Yield, for the report, what is odd in the rows to be sent."""
+        yield from (f"Of the {self.to_send} to be deferred: {words}." for words in self._oddities())
+
+    def _oddities(self) -> Iterator[str]:
         told = (
             (self.before_course, _BEFORE),
             (self.unlisted, _UNLISTED),
@@ -231,8 +238,7 @@ class Forecast:
         for numbers, (one, many) in told:
             if numbers:
                 where = row_list(tuple(numbers[:_MOST_NAMED]), len(numbers))
-                said = one if len(numbers) == 1 else many
-                yield f"of the {self.to_send}: {len(numbers)} {said} ({where})"
+                yield f"{len(numbers)} {one if len(numbers) == 1 else many} ({where})"
 
     def _counts(self) -> Iterator[tuple[int, str]]:
         """Yield how many rows, and what becomes of them; together they are all rows."""
@@ -241,21 +247,21 @@ class Forecast:
         yield self.to_read_first, "will be read first: an earlier request got no answer"
         yield sum(codes[code] for code in _DONE), "already done"
         yield codes[Code.ALREADY_DEFERRED], self._already()
-        for code, (one, many) in _IN_THE_PLAN.items():
-            words = one if codes[code] == 1 else many
-            is_cannot = code is Code.STATE_NOT_DEFERRABLE
-            yield codes[code], words + (self._in_which_states() if is_cannot else "")
+        for code in _IN_THE_PLAN:
+            words = TABLE[code].words_for(codes[code])
+            yield codes[code], self._in_which_states(words) if code is _CANNOT else words
         yield sum(n for code, n in codes.items() if TABLE[code].failed_check), "failed a check"
         yield (
             sum(n for code, n in codes.items() if not _is_in_the_plan(code)),
             "settled before: see the report",
         )
 
-    def _in_which_states(self) -> str:
-        """Return in which states the trainees are, where this look saw all of them."""
-        if self.states.total() != self.codes[Code.STATE_NOT_DEFERRABLE]:
-            return ""
-        return ": " + ", ".join(f"{n} {state}" for state, n in self.states.most_common())
+    def _in_which_states(self, words: str) -> str:
+        """Return the words with the trainees' states, where this look saw all of them."""
+        if self.states.total() != self.codes[_CANNOT]:
+            return words
+        states = ", ".join(f"{n} {state}" for state, n in self.states.most_common())
+        return f"{words.partition(':')[0]}: {states}"
 
     def _already(self) -> str:
         """Return on which date they are deferred, where this look saw all of them."""
@@ -269,35 +275,18 @@ class Forecast:
         return f"{words}, {which}"
 
 
-_IN_THE_PLAN: Mapping[Code, tuple[str, str]] = {
-    Code.REINSTATED_SINCE: (
-        "was deferred on this date and has come back since",
-        "were deferred on this date and have come back since",
-    ),
-    Code.DEFERRED_EARLIER: (
-        "was deferred by an earlier run",
-        "were deferred by an earlier run",
-    ),
-    Code.STATE_NOT_DEFERRABLE: ("cannot be deferred", "cannot be deferred"),
-    Code.TRAINEE_NOT_FOUND: (
-        "is not a trainee of this provider",
-        "are not trainees of this provider",
-    ),
-    Code.SEVERAL_TRAINEES_MATCH: (
-        "matches several trainees",
-        "match several trainees",
-    ),
-    Code.IDENTITY_DIFFERS: (
-        "names a trainee who is another person in Register",
-        "name trainees who are other people in Register",
-    ),
-    Code.SUPERSEDED_BY_LATER_RUN: (
-        "was dealt with by a later run",
-        "were dealt with by a later run",
-    ),
-}
-"""What the plan says of a code's rows, of one and of several, in the order of its lines."""
+_IN_THE_PLAN = (
+    Code.REINSTATED_SINCE,
+    Code.DEFERRED_EARLIER,
+    Code.STATE_NOT_DEFERRABLE,
+    Code.TRAINEE_NOT_FOUND,
+    Code.SEVERAL_TRAINEES_MATCH,
+    Code.IDENTITY_DIFFERS,
+    Code.SUPERSEDED_BY_LATER_RUN,
+)
+"""The codes that have a line of their own, in the order of the lines."""
 
+_CANNOT = Code.STATE_NOT_DEFERRABLE
 _DONE = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK)
 """Of a run that is resumed: what it did before."""
 

@@ -40,6 +40,9 @@ MOST_PASSES = 3
 """How often one cycle is walked until its distinct ids reach `total_count`."""
 MOST_TOO_SLOW = 3
 """How often in a row the smaller page may not be answered in time before lists are given up."""
+CHANGES_OF_A_SHORT_LIST = 8
+"""How often somebody may change, between two pages, while a list of one page is read: each time
+there is a page more, and more often within seconds is no people's work."""
 _SHORTEST_FULL_PAGE = 50
 _SIZES_TRIED = 20
 MOST_TRAINEES = 500_000
@@ -233,11 +236,8 @@ class Walk:
             self._stay_bounded()
 
     def _stay_bounded(self) -> None:
-        """Give up where there were far more pages than the trainees seen can fill.
-
-        Three times as many are needed where everybody changes while the list is read.
-        """
-        if self._asked > 12 + 3 * len(self._seen) // (self._longest - 1):
+        """Give up where there were more pages than the trainees seen can account for."""
+        if self._asked > most_pages(len(self._seen), self._longest):
             self.give_up(Trouble.OUT_OF_ORDER)
         elif len(self._seen) > MOST_TRAINEES:
             self.give_up(Trouble.NO_COUNT)
@@ -466,6 +466,25 @@ def _overlapping(covered: int, per_page: int) -> tuple[int, int]:
     tried = [(pages, (covered - 1) // pages) for pages in range(fewest, fewest + _SIZES_TRIED)]
     pages, size = max(tried, key=lambda found: (found[0] + 1) * found[1])
     return (pages, size) if (pages + 1) * size > covered else (1, max(1, covered - 1))
+
+
+def pages_at_rest(trainees: int, per_page: int) -> int:
+    """Return the most pages that a pass takes through a list which nobody changes meanwhile.
+
+    A page repeats the rows of the one before that share its last `updated_at`, which may be nearly
+    all; but then the page after that repeats few, since it begins behind them. So two pages in a
+    row show `per_page` rows that were not seen, and pages that are counted show more. Two more are
+    the first, and one that shows the end where `total_count` did not.
+    """
+    return 2 + 2 * trainees // (per_page - 1)
+
+
+def most_pages(trainees: int, per_page: int) -> int:
+    """Return how many pages a pass may take until the list is held to repeat itself.
+
+    Whoever changes meanwhile is moved ahead of the walk and shown again: everybody once.
+    """
+    return CHANGES_OF_A_SHORT_LIST + 2 * pages_at_rest(trainees, per_page)
 
 
 def _credible(total: int | None, *, at_least: int) -> int | None:

@@ -93,6 +93,10 @@ class Health:
             if self._stopping.reason is not None:
                 return
 
+    def deadline(self) -> float:
+        """Return when the run ends if nothing gets through until then, in the loop's seconds."""
+        return self._patience.deadline(asyncio.get_running_loop().time())
+
     def probe_seconds(self, now: float) -> float | None:
         """Return how long until Register is asked again, None where it is not known to fail."""
         return None if self._up.is_set() else max(0.0, self._asks_at - now)

@@ -108,7 +108,7 @@ class PacedClient:
         assert row.deferral.trainee_id, "a row is matched before it is sent"
         intent, row.intent = row.intent, None
         ask = partial(self._asks.defer, row.deferral)
-        understand = partial(meaning_of_defer, deferral=row.deferral)
+        understand = partial(meaning_of_defer, deferral=row.deferral, was_found=row.was_found)
         question = _Question("defer", row.row_number, ask, understand)
         return await self._until_it_arrived(question, intent)
 
@@ -162,6 +162,10 @@ class PacedClient:
             register_date=meaning.defer_date,
         )
         self.turns.end(slot, sent, meaning)
+        if meaning.kind is Kind.THROTTLED and meaning.retry_after_seconds is None:
+            # The pacer's own guess may be longer than anyone is to wait: who is blocked asks once
+            # more as patience ends, and the run goes on or stops by that answer.
+            self.turns.hold_at_most_until(self.health.deadline())
         self._listener.answered(attempt_id, question.kind, question.row_number, meaning)
         if isinstance(answer, NoReply) and answer.hopeless:
             self._stopping(f"Register {answer.why}.", is_hopeless=True)
@@ -236,6 +240,11 @@ class Turns:
         while (held := self._pacer.held_until - loop.time()) > 0:  # it may grow
             await self._stopping.or_until(nothing, held)
             self._stopping.refuse(kind)
+
+    def hold_at_most_until(self, at: float) -> None:
+        """Let the next in line go then at the latest, in the loop's seconds."""
+        self._pacer.hold_at_most_until(at)
+        self._pace_changed.set()
 
     def seconds_until_next(self, now: float) -> float | None:
         """Return how long those in line wait for the next place, None where nobody does."""

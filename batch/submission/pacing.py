@@ -145,6 +145,10 @@ class Pacer:
         self._refused_edge = edge
         self._share = self._through(received)
 
+    def hold_at_most_until(self, at: float) -> None:
+        """Hold nobody longer than that because of a 429 that did not say how long to wait."""
+        self.held_until = min(self.held_until, at)
+
     def seconds_for(self, requests: int, now: float) -> float:
         """Estimate the time until that many more requests have been started, answers included.
 

@@ -31,7 +31,7 @@ from batch.submission.run_log import RunLog
 from batch.submission.stopping import Stopping, interruptible
 from batch.submission.waiting import Waits
 from batch.submission.watcher import Watcher
-from batch.submission.worker import Workers
+from batch.submission.worker import Looked, Workers
 from batch.words import counted
 
 TIME_LEFT_EVERY_SECONDS = 0.5
@@ -245,7 +245,7 @@ class Session:
         now = asyncio.get_running_loop().time()
         return self._register.pacer.seconds_for(self._forecast.requests_left, now)
 
-    async def settle_rows(self) -> None:
+    async def settle_rows(self, looked: Looked) -> None:
         """Send and settle the rows that are pending, until done or stopped. Raises JournalLost."""
         workers = Workers(
             self._journal,
@@ -256,6 +256,7 @@ class Session:
             max_at_once=self._settings.max_at_once,
             lost_answer_wait_seconds=self._settings.lost_answer_wait_seconds,
             timeout_seconds=self._settings.timeout_seconds,
+            looked=looked,
         )
         self._watcher.begin(self._forecast.rows_left)
         beside = [

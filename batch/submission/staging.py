@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch.errors import UnfinishedRun
-from batch.hints import resume_command
+from batch.hints import close_command, resume_command
 from batch.record.journal import Journal
 from batch.record.memory import remembered
+from batch.record.records import RunRecord
 
 if TYPE_CHECKING:
     from batch.intake.checked_file import InputFile
@@ -84,19 +85,20 @@ def set_aside_remembered(
 
 
 def superseded(
-    journal: Journal, *, origin: str, input_sha256: str, start_over: bool, reports_dir: Path
+    journal: Journal, run: RunRecord, *, start_over: bool, reports_dir: Path
 ) -> tuple[int, ...]:
     """Return the runs that this one ends for good once it begins.
 
     Raises UnfinishedRun where a run of this content, which sent something, can be resumed, unless
     `start_over`.
     """
-    in_the_way = journal.ledger.unfinished_with_sends(origin, input_sha256)
+    in_the_way = journal.ledger.unfinished_with_sends(run.base_url, run.input_sha256)
     if in_the_way and not start_over:
         run_id = in_the_way[0][1]
         raise UnfinishedRun(
             f"an unfinished run of this file is in the way: {run_id}",
-            hint=f"to continue it, run: {resume_command(run_id, reports_dir)} (--start-over begins "
-            "anew; that run can then no longer be resumed)",
+            hint=f"to continue it, run: {resume_command(run_id, reports_dir, run.command)}\n"
+            f"to end it for good, run: {close_command(run_id, reports_dir, run.command)}\n"
+            "(--start-over begins anew; that run can then no longer be resumed)",
         )
     return tuple(run_no for run_no, _ in in_the_way)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
-from batch.rows import RowUnderWay, Settled
+from batch.rows import RowUnderWay, Settled, folded
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient
 from batch.submission.queue import Queue
@@ -35,6 +38,18 @@ class Observer(Protocol):
         """Hear what became of a row."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look before sending showed; nothing where there was none.
+
+    `remarks` are sentences that end the message of some rows; `found` are the trainees, by folded
+    id, whom Register has just shown.
+    """
+
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    found: AbstractSet[str] = frozenset()
+
+
 class Workers:
     """Take a confirmed run's rows to their outcomes, some at once, until done or stopped."""
 
@@ -49,8 +64,10 @@ class Workers:
         max_at_once: int,
         lost_answer_wait_seconds: float,
         timeout_seconds: float,
+        looked: Looked,
     ) -> None:
         self._journal = journal
+        self._looked = looked
         self._register = register
         self._stopping = stopping
         self._observer = observer
@@ -122,6 +139,7 @@ class Workers:
                 self._queue.done()
 
     async def _advance(self, row: RowUnderWay) -> None:
+        row.was_found = folded(row.deferral.trainee_id) in self._looked.found
         step = settling.first_step(row)
         while True:
             match step:
@@ -140,6 +158,8 @@ class Workers:
                     return
 
     def _settle(self, number: int, settled: Settled) -> None:
+        if remark := self._looked.remarks.get(number):
+            settled = replace(settled, message=f"{settled.message} {remark}")
         self._journal.settle(
             self._run_no, number, settled, lambda: self._observer.settled(number, settled)
         )

@@ -20,9 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from batch.roster.listing import IN_A_HUNDRED_ROWS, Look
 from batch.run_settings import RateLimit
 from batch.submission.pacing import Pacer
 from tests.benchmarks import peers
+from tests.support import lists
 from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
 
 HERE = Path(__file__).parent
@@ -44,7 +46,7 @@ def main() -> None:
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
         peers.ENVIRONMENT["XDG_STATE_HOME"] = folder
-        for measure in (pacing, throughput, checking, start_up, memory):
+        for measure in (pacing, looks, throughput, checking, start_up, memory, looking):
             for line in measure(Path(folder)):
                 print(f"{line.what:<78} {line.figure:>10}   {line.limit}", flush=True)
                 lines.append(line)
@@ -85,6 +87,53 @@ def pacing(folder: Path) -> Iterator[Line]:
     least = least_seconds(Server(100, 60, 20.0), 600, seed=1)
     ratio = max(run.finished for run in runs) / least
     yield Line("pacing, two runs sharing one address: over the least", f"{ratio:.3f}", "1.3")
+
+
+def looks(folder: Path) -> Iterator[Line]:
+    """What the look asks for, of a provider with twice as many trainees as rows, in three cycles.
+
+    And the wall time of all that a run asks for, the check at the end included.
+    """
+    del folder
+    for rows in (20, 300, 3000, 30_000):
+        look, check = _requests_of(rows), _requests_of(rows, since=lists.time(2 * rows))
+        most = 20 + IN_A_HUNDRED_ROWS * rows // 100
+        yield Line(f"look for {rows} rows: requests", f"{look}", f"{most}")
+        yield Line(f"final check of {rows} rows: requests", f"{check}", f"{most}")
+        if rows in {300, 3000}:
+            yield from _time_of_all(rows, 1 + look + rows + check)
+
+
+def _requests_of(rows: int, *, since: str | None = None) -> int:
+    """Return how many requests find that many trainees; with `since`, all changed after it."""
+    known = [
+        lists.trainee(number, number + (2 * rows if since else 0)) for number in range(2 * rows)
+    ]
+    cycles = {year: known[place::3] for place, year in enumerate((2026, 2025, 2024))}
+    there = lists.Register({year: cycles.get(year, []) for year in range(2026, 2019, -1)})
+    sought = [str(trainee.trainee_id) for trainee in known[:rows]]
+    if since is not None:  # only what the run itself deferred has changed
+        changed = {one.trainee_id for one in known[:rows]}
+        there = lists.Register(
+            {
+                year: [one for one in there.cycles[year] if one.trainee_id in changed]
+                for year in there.cycles
+            }
+        )
+    look = Look(sought, lambda _, __: None, cycles=tuple(there.cycles), since=since)
+    return len(lists.played(look, there.answer))
+
+
+def _time_of_all(rows: int, requests: int) -> Iterator[Line]:
+    ratios = []
+    for step in range(30):
+        phase, drift = 2.0 * step, (step % 3 - 1) * 1e-4
+        run = played(Server(100, 60, phase, drift), requests, seed=step)
+        least = least_seconds(Server(100, 60, phase, drift), requests, seed=step)
+        ratios.append(run.finished / least)
+    what = f"all {requests} requests of a run of {rows} rows"
+    yield Line(f"{what}: median over the least", f"{statistics.median(ratios):.3f}", "1.02")
+    yield Line(f"{what}: worst over the least", f"{max(ratios):.3f}", "1.05")
 
 
 def throughput(folder: Path) -> Iterator[Line]:
@@ -141,12 +190,33 @@ def memory(folder: Path) -> Iterator[Line]:
     yield Line("peak memory of a run of 100,000 rows over one of 100", figure, "64 MB")
 
 
+def looking(folder: Path) -> Iterator[Line]:
+    """What the look and the check at the end add to the same run without them."""
+    path = written(folder / "looked.csv", "looked")
+    ratios = []
+    for turn in range(3):
+        with peers.serving(path) as url:
+            with_look = spent(peers.looking(url, path, folder / f"with{turn}"))
+        with peers.serving(path) as url:
+            without = spent(peers.ours(url, path, folder / f"without{turn}"))
+        ratios.append(with_look.cpu_seconds / without.cpu_seconds)
+    what = f"{ROWS} rows: CPU of a run with its look and final check over one without"
+    yield Line(what, f"{statistics.median(ratios):.2f}", "1.05")
+    path, peaks = written(folder / "listed.csv", "listed", rows=30_000), []
+    for command in (peers.looking, peers.ours):
+        with peers.serving(path) as url:
+            peaks.append(spent(command(url, path, folder / command.__name__)).peak_kb)
+    figure = f"{(peaks[0] - peaks[1]) / 1024:.0f} MB"
+    yield Line("peak memory with 30,000 trainees looked up over none looked up", figure, "64 MB")
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a command took."""
 
     seconds: float
     peak_kb: int
+    cpu_seconds: float
 
 
 def spent(command: list[str]) -> Spent:
@@ -160,7 +230,7 @@ def spent(command: list[str]) -> Spent:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return Spent(seconds, usage.ru_maxrss)
+    return Spent(seconds, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
 
 
 def until_asked(path: Path, reports: Path) -> float:

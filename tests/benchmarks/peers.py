@@ -19,10 +19,17 @@ ENVIRONMENT = {
 
 _BODY = '{"data": {"defer_date": "2026-10-01"}}'
 _SERVER = """
-import time
+import csv, sys, time
 from batch.emulator.server import serve
 from batch.emulator.rehearsal import rehearsal_register
-register = rehearsal_register((), accepts_unknown=lambda _: True, rate_limit=None)
+from batch.emulator.trainees import Trainee
+known = []
+for path in sys.argv[1:]:
+    with open(path, encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            began, changed = f"{2026 - number % 3}-09-01", 1.6e9 + number
+            known.append(Trainee(row["trainee_id"], itt_start_date=began, updated_at=changed))
+register = rehearsal_register(known, accepts_unknown=lambda _: True, rate_limit=None)
 with serve(register, kept=0) as emulator:
     print(emulator.base_url, flush=True)
     time.sleep(3600)
@@ -30,9 +37,12 @@ with serve(register, kept=0) as emulator:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Serve an emulator from a process of its own, so that both sides have a core."""
-    command = [sys.executable, "-c", _SERVER]
+def serving(*listed: Path) -> Iterator[str]:
+    """Serve an emulator from a process of its own, so that both sides have a core.
+
+    It accepts every trainee, and lists those of some files, in three cycles.
+    """
+    command = [sys.executable, "-c", _SERVER, *map(str, listed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
         assert server.stdout is not None
         try:
@@ -47,7 +57,12 @@ def bare(url: str, path: Path) -> list[str]:
 
 
 def ours(url: str, path: Path, reports: Path) -> list[str]:
-    """Give the real command, unpaced."""
+    """Give the real command, unpaced, as it was before it looked: each row is sent at once."""
+    return [*looking(url, path, reports), "--no-preview", "--no-final-check"]
+
+
+def looking(url: str, path: Path, reports: Path) -> list[str]:
+    """Give the real command, unpaced, with its look before and its check at the end."""
     command = [sys.executable, "-m", "batch", "run", str(path), "--register", url]
     return [*command, "--rate-limit", "none", "--reports-dir", str(reports)]
 

@@ -14,6 +14,7 @@ from batch.emulator import replies
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support import troubles
+from tests.support.journals import altered
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
 from tests.support.troubles import Canned, Fault
@@ -78,6 +79,19 @@ def test_what_cannot_be_read_stays_in_doubt_and_is_closed_all_the_same(
     assert "401" in ran.err
     assert ran.codes()[2] == "answer_lost"
     assert json.loads(office.run("runs", "--json").out)[0]["stage"] == "ended"
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(1, True), (48, False)])
+def test_a_closed_run_can_be_purged_once_its_doubts_are_old(
+    office: Office, register: Serving, hours: int, *, kept: bool
+) -> None:
+    emulator, run_id = leave_unfinished(office, register)
+    troubles.plan_of(emulator).outage = troubles.UNAUTHORISED
+    office.run("close", run_id)
+    older = f"intended_at = intended_at - {hours * 3600}"
+    altered(office.reports / "journal.db", f"UPDATE attempts SET {older}")
+    assert office.run("purge", "--older-than", "0d", "--yes").code == 0
+    assert (office.reports / run_id).exists() is kept
 
 
 def test_without_a_token_it_says_so_and_closes(office: Office, register: Serving) -> None:

@@ -116,10 +116,10 @@ def test_a_run_goes_on_when_its_terminal_has_gone(register: Serving, office: Off
 def test_a_fault_of_this_tool_exits_70_and_leaves_a_private_trace(
     register: Serving, submit: Submit, office: Office
 ) -> None:
-    submit(register(abc="trn_received"), ONE)
+    run_id = submit(register(abc="trn_received"), ONE).folder.name
     with contextlib.closing(sqlite3.connect(office.reports / "journal.db")) as journal, journal:
-        journal.execute("UPDATE runs SET details = '{\"Jane Smith\": 1}'")
-    ran = office.run("runs")
+        journal.execute("INSERT INTO resumptions VALUES (1, 'x', '{\"Jane Smith\": 1}')")
+    ran = office.run("verify", run_id)
     (trace,) = office.reports.glob("fault-*.txt")
     told = trace.read_text(encoding="utf-8")
     assert (ran.code, "Traceback" in ran.err, trace.name in ran.err) == (70, False, True)

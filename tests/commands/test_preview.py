@@ -99,6 +99,20 @@ def many(count: int) -> list[Trainee]:
     ]
 
 
+def test_a_date_before_the_course_began_is_told_in_plan_row_and_page(office: Office) -> None:
+    known = many(1)
+    content = f"trainee_id,defer_date\n{known[0].trainee_id},2026-08-20\n"
+    with serve(rehearsal_register(known, rate_limit=None, token=TOKEN)) as emulator:
+        ran = run(office, emulator, content)
+    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
+    for told in (ran.err, ran.rows("succeeded")[0]["message"], page_of(ran)):
+        assert "course began" in told
+
+
+def page_of(ran: Ran) -> str:
+    return (ran.folder / "report.html").read_text("utf-8")
+
+
 def test_three_hundred_rows_take_few_requests_to_look_up_and_to_check(office: Office) -> None:
     known = many(600)
     content = "trainee_id,defer_date\n"

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -375,6 +376,17 @@ def test_a_certificate_that_does_not_verify_stops_the_run(office: Office, tmp_pa
         office.write("list.csv", ONE)
         ran = office.run("run", "list.csv", "--register", f"https://127.0.0.1:{port}")
     assert (ran.code, "certificate" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(("first", "code"), [(1, 75), (2, 3)])
+def test_a_front_door_that_blocks_this_client_ends_the_run_soon(
+    register: Serving, submit: Submit, first: int, code: int
+) -> None:
+    blocked = troubles.out_of_service(troubles.throttled(None), first=first)
+    began = time.monotonic()
+    ran = submit(register(abc="trn_received", faults=[blocked]), ONE, "--give-up-after", "1")
+    assert (ran.code, "429" in ran.err + ran.out) == (code, True)
+    assert time.monotonic() - began < 55  # a window that was guessed at is not waited for
 
 
 def test_ten_refusals_in_a_row_end_the_run(register: Serving, submit: Submit) -> None:

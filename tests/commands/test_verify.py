@@ -429,7 +429,7 @@ def test_a_read_only_copy_is_verified_with_its_journal(
     for path in (*copy.iterdir(), copy, journal, copy.parent):
         path.chmod(0o555)
     arguments = ("verify", str(copy), "--reports-dir", str(copy.parent), "--json")
-    ran = office.run(*arguments, through=bound_by_modes())
+    ran = office.run_apart(*arguments, through=bound_by_modes())
     for path in (copy.parent, copy):
         path.chmod(0o755)  # or no ordinary user could clear it away
     assert ran.code == 0, ran.out + ran.err
@@ -442,7 +442,7 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_altered(
     folder: Path, office: Office
 ) -> None:
     (folder / "results.xlsx").chmod(0o000)
-    ran = office.run("verify", folder.name, "--json", through=bound_by_modes())
+    ran = office.run_apart("verify", folder.name, "--json", through=bound_by_modes())
     assert ran.code == 1, ran.out + ran.err
     assert json.loads(ran.out)["differences"] == ["results.xlsx cannot be read"]
 

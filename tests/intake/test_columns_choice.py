@@ -134,3 +134,65 @@ def test_a_web_page_is_called_one(read: Reading, start: str) -> None:
     for name in ("list.csv", "list.xls"):
         with pytest.raises(UnusableFile, match="web page"):
             read(f"{start}<td>trainee_id</td>\n", name)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("TRN no.", "trn"), ("tnr", "trn"), ("HESA ids", "hesa_id"), ("husids", "hesa_id"),
+        ("provider_trainee_ids", "provider_trainee_id"), ("Student number (7)", "provider_trainee_id"),
+        ("trainee_idd", "trainee_id"), ("Register ID (24)", "trainee_id"),
+    ],
+)  # fmt: skip
+def test_what_nearly_names_the_trainee_is_offered_as_a_command(
+    read: Reading, title: str, name: str
+) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read(f"{title},defer_date\nx1,2026-10-01\n", require_trainee_id=False)
+    assert f"{name}={title}" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("TRN no.", "trn"), ("HESA id (old)", "hesa_id"), ("surnam", "last_name"),
+        ("Last name(s)", "last_name"), ("First names known", "first_names"),
+        ("Date of birth (dd/mm/yyyy)", "date_of_birth"), ("DOB?", "date_of_birth"),
+    ],
+)  # fmt: skip
+def test_what_is_nearly_another_name_is_told_and_not_used(
+    read: Reading, title: str, name: str
+) -> None:
+    told = read(f"{NAMES},{title}\na,2026-10-01,x\n", attended=False)
+    (notice,) = [said for said in told.file.all_notices() if "is not used" in said]
+    assert f"{name}={title}" in notice
+
+
+@pytest.mark.parametrize("title", ["defer_date_2", "old trainee id", "Date of deferral (new)"])
+def test_what_is_nearly_a_needed_name_is_refused_where_nobody_looks(
+    read: Reading, title: str
+) -> None:
+    content = f"{NAMES},{title}\na,2026-10-01,x\n"
+    with pytest.raises(UnusableFile) as refused:
+        read(content, attended=False)
+    assert title in refused.value.hint
+    assert len(read(content).sent) == 1
+
+
+@pytest.mark.parametrize(
+    "title", ["train", "tin", "turn", "dab", "notes", "course", "id of course"]
+)
+def test_other_words_are_near_to_nothing(read: Reading, title: str) -> None:
+    told = read(f"{NAMES},{title}\na,2026-10-01,x\n", attended=False)
+    assert not any("used" in said for said in told.file.all_notices())
+
+
+def test_several_columns_that_may_be_the_reason_are_offered_each(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read(f"{NAMES},reason code,reason text\na,2026-10-01,1,Ill\n", attended=False)
+    assert "'defer_reason=reason code'" in refused.value.hint
+    assert "'defer_reason=reason text'" in refused.value.hint
+
+
+def test_a_dash_that_is_no_hyphen_is_one_in_a_name(read: Reading) -> None:
+    assert len(read("trainee\u2011id,defer\u2013date\na,2026-10-01\n").sent) == 1

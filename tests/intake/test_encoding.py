@@ -172,3 +172,83 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         open_input(InputOptions(tmp_path / "loop.csv", TODAY)),
     ):
         pass
+
+
+MACINTOSH, DOS = "Café £5 naïve", "Café £5 Müller"
+
+
+@pytest.mark.parametrize("attended", [True, False])
+def test_carriage_returns_alone_are_a_macintosh(read: Reading, *, attended: bool) -> None:
+    content = (HEADER + f"abc,2026-10-01,{MACINTOSH}\n").replace("\n", "\r").encode("mac-roman")
+    with pytest.raises(UnusableFile) as refused:
+        read(content, attended=attended)
+    assert "--encoding mac-roman" in refused.value.hint
+    assert read(content, encoding="mac-roman").sent[0][2] == MACINTOSH
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "offered"),
+    [
+        ("owes £5", "cp850", "cp850"),
+        ("fiancée ill", "cp437", "cp850"),
+        ("fiancée ill", "cp850", "cp850"),
+        ("mother’s death", "mac-roman", "mac-roman"),
+        ("fiancée ill", "mac-roman", "mac-roman"),
+        ("ill – long", "mac-roman", "mac-roman"),
+        ("“ill” now", "mac-roman", "mac-roman"),
+    ],
+)
+def test_letters_that_hardly_stand_so_are_refused_where_nobody_looks(
+    read: Reading, text: str, encoding: str, offered: str
+) -> None:
+    content = (HEADER + f"abc,2026-10-01,{text}\n").encode(encoding)
+    with pytest.raises(UnusableFile) as refused:
+        read(content, attended=False)
+    assert f"--encoding {offered}" in refused.value.hint
+    assert text not in str(refused.value)
+    assert "row 2" in read(content).file.all_notices()[-1]
+    assert read(content, encoding=encoding).sent[0][2] == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O’Brien’s café – “x” €5 ½ 20°", "CAFÉ ÜBER", "Ó Briain and Áine", "vis-à-vis ‘so’",
+        "Île, Übung, Élan", "œuvre",
+    ],
+)  # fmt: skip
+def test_words_of_windows_1252_are_read_where_nobody_looks(read: Reading, text: str) -> None:
+    content = (HEADER + f'abc,2026-10-01,"{text}"\n').encode("cp1252")
+    assert read(content, attended=False).sent[0][2] == text
+
+
+@pytest.mark.parametrize(("text", "encoding"), [(DOS, "cp850"), (DOS, "cp437")])
+def test_bytes_of_dos_are_refused_with_the_encoding_that_reads_well(
+    read: Reading, text: str, encoding: str
+) -> None:
+    content = (HEADER + f"abc,2026-10-01,{text}\n").encode(encoding)
+    with pytest.raises(UnusableFile) as refused:
+        read(content)
+    assert "--encoding cp850" in refused.value.hint
+    assert read(content, encoding=encoding).sent[0][2] == text
+
+
+def test_mac_letters_that_look_like_utf_8_are_refused_with_their_encoding(read: Reading) -> None:
+    content = (HEADER + "abc,2026-10-01,“ill” l’été\n").encode("mac-roman")
+    with pytest.raises(UnusableFile) as refused:
+        read(content)
+    assert "--encoding mac-roman" in refused.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_told_with_its_command(read: Reading, encoding: str) -> None:
+    content = (HEADER + "abc,2026-10-01,Été\n").encode(encoding)
+    with pytest.raises(UnusableFile) as refused:
+        read(content)
+    assert f"--encoding {encoding}" in refused.value.hint
+    assert read(content, encoding=encoding).sent[0][2] == "Été"
+
+
+def test_the_end_that_dos_programs_write_is_no_row(read: Reading) -> None:
+    told = read(f"{HEADER}{GOOD}\x1a")
+    assert (len(told.sent), told.file.blank_row_count) == (1, 1)

@@ -25,7 +25,7 @@ def notices(told: object) -> str:
         "2026–10–01", "2026‑10‑01", "2026−10−01", "2026/10/01", "2026.10.1", "2026-10-1",
         "1 October 2026", "1st October 2026", "1 Oct 2026", "01-Oct-2026", "October 1, 2026",
         "Thu 1 October 2026", "Thursday, 1st of October 2026", "2026 Oct 1", "1.Sept.2026",
-        "2026-10-01 00:00:00", "2026-10-01T00:00:00Z", "2026-10-01T00:00:00.000+00:00",
+        "2026-10-01 00:00:00", "2026-10-01T00:00:00Z", "2026-10-01 12:00:00 AM", "2026-10-01T00:00:00.000+00:00",
     ],
 )  # fmt: skip
 def test_a_date_that_can_mean_only_one_day_is_read_and_told(read: Reading, text: str) -> None:
@@ -52,6 +52,11 @@ def test_one_month_first_date_makes_all_that_could_be_either_ambiguous(read: Rea
     assert told.conflicts == [(2, "ambiguous_defer_date")]
     assert told.codes[3] == ["invalid_defer_date"]
     assert "10/17/2025" in told.file_messages[0]
+
+
+def test_a_row_of_which_nobody_knows_the_values_has_no_ambiguous_date(read: Reading) -> None:
+    told = read(f"{HEADER}a,10/04/2025,x,y\nb,10/17/2025,\n", date_format="dmy")
+    assert (told.codes[2], told.conflicts) == (["wrong_number_of_values"], [])
 
 
 def test_an_ambiguous_date_of_an_earlier_chunk_is_found(
@@ -86,6 +91,22 @@ def test_an_empty_value_that_every_row_has_more_is_no_surplus(read: Reading) -> 
     assert told.rows[0].values == ("a", "2026-10-01", "Ill", "x")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a,2026-10-01,Ill, recovering,\n",
+        "a,2026-10-01,Ill, recovering,\nb,2026-10-01,Sick, at home,\n",
+        "a,2026-10-01,Ill,x,\nb,2026-10-01,Sick, at home,\n",
+    ],
+    ids=["one row", "all rows", "a space in one"],
+)
+def test_a_space_shows_a_comma_of_the_text_though_all_rows_are_wide(
+    read: Reading, rows: str
+) -> None:
+    told = read(f"{HEADER[:-1]},notes\n{rows}")
+    assert all(found == ["wrong_number_of_values"] for found in told.codes.values())
+
+
 def test_an_empty_value_behind_an_empty_one_is_no_surplus(read: Reading) -> None:
     assert read(f"{HEADER[:-1]},notes\na,2026-10-01,Ill,,\nb,2026-10-01,x,\n").codes[2] == []
 
@@ -97,6 +118,12 @@ def test_a_value_in_a_column_without_a_name_names_its_cell(read: Reading, at: in
     told = read(f"{HEADER[:-1]},,,\n{','.join(row)}\nb,2026-10-01,x,,,\n")
     assert told.codes == {2: ["wrong_number_of_values"], 3: []}
     assert "DEF"[at - 3] + "2" in told.messages[0]
+
+
+def test_a_note_left_of_the_table_names_its_cell(read: Reading) -> None:
+    told = read(f",{HEADER}check with Ann,a,2026-10-01,x\n1,b,2026-10-01,x\n")
+    assert told.codes == {2: ["wrong_number_of_values"], 3: []}
+    assert told.messages[0].startswith("A2 ")
 
 
 def test_a_numbering_in_a_first_column_without_a_name_is_no_surplus(read: Reading) -> None:

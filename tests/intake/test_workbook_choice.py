@@ -209,9 +209,12 @@ def test_what_holds_nothing_changes_nothing(read: Reading, inserted: bytes) -> N
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0, "0"), (-5, "-5"), (1e-10, "1E-10"), (0.1, "0.1"), (1234567.891, "1234567.891"),
-        (123456.7891234, "123456.7891"), (99999999999, "99999999999"), (2.0, "2"), (1e20, "1E+20"),
+        (0.0, "0"), (-5.0, "-5"), (1e-10, "1E-10"), (0.1, "0.1"), (1234567.891, "1234567.891"),
+        (123456.7891234, "123456.7891"), (99999999999.0, "99999999999"), (2.0, "2"), (1e20, "1E+20"),
+        (1e-5, "0.00001"), (1 / 30000, None),
     ],
 )  # fmt: skip
-def test_a_number_without_a_format_is_shown_in_11_characters(value: float, shown: str) -> None:
+def test_a_number_without_a_format_is_shown_in_11_characters(
+    value: float, shown: str | None
+) -> None:
     assert cells.general(value) == shown

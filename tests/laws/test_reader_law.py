@@ -29,7 +29,7 @@ VALUES = st.text(
 )
 ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), max_size=8)
 HEADER = ("trainee_id", "defer_date", "note", "defer_reason")
-UNSEEN = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")
+UNSEEN = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*\x1a*")
 ENCODINGS = {
     "utf-8": b"",
     "utf-8-sig": b"",
@@ -122,20 +122,14 @@ def test_a_messy_file_is_read_as_strictly_or_refused(body: str, separator: str) 
     if strict is None:
         assert isinstance(found, str)
         return
-    everywhere = all(len(row) > 2 for row in strict if not is_blank(row))
+    filled = [row for row in strict if not is_blank(row)]
+    everywhere = len(filled) > 1 and all(len(row) > 2 for row in filled)
     expected = [
         (number, as_reported(row, separator, everywhere=everywhere))
         for number, row in enumerate(strict, 2)
         if not is_blank(row)
     ]
-    assert without_edges(found) == without_edges(expected) or swallows(found, strict, separator)
-
-
-def without_edges(rows: object) -> object:
-    """A space behind a quote changes nothing: values are compared without what ends them."""
-    if not isinstance(rows, list):
-        return rows
-    return [(number, tuple(value.rstrip() for value in values)) for number, values in rows]
+    assert found == expected or swallows(found, strict, separator)
 
 
 def as_reported(row: list[str], separator: str, *, everywhere: bool) -> tuple[str, ...]:

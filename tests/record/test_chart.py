@@ -20,13 +20,34 @@ def heights(points: str) -> list[float]:
 
 
 def test_the_parts_add_up_to_the_whole() -> None:
-    drawn = chart.parts({"deferred": 1, "trainee_not_found": 1, "duplicate_row": 1, "not_sent": 3})
-    assert [part.rows for part in drawn] == [1, 1, 1, 3]
+    codes = {"deferred": 1, "trainee_not_found": 1, "duplicate_row": 1, "not_sent": 3}
+    assert [part.rows for part in chart.parts(codes)] == [1, 1, 1, 3]
+    drawn = chart.segments(codes)
+    assert [segment.tone for segment in drawn] == [
+        "succeeded",
+        "not_found",
+        "unresolved",
+        "to_know",
+    ]
     assert drawn[-1].left + drawn[-1].width == pytest.approx(100, abs=0.01)
 
 
-def test_no_rows_have_no_width() -> None:
-    assert {part.width for part in chart.parts({})} == {0.0}
+def test_no_rows_are_not_drawn() -> None:
+    assert chart.segments({}) == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "tone"),
+    [
+        ({"already_deferred": 2}, "to_know"),
+        ({"already_deferred": 2, "state_not_deferrable": 1}, "unprocessable"),
+        ({}, "to_know"),
+    ],
+)
+def test_an_outcome_is_plain_where_nobody_has_to_do_anything(
+    codes: dict[str, int], tone: str
+) -> None:
+    assert chart.parts(codes)[2].tone == tone
 
 
 @pytest.mark.parametrize("seconds", [(), (1.0,)])
@@ -72,4 +93,4 @@ def test_a_duration_is_said_in_people_words(seconds: int, said: str) -> None:
 def test_a_run_carried_on_another_day_says_which() -> None:
     curve = chart.curve(moments(0, 86_400), None)
     assert curve is not None
-    assert curve.ended == "2026-11-25 10:00:00"
+    assert curve.ended == "25 November 2026, 10:00:00"

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import threading
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,4 +168,15 @@ def test_a_reader_sees_todays_notes_in_a_journal_of_the_first_version(path: Path
     connection.close()
     ledger = Ledger.read(path)
     assert (ledger.reported("run"), ledger.resumptions("run")) == (None, [])
+    ledger.close()
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_journal_whose_making_was_cut_off_reads_as_empty(path: Path, content: bytes) -> None:
+    if content is None:
+        sqlite3.connect(path).execute("PRAGMA journal_mode=WAL").connection.close()
+    else:
+        path.write_bytes(content)
+    ledger = Ledger.read(path)
+    assert ledger.runs() == []
     ledger.close()

@@ -12,7 +12,9 @@ import pytest
 
 from batch.codes import Code
 from batch.record import page
-from batch.rows import Deferral, Row, Settled
+from batch.record.findings import findings
+from batch.record.records import Resumption
+from batch.rows import Deferral, Problem, Row, Settled
 from tests.support.journals import RUN, failed, journal_of
 
 DEFERRAL = Deferral("abc", "2026-10-01", None)
@@ -32,8 +34,8 @@ def test_nothing_on_the_page_comes_from_elsewhere(tmp_path: Path) -> None:
         "unprocessable.csv",
         "unresolved.csv",
         "results.xlsx",
+        "to-correct.xlsx",
         "manifest.json",
-        "run.log",
     }
     assert not re.search(r"url\(|@import|<link|<img|<iframe", text)
 
@@ -141,6 +143,101 @@ def test_the_rate_limit_is_drawn_over_what_was_settled(tmp_path: Path) -> None:
         journal.settle_now(1, dict.fromkeys((2, 3), Settled(Code.DEFERRED, "Deferred.")))
         text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
     assert re.findall(r'<poly\w+ class="(\w+)"', text) == ["area", "line", "limit"]
+
+
+def test_the_same_sentence_is_said_once_for_all_its_rows(tmp_path: Path) -> None:
+    problem = Problem(Code.MISSING_DEFER_DATE, "defer_date", "There is no deferral date.")
+    rows = [Row(n, (f"id{n}", "", "x"), f"id{n}", None, (problem,)) for n in range(2, 17)]
+    to_do = text_of(tmp_path, *rows).split('id="rows"')[0]
+    assert to_do.count("There is no deferral date.") == 1
+    assert to_do.count("<li><span") == 15
+
+
+def test_ids_in_a_sentence_do_not_make_it_another(tmp_path: Path) -> None:
+    rows = [Row(n, (f"id{n}", "2026-10-01", "x"), f"id{n}", DEFERRAL) for n in (2, 3)]
+    with journal_of(tmp_path, rows) as journal:
+        words = "No trainee of this provider has the id id{}. Nothing was sent."
+        told = {n: Settled(Code.TRAINEE_NOT_FOUND, words.format(n)) for n in (2, 3)}
+        journal.settle_now(1, told)
+        (group,) = findings(journal.ledger, RUN.run_id).to_do
+    assert [said.message for said in group.said] == [
+        "No trainee of this provider has this id. Nothing was sent.",
+    ]
+
+
+def test_people_are_known_by_their_own_number_and_not_by_name(tmp_path: Path) -> None:
+    held_in = {"trainee_id": "trainee_id", "trn": "TRN", "last_name": "surname"}
+    names = ("trainee_id", "TRN", "surname")
+    text = text_of(
+        tmp_path, failed(2, "abc", "'0123456", "Zq-name"), columns=names, held_in=held_in
+    )
+    assert text.count("TRN 0123456") == 2
+    assert "Zq-name" not in text
+
+
+def test_a_date_is_written_one_way(tmp_path: Path) -> None:
+    row = Row(2, ("abc", "2026-10-01", "x"), "abc", DEFERRAL)
+    with journal_of(tmp_path, [row]) as journal:
+        already = Settled(Code.ALREADY_DEFERRED, "Deferred already, on 2026-09-01.", "2026-09-01")
+        journal.settle_now(1, {2: already})
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
+    shown = re.sub(r"<script>.*?</script>|<[^>]*>", "", text, flags=re.DOTALL)
+    assert "1 October 2026" in shown
+    assert "on 1 September 2026." in shown
+    assert not re.search(r"\d{4}-\d{2}-\d{2}", shown)
+
+
+def test_a_date_that_a_check_quotes_stays_as_it_stands_in_the_file(tmp_path: Path) -> None:
+    problem = Problem(Code.UNUSUAL_DEFER_DATE, "defer_date", "1926-10-01 is before 2000.")
+    text = text_of(tmp_path, Row(2, ("abc", "1926-10-01", "x"), "abc", None, (problem,)))
+    assert "1926-10-01 is before 2000." in text
+
+
+def test_who_was_deferred_already_is_not_red(tmp_path: Path) -> None:
+    text = text_of(tmp_path, failed(2, "abc", "x", "y", code=Code.ALREADY_DEFERRED))
+    assert '<td class="to_know"><span class="tag">Unprocessable<' in text
+    assert '<rect class="unprocessable"' not in text
+
+
+def test_trainees_are_counted_where_they_are_fewer_than_rows(tmp_path: Path) -> None:
+    twice = [failed(n, "abc", "x", "y", code=Code.DUPLICATE_ROW) for n in (2, 3)]
+    assert "(1 trainee)" in text_of(tmp_path, *twice)
+
+
+def test_rows_to_correct_come_with_the_command_that_runs_them(tmp_path: Path) -> None:
+    command = ("run", "list.csv", "--sheet", "A", "--register", "production", "--yes")
+    text = text_of(tmp_path, failed(2, "abc", "x", "y"), command=command)
+    path = f"reports/{RUN.run_id}/to-correct.xlsx"
+    assert f"<code>defer-batch run {path} --register production</code>" in text
+
+
+def test_an_interruption_stands_on_record_with_who_resumed_it(tmp_path: Path) -> None:
+    with journal_of(tmp_path, []) as journal:
+        journal.finish(1, exit_code=130, stopped_because="Interrupted.")
+        settings = {"rate_requests": 50, "rate_period_seconds": 60.0}
+        again = ("anna", "Anna", "there", "1", "3", ())
+        at = "2026-11-25T09:00:00.000Z"
+        journal.note_resumption(1, Resumption(*again, at, settings, "abcd1234"))
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
+    record = text.split('id="record"')[1]
+    assert "24 November 2026, 10:00:00 UTC: Interrupted." in record
+    assert "25 November 2026, 09:00:00 UTC, by Anna, as anna on there" in record
+    assert "with at most 50 requests in 60 s" in record
+    assert "fingerprint abcd1234" in record
+
+
+def test_what_was_looked_up_warned_of_and_confirmed_is_on_record(tmp_path: Path) -> None:
+    row = Row(2, ("abc", "2026-10-01", "x"), "abc", DEFERRAL)
+    with journal_of(tmp_path, [row]) as journal:
+        journal.note_look(RUN.run_id, looked_up=1, warnings=["Most names differ."])
+        refused = Settled(Code.REFUSED_BY_REGISTER, "Register refused it: Course is missing.")
+        journal.settle_now(1, {2: refused})
+        journal.note_final_check(1, checked=3, confirmed=2)
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
+    record = text.split('id="record"')[1]
+    for words in ("of 1 row was looked up", "Most names differ.", "2 of 3 deferrals"):
+        assert words in record
+    assert "Register refused it: Course is missing. (1 row)" in record
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path: Path) -> None:

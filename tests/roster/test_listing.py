@@ -343,3 +343,32 @@ def test_the_later_sight_of_a_trainee_is_the_last_that_is_kept() -> None:
 def test_a_trainee_shows_nothing_personal() -> None:
     shown = repr(trainee(1, last_name="Okafor", date_of_birth="1999-04-02", trn="1234567"))
     assert not [secret for secret in ("Okafor", "1999", "1234567") if secret in shown]
+
+
+def test_a_hundred_thousand_trainees_are_read_in_four_hundred_pages() -> None:
+    known = [trainee(number) for number in range(100_000)]
+    places = {row.updated_at: place for place, row in enumerate(known)}
+
+    def answer(ask: Ask) -> Answer:
+        assert isinstance(ask, AskPage)
+        first = places[ask.since] if ask.since else 0
+        assert ask.page == 1, "no deep pages"
+        return Page(known[first : first + ask.per_page], len(known) - first)
+
+    seen: set[str | None] = set()
+    look = Look([], lambda one, _: seen.add(one.trainee_id), cycles=(2026,), is_matching=True)
+    assert len(played(look, answer)) == -(-100_000 // 249)
+    assert (len(seen), look.findings) == (100_000, [])
+
+
+def test_pages_that_disagree_about_how_many_there_are_lose_nobody() -> None:
+    there = register(600)
+
+    def disagreeing(ask: Ask) -> Answer:
+        page = there.answer(ask)
+        is_odd = isinstance(page, Page) and there.asked % 2 == 0
+        return Page(page.trainees, 251) if is_odd else page  # type: ignore[union-attr]
+
+    look = Look([], shelf := Shelf(), cycles=(2026,), is_matching=True)
+    played(look, disagreeing, most=100)
+    assert len(shelf.kept) == 600 or look.has_stopped

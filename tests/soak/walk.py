@@ -8,7 +8,6 @@ get lost; at the end all faults cease, and what Register holds is compared with 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 import json
@@ -61,6 +60,7 @@ from tests.support.troubles import (
     others_act,
     throttled,
 )
+from tests.support.waiting import until
 
 DATES = ("2026-10-05", "2026-10-06")
 REASON = "A reason that no log may hold"
@@ -107,6 +107,8 @@ class Troubles(FaultPlan):
         self.rate = rate
         self._out_until = 0.0
         self.struck = 0
+        self.told_of_the_second: set[str] = set()
+        """Trainees about whom a request came twice, and the second answer went back: a refusal."""
         self.overdue = False
         """Whether a late request came later than a run waits: this machine was too slow."""
 
@@ -120,7 +122,7 @@ class Troubles(FaultPlan):
             return None
         self.struck += 1
         if rng.random() < 0.1:
-            return _twice
+            return self._twice
         if route.endpoint is not Endpoint.DEFER or rng.random() < 0.15:
             return partial(self._struck, self._of_any(route))
         return partial(self._timed, self._of_defer())
@@ -158,9 +160,16 @@ class Troubles(FaultPlan):
             task_is_late = time.monotonic() - began > LOST_ANSWER_WAIT - 0.3
             self.overdue |= task_is_late
 
-    async def all_arrived(self) -> None:
-        while self._late:
-            await asyncio.sleep(0.02)
+    async def _twice(self, exchange: Exchange) -> None:
+        """Have something on the way send the request a second time, and give either answer."""
+        answers = exchange.processed(), exchange.processed()
+        is_second = self._rng.random() < 0.5
+        if is_second and exchange.route.endpoint is Endpoint.DEFER:
+            self.told_of_the_second.add(folded(exchange.route.trainee_id))
+        await exchange.answer(answers[is_second])
+
+    def wait_until_all_arrived(self) -> None:
+        until(lambda: not self._late)
 
 
 _OTHERS: tuple[OtherDeed, ...] = (
@@ -169,12 +178,6 @@ _OTHERS: tuple[OtherDeed, ...] = (
     SettingState("withdrawn"),
     SettingState("trn_received"),
 )
-
-
-async def _twice(exchange: Exchange) -> None:
-    """Have something on the way send the request a second time, and give the second answer."""
-    exchange.processed()
-    await exchange.answer(exchange.processed())
 
 
 class Forks:
@@ -317,7 +320,7 @@ class History:
         for _ in range(self.rng.randint(2, 6)):
             self._step()
         self.troubles.rate = 0.0
-        asyncio.run(asyncio.wait_for(_until(self.troubles.all_arrived), 20))
+        self.troubles.wait_until_all_arrived()
         self._end_every_run()
         self._judge()
 
@@ -348,10 +351,13 @@ class History:
         whole = [command, *arguments, *self._options(command)]
         is_fork = self.rng.random() < 0.95
         signals = self._signals() if interrupted and command not in {"check", "runs"} else []
+        began = time.monotonic()
         code, said = self._ran(whole, signals, is_fork=is_fork)
         self.counted.commands[command] += 1
         self.counted.exits[f"{command} {code}"] += 1
-        self.told.append(f"{' '.join(whole)} {signals} -> {code}")
+        seconds = time.monotonic() - began
+        due = ", ".join(f"{number.name} at {after:.2f} s" for after, number in signals)
+        self.told.append(f"{' '.join(whole)} {due} -> {code} after {seconds:.1f} s")
         self._judge_command(command, code, said, signals)
         self._note_runs()
         return code
@@ -443,27 +449,32 @@ class History:
 
     def _end_every_run(self) -> None:
         for run_id, stage in self._stages().items():
-            if stage == "started" and self.rng.random() < 0.7:
-                for _ in range(MOST_RESUMPTIONS):
-                    if self.give("resume", run_id) in {0, 1}:
-                        break
-            if self._stages()[run_id] == "started":
-                self.give("close", run_id)
+            if stage == "started":
+                self._finish_or_close(run_id)
         for run_id, stage in self._stages().items():
-            match stage:
-                case "started":
-                    self._breaks(f"{run_id} can be neither finished nor closed")
-                case "finished":
-                    self.give("resume", run_id)  # writes a report that a kill prevented
-                    self._prove(run_id)
-                case "ended":
-                    if not (self.office.reports / run_id / "manifest.json").exists():
-                        self.give("report", run_id)
-                    self._prove(run_id)
-                case "purging":
-                    self._breaks(f"{run_id} is half purged")
+            if stage in {"started", "purging"}:
+                self._breaks(f"{run_id} is {stage}, and nothing ends it")
+            elif stage != "purged":
+                self._have_reported(run_id, stage)
+                self._prove(run_id)
+
+    def _finish_or_close(self, run_id: str) -> None:
+        if self.rng.random() < 0.7:
+            for _ in range(MOST_RESUMPTIONS):
+                if self.give("resume", run_id) in {0, 1}:
+                    return
+        self.give("close", run_id)
+
+    def _have_reported(self, run_id: str, stage: str) -> None:
+        """Have the report written that a kill prevented, as the hints say."""
+        if stage == "finished":
+            self.give("resume", run_id)
+        elif not (self.office.reports / run_id / "manifest.json").exists():
+            self.give("report", run_id)
 
     def _prove(self, run_id: str) -> None:
+        if self._has_leftovers(run_id):  # of a report that was killed as it was written
+            self.give("report", run_id)
         if code := self.give("verify", run_id):
             said = (self.folder / "stdout.txt").read_text(encoding="utf-8")
             self._breaks(f"verify of {run_id} exits {code}: {said[-600:]}")
@@ -475,6 +486,9 @@ class History:
         log = (self.office.reports / run_id / "run.log").read_text(encoding="utf-8")
         if TOKEN in log or NAME in log or REASON in log:
             self._breaks(f"the log of {run_id} holds what nobody may read")
+
+    def _has_leftovers(self, run_id: str) -> bool:
+        return any((self.office.reports / run_id).glob(".*"))
 
     def _reported(self, run_id: str, outcome: str) -> list[dict[str, str]]:
         path = self.office.reports / run_id / f"{outcome}.csv"
@@ -491,7 +505,9 @@ class History:
         if self.troubles.overdue:
             self.counted.too_slow += 1
             return
-        for law in _broken(self.register, self.people, self.seen):
+        for law in _broken(
+            self.register, self.people, self.seen, refused_after=self.troubles.told_of_the_second
+        ):
             self._breaks(law)
 
     def _breaks(self, law: str) -> None:
@@ -556,9 +572,17 @@ _NOT_OURS = {Code.DUPLICATE_ROW, Code.CONFLICTING_ROWS}
 
 
 def _broken(
-    register: Register, people: list[Trainee], seen: dict[str, list[RowRecord]]
+    register: Register,
+    people: list[Trainee],
+    seen: dict[str, list[RowRecord]],
+    *,
+    refused_after: set[str],
 ) -> Iterator[str]:
-    """Yield the laws that Register's history and the reports break between them."""
+    """Yield the laws that Register's history and the reports break between them.
+
+    `refused_after`: trainees about whom Register's refusal came back although it had deferred them
+    a moment before, so that nobody can tell whose deferral it is.
+    """
     at_first = {folded(p.trainee_id): p.defer_date for p in people if p.state == "deferred"}
     for person in people:
         if max(deferrals_by_api(register.history, person.trainee_id)) > 1:
@@ -581,12 +605,9 @@ def _broken(
     for trainee_id, event in last.items():
         is_ours = event.who is Actor.API and event.deed is Deed.DEFERRED
         outcomes = told.get((trainee_id, event.defer_date), set())
-        if is_ours and not outcomes & {Outcome.SUCCEEDED, Outcome.UNRESOLVED}:
+        is_told = outcomes & {Outcome.SUCCEEDED, Outcome.UNRESOLVED}
+        if is_ours and not is_told and trainee_id not in refused_after:
             yield f"{trainee_id} is deferred by us on {event.defer_date}, reported as {outcomes}"
-
-
-async def _until(condition: object) -> None:
-    await condition()  # type: ignore[operator]
 
 
 def main(histories: int, first_seed: int, most_seconds: float) -> int:

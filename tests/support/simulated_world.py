@@ -70,10 +70,14 @@ class World:
     """Run, trainee and date of every defer request that left, in their order."""
     done_for: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Run and number of the request that did it, by the place in Register's history."""
+    deferred_by: dict[str, list[str]] = field(default_factory=dict)
+    """The runs whose requests deferred a trainee, by folded id."""
     held_until: float = -1.0
     broken: list[str] = field(default_factory=list)
     """Laws that a request broke as it left."""
     on_send: Callable[[Deferral], None] = lambda _: None
+    sizes_of_a_page: tuple[int, ...] = (3, 5, 250)
+    read_unasked: tuple[int, ...] = (0, 0, 20)
 
     def __post_init__(self) -> None:
         rng = self.rng
@@ -118,8 +122,15 @@ class World:
         """Let a run's request do what it does, late ones included, and note whose it was."""
         before = len(self.register.history)
         answer = does()
-        self.done_for |= dict.fromkeys(range(before, len(self.register.history)), by)
+        for place in range(before, len(self.register.history)):
+            self.done_for[place] = by
+            trainee_id = folded(self.register.history[place].trainee_id)
+            self.deferred_by.setdefault(trainee_id, []).append(by[0])
         return answer
+
+    def network(self, api_version: str) -> Network:
+        """Return what a process asks, in place of the HTTP client."""
+        return Network(self, api_version=api_version)
 
     def state_of(self, trainee_id: str) -> str:
         trainee = self.register.trainee(trainee_id)

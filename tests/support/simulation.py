@@ -8,7 +8,9 @@ the end the faults cease, and every run is finished or closed.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
 import random
 import sqlite3
 import sys
@@ -23,12 +25,12 @@ from unittest import mock
 
 from batch.codes import Code, Outcome
 from batch.commands import close as close_command
-from batch.commands import execute, preview
+from batch.commands import execute
 from batch.commands import resume as resume_command
 from batch.commands import run as run_command
 from batch.commands.execute import Asker, Context
 from batch.commands.plan import Plan, plan_of_resume
-from batch.emulator.model import Actor, Deed
+from batch.emulator.model import Actor, Deed, Event, deferrals_by_api
 from batch.errors import DeferBatchError
 from batch.record import database
 from batch.record.journal import Journal
@@ -108,20 +110,23 @@ class Machine:
             check_same_thread=False,
             factory=MortalConnection,
         )
-        database._migrate(self.connection)
+        self.connection.deserialize(_empty_journal())
         self.ledger = Ledger(self.connection)
         self.context = Context(REPORTS, "token", WHO, cast("Asker", Somebody(self.world)))
         self.world.on_send = self._judge_send
         self._signal_after: float | None = None
+        self._interrupted_after: float | None = None
         self._crash_at: int | None = None
-        self._snapshots: dict[str, object] = {}
 
     def close(self) -> None:
         self.connection.close()
 
     # commands
 
-    def run(self, listed: Listed, *, start_over: bool = False) -> None:
+    def run(
+        self, listed: Listed, *, start_over: bool = False, interrupted_after: float | None = None
+    ) -> None:
+        """Run a list; `interrupted_after` are the seconds after which a signal comes for certain."""
         run_id = f"run{len(self.runs) + 1}"
 
         def do(journal: Journal) -> None:
@@ -142,7 +147,9 @@ class Machine:
         self.runs.append(run_id)
         if listed.settings.again:
             self.again.add(run_id)
+        self._interrupted_after = interrupted_after
         self._process(f"run {run_id} ({listed.name})", run_id, do)
+        self._interrupted_after = None
 
     def resume(self, run_id: str) -> None:
         def do(journal: Journal) -> None:
@@ -187,7 +194,7 @@ class Machine:
         if world.fault_rate:
             self._draw_ends(rng)
         else:
-            self._signal_after = self._crash_at = None
+            self._signal_after, self._crash_at = self._interrupted_after, None
         self.counts["processes"] += 1
         try:
             with self._real_commands():
@@ -246,14 +253,14 @@ class Machine:
                 (run_command, {"execute": self._execute}),
                 (resume_command, {"execute": self._execute}),
                 (close_command, {"asyncio": a_loop, "files": no_files, "open_run_log": _no_log}),
-                (listing, {"MOST_READ_UNASKED": world.rng.choice((0, 0, 20))}),
-                (listing, {"PER_PAGE": world.rng.choice((3, 5, 250))}),
+                (listing, {"MOST_READ_UNASKED": world.rng.choice(world.read_unasked)}),
+                (listing, {"PER_PAGE": world.rng.choice(world.sizes_of_a_page)}),
             ):
                 stack.enter_context(mock.patch.multiple(module, **replaced))
             yield
 
     def _client(self, _: str, *, api_version: str, **__: object) -> Network:
-        return Network(self.world, api_version=api_version)
+        return self.world.network(api_version)
 
     @contextmanager
     def _interruptible(self, stopping: Any, _: object) -> Iterator[None]:
@@ -339,9 +346,8 @@ class Machine:
         if run_id in self.again:
             return
         later_runs = self.runs[self.runs.index(run_id) + 1 :]
-        for place, (done_by, _) in world.done_for.items():
-            event = world.register.history[place]
-            if folded(event.trainee_id) == trainee_id and done_by in later_runs:
+        for done_by in world.deferred_by.get(trainee_id, ()):
+            if done_by in later_runs:
                 world.breaks(f"{run_id} sends for {trainee_id}, whom {done_by} deferred")
         if (other := self.reported.get((trainee_id, date))) is not None:
             world.breaks(
@@ -359,6 +365,13 @@ class Machine:
             self.settled.setdefault((run_id, row_number), len(self.world.sent))
             if outcome == Outcome.SUCCEEDED and code != Code.ANSWER_DIFFERS:
                 self.reported[trainee_id, date] = run_id
+
+
+@functools.cache
+def _empty_journal() -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database._migrate(connection)
+        return connection.serialize()
 
 
 _REAL_LOOK, _REAL_CHECK = execute.looked_up, execute.check_finally
@@ -398,8 +411,8 @@ class History:
         found = list(self.world.broken)
         found += [
             f"{trainee_id} was deferred by us more than once between reinstatements"
-            for trainee_id in self.world.ids
-            if max(self.world.register.deferrals_by_api(trainee_id)) > 1
+            for trainee_id, events in self._events.items()
+            if max(deferrals_by_api((event for _, event in events), trainee_id)) > 1
         ]
         for run_id, rows in self.rows.items():
             for row in rows:
@@ -420,21 +433,28 @@ class History:
 
     def _of_strangers(self) -> Iterator[str]:
         """Yield the trainees whom a run deferred although no row of it means them."""
+        meant = {run: {folded(row.trainee_id) for row in rows} for run, rows in self.rows.items()}
         for place, (run_id, _) in self.world.done_for.items():
             event = self.world.register.history[place]
-            meant = {folded(row.trainee_id) for row in self.rows.get(run_id, [])}
-            if folded(event.trainee_id) not in meant:
+            if folded(event.trainee_id) not in meant.get(run_id, set()):
                 yield f"{run_id} deferred {event.trainee_id}, who is in none of its rows"
+
+    @functools.cached_property
+    def _events(self) -> dict[str, list[tuple[int, Event]]]:
+        """What happened to each trainee, by folded id, with the place in Register's history."""
+        events: dict[str, list[tuple[int, Event]]] = {}
+        for place, event in enumerate(self.world.register.history):
+            events.setdefault(folded(event.trainee_id), []).append((place, event))
+        return events
 
     def _was_deferred_on(self, row: RowRecord) -> bool:
         trainee_id = folded(row.trainee_id)
         first = self.world.at_first.get(trainee_id)
-        was_so = first is not None and first.state == "deferred"
-        return (was_so and first.defer_date == row.defer_date) or any(
-            event.deed is Deed.DEFERRED
-            and folded(event.trainee_id) == trainee_id
-            and event.defer_date == row.defer_date
-            for event in self.world.register.history
+        if first is not None and (first.state, first.defer_date) == ("deferred", row.defer_date):
+            return True
+        return any(
+            event.deed is Deed.DEFERRED and event.defer_date == row.defer_date
+            for _, event in self._events.get(trainee_id, ())
         )
 
     def _stands_by(self, run_id: str, row: RowRecord) -> bool:
@@ -443,12 +463,7 @@ class History:
         Ours: this run's or an earlier one's, by a request that left before the row was settled. A
         later one may well have deferred the trainee since, after a reinstatement.
         """
-        trainee_id = folded(row.trainee_id)
-        events = [
-            (place, event)
-            for place, event in enumerate(self.world.register.history)
-            if folded(event.trainee_id) == trainee_id
-        ]
+        events = self._events.get(folded(row.trainee_id))
         if not events or self.world.register.trainee(row.trainee_id) is None:
             return False
         place, last = events[-1]
@@ -483,7 +498,7 @@ def tell_history(seed: int) -> History:
     machine = Machine(world)
     try:
         _give_commands(machine)
-        _end_every_run(machine)
+        end_every_run(machine)
         rows = {run_id: machine.rows(run_id) for run_id in machine.kept()}
     finally:
         machine.close()
@@ -493,27 +508,39 @@ def tell_history(seed: int) -> History:
 def _give_commands(machine: Machine) -> None:
     """Run one to three lists, and whatever else is done with what they leave."""
     world, rng = machine.world, machine.world.rng
-    lists = [_list_of(world, "list1")]
+    lists = [list_of(world, "list1")]
     machine.run(lists[0])
-    for _ in range(rng.randint(0, 5)):
+    is_overtaken = bool(machine.unfinished()) and rng.random() < 0.5
+    for command in _OVERTAKING if is_overtaken else rng.choices(_COMMANDS, k=rng.randint(0, 5)):
         unfinished = machine.unfinished()
-        match rng.choice(("run", "run again", "resume", "resume", "resume", "close", "act")):
+        match command:
             case "run" if len(machine.runs) < 4:
-                lists.append(_list_of(world, f"list{len(lists) + 1}"))
+                lists.append(list_of(world, f"list{len(lists) + 1}"))
                 machine.run(lists[-1])
             case "run again" if len(machine.runs) < 5:
                 machine.run(rng.choice(lists), start_over=rng.random() < 0.3)
+            case "resume newest" if unfinished:
+                machine.resume(unfinished[-1])
             case "resume" if unfinished:
                 machine.resume(rng.choice(unfinished))
             case "close" if unfinished:
                 machine.end_for_good(rng.choice(unfinished))
+            case "reinstate":
+                for trainee_id in world.ids:
+                    if world.state_of(trainee_id) == "deferred" and rng.random() < 0.7:
+                        world.register.reinstate(trainee_id)
             case _:
                 world.clock.now += rng.choice((1.0, 100.0, 5000.0))
                 world.catch_up()
                 world.somebody_acts()
 
 
-def _list_of(world: World, name: str) -> Listed:
+_COMMANDS = ("run", "run again", "resume", "resume", "resume", "close", "reinstate", "act")
+_OVERTAKING = ("run", "resume newest", "reinstate", "resume", "run again", "reinstate")
+"""A later list deals with the people of an unfinished run, who then come back."""
+
+
+def list_of(world: World, name: str) -> Listed:
     rng, rows = world.rng, tuple(rows_of_a_list(world))
     settings = RunSettings(
         environment="other",
@@ -531,7 +558,7 @@ def _list_of(world: World, name: str) -> Listed:
     return Listed(name, rows, settings)
 
 
-def _end_every_run(machine: Machine) -> None:
+def end_every_run(machine: Machine) -> None:
     """Let faults and lies cease, and finish or close every run."""
     world, rng = machine.world, machine.world.rng
     lie_rate = world.lie_rate

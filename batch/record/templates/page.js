@@ -14,7 +14,9 @@ document.addEventListener("DOMContentLoaded", function () {
     if (row.classList.contains("later") !== isLater) { row.classList.toggle("later", isLater); }
   }
   function textOf(row) {
-    return plain(Array.prototype.map.call(row.cells, function (cell) { return cell.textContent; }).join("\n"));
+    var date = row.querySelector("time");
+    var texts = Array.prototype.map.call(row.cells, function (cell) { return cell.textContent; });
+    return plain(texts.concat(date ? date.dateTime : []).join("\n"));
   }
   function apply() {
     var wanted = plain(search.value.trim()), found = 0;

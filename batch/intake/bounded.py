@@ -1,0 +1,82 @@
+"""A CSV's bytes, read in steps: no row, however long, can take all memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+ROWS_A_STEP = 100
+MOST_BYTES_A_STEP = 8 << 20
+"""What that many rows may take; a row of a list takes some hundreds."""
+
+
+class TooLongRowError(Exception):
+    """A row, or a few together, take more bytes than those of any list."""
+
+
+class CsvRecords(Protocol):
+    """What `csv.reader` returns: records, and how many lines they took."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Yield the records."""
+
+    def __next__(self) -> list[str]:
+        """Return the next record."""
+
+
+class BoundedFile(io.RawIOBase):
+    """A file from which only so much can be read before the next step is allowed.
+
+    It hashes what passes, so that the SHA-256 is of what was parsed.
+    """
+
+    def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._until = MOST_BYTES_A_STEP
+        self.bytes_read = 0
+
+    def allow_a_step(self) -> None:
+        """Let the next step read."""
+        self._until = self.bytes_read + MOST_BYTES_A_STEP
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Read some bytes. Raises TooLongRowError."""
+        if self.bytes_read > self._until:
+            raise TooLongRowError
+        count: int = self._file.readinto(buffer)  # type: ignore[union-attr, arg-type]
+        self._digest.update(memoryview(buffer)[:count])  # type: ignore[arg-type]
+        self.bytes_read += count
+        return count
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of what was read, in hex."""
+        return self._digest.hexdigest()
+
+    def text(self, encoding: str, *, errors: str = "strict") -> io.TextIOWrapper:
+        """Return its text, with line ends as they are."""
+        buffered = io.BufferedReader(self, 1 << 20)
+        return io.TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="")
+
+
+def add_a_step(
+    records: list[list[str]], reader: CsvRecords, file: BoundedFile, most_rows: int = ROWS_A_STEP
+) -> int:
+    """Add the next rows to a list, and return how many; 0 at the end.
+
+    In one go, which is three times as fast as one by one. Raises TooLongRowError and csv.Error,
+    with the rows before the one that is wrong added.
+    """
+    file.allow_a_step()
+    before = len(records)
+    records.extend(itertools.islice(reader, min(most_rows, ROWS_A_STEP)))
+    return len(records) - before

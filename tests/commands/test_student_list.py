@@ -1,0 +1,62 @@
+"""A list as a student system writes it, without one id of Register's, from check to proof."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from batch.emulator.rehearsal import rehearsal_register
+from batch.emulator.requests import Endpoint
+from batch.emulator.server import serve
+from batch.emulator.trainees import Trainee
+from tests.support.office import TOKEN, Office
+
+LIST = """\
+Student Number;TRN;Surname;Forenames;DOB;Date of Deferral;Reason for Deferral;Course
+S1001;0123456;O'Brien;Máire;01/02/2001;14/09/2026;Illness;History
+S1002;1234567;SMITH JONES;Ann;29/02/2000;15/09/2026;;Physics
+S1003;2345678;Müller;Zoë;17/06/1999;16/09/2026;Caring for a parent, at home;PE
+S1004;;Doe;Jo;03/04/2001;17/09/2026;;Art
+"""
+KNOWN = (
+    Trainee("xqc1", trn="0123456", last_name="O’Brien", date_of_birth="2001-02-01"),
+    Trainee("xqc2", trn="1234567", last_name="Smith-Jones", date_of_birth="2000-02-29"),
+    Trainee("xqc3", trn="2345678", last_name="Muller", date_of_birth="1999-06-17"),
+    Trainee("xqc4", provider_trainee_id="S1004", last_name="Doe", date_of_birth="2001-04-03"),
+    Trainee("xqc5", trn="3456789", last_name="Other", provider_trainee_id="S1001"),
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_it_goes_from_check_to_a_proved_report(office: Office, encoding: str) -> None:
+    office.environment |= {
+        "DEFER_BATCH_API_TOKEN": TOKEN,
+        "DEFER_BATCH_DATE_FORMAT": "dmy",
+        "DEFER_BATCH_RATE_LIMIT": "none",
+    }
+    office.write("list.csv", LIST.encode(encoding))
+    with serve(rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)) as emulator:
+        target = ("--register", emulator.base_url)
+        assert office.run("check", "list.csv").code == 0
+        previewed = office.run("preview", "list.csv", *target, "--json", "--out", "found.csv")
+        assert previewed.code == 0, previewed.err
+        assert json.loads(previewed.out)["to_send"] == 4
+        assert not emulator.received(Endpoint.DEFER)
+        ran = office.run("run", "list.csv", *target)
+        assert office.run("reconcile", *target).code == 0
+    assert (ran.code, ran.summary["final_check"]["confirmed"]) == (0, 4), ran.err
+    sent = {row["row"]: row["sent_trainee_id"] for row in ran.rows("succeeded")}
+    assert sent == {"2": "xqc1", "3": "xqc2", "4": "xqc3", "5": "xqc4"}
+    assert office.run("verify", ran.folder.name).code == 0
+    with (office.folder / "found.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert {row["code"] for row in csv.DictReader(file)} == {"deferred"}
+
+
+def test_it_rehearses_too(office: Office) -> None:
+    office.write("list.csv", LIST)
+    rehearsal = ("--register", "emulator", "--date-format", "dmy")
+    assert office.run("preview", "list.csv", *rehearsal).code == 0
+    ran = office.run("run", "list.csv", *rehearsal)
+    assert (ran.code, ran.summary["counts"]["succeeded"]) == (0, 4), ran.err
