@@ -16,7 +16,7 @@ from starlette.responses import Response
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
 from batch.app.lists import CheckedList, RowToCorrect, any_rows, is_changed, rows_of
-from batch.app.run_pages import run_of
+from batch.app.run_pages import TO_CORRECT_FROM, run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
 from batch.commands.runs import listed_runs
@@ -93,14 +93,13 @@ def _begun(site: Site, name: str, data: bytes) -> Response:
     return see(f"/lists/{journey.id}/columns")
 
 
-def take_what_is_to_correct(site: Site, request: Request, _form: FormData) -> Response:
+def take_what_is_to_correct(site: Site, request: Request, form: FormData) -> Response:
     """Begin a journey with the rows of a run that a person can correct."""
     with run_of(site, request) as (listed, _ledger):
         run, folder = listed.run, listed.folder
-    source = next(
-        (p for n in ("to-correct.xlsx", "unprocessable.csv") if (p := folder / n).is_file()), None
-    )
-    if source is None:
+    name = text_of(form, "file")
+    source = folder / name
+    if name not in TO_CORRECT_FROM or not source.is_file() or source.is_symlink():
         raise UnknownRun("no such file")
     journey = site.journeys.begin(source.name, source.read_bytes(), date_format=run.date_format)
     journey.name = run.input_name

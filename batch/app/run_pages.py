@@ -32,6 +32,9 @@ from batch.record.page import date, place_of_date, trainee
 from batch.record.records import RunRecord
 
 TO_CORRECT = "to-correct.xlsx"
+TO_CORRECT_FROM = (TO_CORRECT, "not_found.csv")
+"""The files whose rows a person can correct and send again."""
+
 _SERVED = {*FILES, NAME, TO_CORRECT}
 """Every file of a run that is served: a page names one of these, never a path."""
 
@@ -106,15 +109,20 @@ def show_run(site: Site, request: Request, _form: FormData) -> Response:
             place_of_date=place_of_date(listed.run.columns),
             files=[(n, words) for n, words in _FILES if (listed.folder / n).is_file()],
             manifest=ledger.reported(run_id),
-            can_correct=is_there and _rows_to_correct(listed.folder, codes),
+            to_correct=_to_correct(listed.folder, codes) if is_there else (),
         )
 
 
-def _rows_to_correct(folder: Path, codes: dict[str, int]) -> bool:
+def _to_correct(folder: Path, codes: dict[str, int]) -> list[tuple[str, str]]:
+    """Return the files whose rows can be corrected, and what the button says of each."""
+    found = []
     if (folder / TO_CORRECT).is_file():
-        return True
-    refused = counts_of(codes)[Outcome.UNPROCESSABLE]
-    return bool(refused) and (folder / "unprocessable.csv").is_file()
+        found.append((TO_CORRECT, "Correct rows and send them again"))
+    not_found = counts_of(codes)[Outcome.NOT_FOUND]
+    if not_found and (folder / "not_found.csv").is_file():
+        what = "the row that was" if not_found == 1 else f"the {not_found:,} rows that were"
+        found.append(("not_found.csv", f"Correct {what} not found"))
+    return found
 
 
 def show_file(site: Site, request: Request, _form: FormData) -> Response:

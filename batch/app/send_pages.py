@@ -153,6 +153,7 @@ def _previewed(found: dict[str, Any], shown: Shown) -> dict[str, Any]:
         "at": at,
         "pages": pages,
         "labels": {code: label_of(code) for code in found["codes"]},
+        "tally": sorted(found["codes"].items(), key=lambda pair: pair[0] != Code.DEFERRED),
     }
 
 

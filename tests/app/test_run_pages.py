@@ -49,8 +49,23 @@ def test_a_report_is_proved_and_a_changed_one_is_not(pages: Pages) -> None:
 def test_the_rows_to_correct_go_straight_to_the_check(pages: Pages) -> None:
     run = rehearsed(pages, ONE_WRONG, 1)
     assert "Correct rows" in pages.get(run)
-    page = pages.post(f"{run}/correct")
+    page = pages.post(f"{run}/correct", {"file": "to-correct.xlsx"})
     assert heading(page) == "You need to correct 2 rows"
+
+
+def test_the_rows_that_were_not_found_can_be_corrected(pages: Pages, register: Serving) -> None:
+    sent_to(pages, register(abc="trn_received"), number=1)
+    run = f"/runs/{next(pages.reports.glob('2*')).name}"
+    assert "Correct the row that was not found" in pages.get(run)
+    page = pages.post(f"{run}/correct", {"file": "not_found.csv"})
+    assert 'value="def"' in page
+
+
+@pytest.mark.parametrize("name", ["", "journal.db", "../journal.db", "summary.json"])
+def test_nothing_else_of_a_run_can_be_taken(pages: Pages, name: str) -> None:
+    run = rehearsed(pages)
+    page = pages.post(f"{run}/correct", {"file": name})
+    assert heading(page) == "This page is not here"
 
 
 def test_register_is_asked_whether_a_run_still_stands(pages: Pages, register: Serving) -> None:
