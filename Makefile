@@ -3,7 +3,11 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?=
+# How much `make soak` takes: histories on a virtual clock, broken files, rows, and real histories.
 SEEDS ?= 20000
+FILES ?= 5000
+ROWS ?= 100000
+HISTORIES ?= 500
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,7 +42,8 @@ bench: $(VENV)/.installed
 
 # Each part runs, whatever became of the one before; fails at the end where any failed.
 soak: $(VENV)/.installed
-	@red=; for part in "-m tests.support.simulation 0 $(SEEDS)" "-m tests.support.fuzzing" tests/soak/soak.py; do \
+	@red=; for part in "-m tests.support.simulation 0 $(SEEDS)" "-m tests.support.fuzzing $(FILES)" \
+		"tests/soak/soak.py $(ROWS)" "tests/soak/walk.py $(HISTORIES)"; do \
 		echo "$(BIN)/python $$part"; $(BIN)/python $$part || red="$$red\n  $$part"; \
 	done; [ -z "$$red" ] || { printf "red:$$red\n"; exit 1; }
 

@@ -56,7 +56,11 @@ def share_as(path: Path, folder: Path) -> None:
     if path.stat().st_gid != told.st_gid:
         os.chown(path, -1, told.st_gid, follow_symlinks=False)
     mode = stat.S_IMODE(told.st_mode)
-    path.chmod(mode | 0o700 if path.is_dir() else mode & 0o666 | 0o600)
+    mode = mode | 0o700 if path.is_dir() else mode & 0o666 | 0o600
+    try:
+        path.chmod(mode)
+    except PermissionError:  # a service may not set the bit by which a folder hands on its group
+        path.chmod(mode & 0o777)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from batch.codes import exit_code_of
 from batch.commands.execute import (
     Context,
     Finished,
@@ -29,6 +30,7 @@ from batch.record.ledger import Ledger
 from batch.record.manifest import tells_the_end
 from batch.record.missing import is_older_than_report, older_than, unknown_reports
 from batch.record.records import RunRecord, iso
+from batch.roster.forecast import superseded
 from batch.run_settings import RunSettings
 from batch.submission.run_log import RunLog
 from batch.submission.staging import set_aside_remembered
@@ -36,6 +38,10 @@ from batch.submission.staging import set_aside_remembered
 _OLDER_THAN_REPORT = (
     "the journal does not know this run's newest report, which may say that it has finished since"
 )
+
+
+_OF_A_SIGNAL = 128
+"""Exit codes above it are those of signals."""
 
 
 def newest_unfinished(reports_dir: Path) -> str | None:
@@ -121,6 +127,8 @@ def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) ->
         journal.note_resumption(run_no, resumption(context, plan.settings))
         journal.reopen(run_no)
         set_aside_remembered(journal, run_no, plan.settings.origin, again=plan.settings.again)
+        later = journal.ledger.superseded(run.run_id)  # also where nobody is looked up
+        journal.settle_now(run_no, {number: superseded(later[number]) for number in later})
         log.resume(journal.ledger, rows=plan.to_send, was_cut_off=run.finished_at is None)
 
     try:
@@ -141,10 +149,17 @@ def _without_resuming(context: Context, journal: Journal, run: RunRecord, stage:
     folder = context.reports_dir / run.run_id
     if tells_the_end(folder, run):
         context.watcher.warn(f"{run.run_id} is finished: there is nothing to resume.")
-        return finished(journal, run.run_id, folder)
+        return _by_its_rows(finished(journal, run.run_id, folder))
     context.watcher.warn(f"{run.run_id} is finished; only its report was missing. Writing it now.")
     ended = write_and_check(journal, run.run_id, folder, tool_version=context.who.tool_version)
-    return delivered(ended, context.deliver_to)
+    return delivered(_by_its_rows(ended), context.deliver_to)
+
+
+def _by_its_rows(ended: Finished) -> Finished:
+    """Return how a finished run ended; a signal that came once was not for this command."""
+    if ended.exit_code <= _OF_A_SIGNAL:
+        return ended
+    return replace(ended, exit_code=exit_code_of(ended.codes) or int(bool(ended.warnings)))
 
 
 def _refuse_another_target(settings: RunSettings, register: str | None) -> None:

@@ -15,7 +15,13 @@ from batch.intake.cleaning import Repair, tidied_text
 from batch.intake.csv_reader import CsvReader, RawChunk
 from batch.intake.duplicates import Conflicts, is_unread
 from batch.intake.encoding import look_at, rows_of_broken_text
-from batch.intake.evidence import DateEvidence, ExportEvidence, IdEvidence, Reading
+from batch.intake.evidence import (
+    DateEvidence,
+    ExportEvidence,
+    IdEvidence,
+    NumberEvidence,
+    Reading,
+)
 from batch.intake.header import Layout
 from batch.intake.rules import Checked, Rules
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
@@ -96,6 +102,7 @@ class InputFile:
         self._conflicts = Conflicts()
         self._dates = DateEvidence(reader.layout, options)
         self._ids = IdEvidence()
+        self._numbers = NumberEvidence(reader.layout)
         self._export = ExportEvidence(reader.layout, options.today)
         self._broken_text: list[int] = []
 
@@ -119,6 +126,7 @@ class InputFile:
         unread = [place for place, found in checked.problems.items() if is_unread(found)]
         self._dates.add(checked.frame, checked.day_counts, raw.date_cells, unread)
         self._ids.add(checked.frame)
+        self._numbers.add(raw)
         if self.layout.is_export:
             self._export.add(raw, checked.frame)
         if self._reader.encoded.has_broken_text:
@@ -176,6 +184,7 @@ class InputFile:
         for notice in (self._export.notice(), self._dates.notice(), self._ids.notice()):
             if notice is not None:
                 yield notice
+        yield from self._numbers.notices()
         yield from self.layout.notices
         if self._reader.letters is not None:
             yield self._reader.letters.notice()

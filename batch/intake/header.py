@@ -401,7 +401,7 @@ def _missing(options: InputOptions, missing: list[str], found: tuple[str, ...]) 
         chosen = [word for name, title in first.items() for word in ("--column", f"{name}={title}")]
         hint = f"if that is the column: `{options.command_with(*chosen)}`; {hint}"
     if columns.TRAINEE_ID in missing and (others := _other_names(found)):
-        notes.append(f"rows cannot yet be sent by {others} alone")
+        notes.append(f"without looking first, rows cannot be found by {others}")
     return unusable(options.path, why, notes=tuple(notes), hint=hint)
 
 
@@ -422,7 +422,13 @@ def _nearest(missing: str, found: tuple[str, ...]) -> list[tuple[str, str]]:
     close = [(name, title) for name in names for title in unknown if nearly_named(title) == name]
     shown = [title for title in unknown if _WORDS_OF_OURS.search(title)]
     others = [(missing, title) for title in difflib.get_close_matches(missing, shown, n=1)]
-    return (close or others)[:1]
+    dated = [(missing, title) for title in unknown if _DATE.search(title)]
+    is_header = len(unknown) < len(found)  # or a sentence of a first row might be shown
+    only_date = dated if missing == columns.DEFER_DATE and len(dated) == 1 and is_header else []
+    return (close or others or only_date)[:1]
+
+
+_DATE = re.compile(r"(?:^|[\W_])date(?:$|[\W_])", re.IGNORECASE)
 
 
 def _found(own: tuple[str, ...], *, is_header: bool) -> str:

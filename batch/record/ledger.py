@@ -265,8 +265,14 @@ class Ledger:
         return [RowUnderWay(n, Deferral(i, d, reason), is_open=True) for n, i, d, reason in found]
 
     def superseded(self, run_id: str) -> dict[int, str]:
-        """Return, by row, the later run that dealt with the trainee of a row never sent."""
-        return dict(self._of_run("superseded", run_id))
+        """Return, by row, the later run that dealt with the trainee, where nothing is in doubt."""
+        found = self._of_run("superseded", run_id)
+        return {number: later for number, later, is_in_doubt in found if not is_in_doubt}
+
+    def superseded_once_read(self, run_no: int) -> dict[int, str]:
+        """Return the same of the rows that must be read first: what was sent may have arrived."""
+        found = self._found("superseded", run_no)
+        return {number: later for number, later, is_in_doubt in found if is_in_doubt}
 
     def made(self, run_id: str) -> Iterator[MadeRow]:
         """Yield the rows that Register was asked for, and that succeeded or were not found."""

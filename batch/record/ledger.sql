@@ -75,9 +75,11 @@ SELECT count(*) FROM attempts WHERE run_no = ?1 AND attempt_id >
 SELECT row_number, trainee_id, defer_date, defer_reason FROM rows
 WHERE run_no = ? AND code = ? ORDER BY row_number;
 
--- Rows never sent whose trainee a later run, begun after theirs, sent for or dealt with.
+-- Rows whose trainee a later run, begun after theirs, sent for or dealt with; and whether a request
+-- of their own may have arrived.
 -- name: superseded
-SELECT r.row_number, max(x.run_id)
+SELECT r.row_number, max(x.run_id), EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
+        AND a.row_number = r.row_number AND a.kind = 'defer' AND a.is_in_doubt)
 FROM rows r
 JOIN runs m ON m.run_no = r.run_no
 JOIN rows e ON e.folded_id = r.folded_id AND e.defer_date IS NOT NULL
@@ -85,8 +87,6 @@ JOIN runs x ON x.run_no = e.run_no AND x.origin = m.origin AND x.run_no > m.run_
     AND NOT x.rehearsal
 WHERE r.run_no = ? AND NOT m.rehearsal AND r.defer_date IS NOT NULL
     AND coalesce(r.outcome, 'unresolved') = 'unresolved'
-    AND NOT EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
-        AND a.row_number = r.row_number AND a.may_count)
     AND (e.outcome = 'succeeded' OR EXISTS (SELECT 1 FROM requests a
         WHERE a.run_no = e.run_no AND a.row_number = e.row_number AND a.may_count))
 GROUP BY r.row_number;

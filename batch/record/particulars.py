@@ -41,8 +41,10 @@ def particulars(ledger: Ledger, run_id: str) -> Iterator[Particular]:
         yield Particular("Corrects rows of", run.follows, is_literal=True)
     yield Particular("Run by", (_who(run.operator_name, run.operator, run.host),))
     yield Particular("Began", (_moment(run.started_at),))
-    for taken_up in ledger.resumptions(run_id):
-        yield from _interrupted(run, taken_up)
+    resumptions = ledger.resumptions(run_id)
+    for number, taken_up in enumerate(resumptions, 1):
+        is_closing = run.ended == "closed" and number == len(resumptions)
+        yield from _interrupted(run, taken_up, "Closed" if is_closing else "Resumed")
     if run.finished_at:
         yield Particular("Ended", (_moment(run.finished_at),))
     yield from _of_the_file(run)
@@ -58,7 +60,8 @@ def particulars(ledger: Ledger, run_id: str) -> Iterator[Particular]:
     )
 
 
-def _interrupted(run: RunRecord, taken_up: Resumption) -> Iterator[Particular]:
+def _interrupted(run: RunRecord, taken_up: Resumption, what: str) -> Iterator[Particular]:
+    """Yield why a run had stopped, and who did what then, on which terms."""
     because = taken_up.stopped_because or "The run was cut off."
     at = "" if taken_up.stopped_at is None else f"{_moment(taken_up.stopped_at)}: "
     yield Particular("Interrupted", (f"{at}{because}",))
@@ -69,7 +72,7 @@ def _interrupted(run: RunRecord, taken_up: Resumption) -> Iterator[Particular]:
         lines.append(f"with {', '.join(changed)}")
     if taken_up.token_fingerprint != run.token_fingerprint:
         lines.append(f"with another token: fingerprint {taken_up.token_fingerprint or 'none'}")
-    yield Particular("Resumed", tuple(lines))
+    yield Particular(what, tuple(lines))
 
 
 def _of_the_file(run: RunRecord) -> Iterator[Particular]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from batch import columns, files
 from batch.codes import Outcome, counts_of
 from batch.record import manifest
+from batch.record.findings import headline
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import ReportRecord, RowRecord, as_told
@@ -87,6 +88,7 @@ def summary(ledger: Ledger, run_id: str) -> dict[str, object]:
     """Return a run's summary as `summary.json` holds it (interface.md, "The reports of a run")."""
     run, codes, requests = ledger.run(run_id), ledger.counts(run_id), ledger.requests(run_id)
     return {
+        "headline": headline(run, codes).sentence,
         "run_id": run.run_id,
         "rehearsal": run.rehearsal,
         "input": {

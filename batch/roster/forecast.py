@@ -124,10 +124,13 @@ def in_words(state: str) -> str:
 def _before_the_look(repeats: Problem | None, superseded_by: str | None) -> Settled | None:
     if repeats is not None:
         return _settled(repeats)
-    if superseded_by is not None:
-        words = f"The later run {superseded_by} dealt with this trainee. {_NOT_SENT}"
-        return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
-    return None
+    return superseded(superseded_by) if superseded_by is not None else None
+
+
+def superseded(later_run_id: str) -> Settled:
+    """Return what a row becomes whose trainee a later run dealt with before it was ever sent."""
+    words = f"The later run {later_run_id} dealt with this trainee. {_NOT_SENT}"
+    return Settled(Code.SUPERSEDED_BY_LATER_RUN, words)
 
 
 def _settled(problem: Problem) -> Settled:

@@ -132,7 +132,7 @@ def _agree(ours: str, theirs: str) -> bool | None:
 
 def _whole_trn(number: str) -> str:
     """Return a row's TRN, "" where it has lost its zero or is no TRN: that says nothing of whom."""
-    bare = trimmed(number)
+    bare = trimmed(number).removeprefix('="').removesuffix('"')
     return bare if re.fullmatch("[0-9]{7}", bare) else ""
 
 

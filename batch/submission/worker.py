@@ -11,6 +11,7 @@ from typing import Protocol
 from batch.errors import JournalLost
 from batch.record.journal import Journal
 from batch.register.answers import Kind, Meaning
+from batch.roster.forecast import superseded
 from batch.rows import RowUnderWay, Settled, folded
 from batch.submission import settling
 from batch.submission.paced_client import PacedClient
@@ -51,7 +52,11 @@ class Looked:
 
 
 class Workers:
-    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped."""
+    """Take a confirmed run's rows to their outcomes, some at once, until done or stopped.
+
+    A row that is read first, and whose trainee a later run dealt with, is not sent again where
+    reading shows no deferral.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class Workers:
         self._max_at_once = max_at_once
         self._wait_seconds = lost_answer_wait_seconds
         self._timeout_seconds = timeout_seconds
+        self._later_runs = journal.ledger.superseded_once_read(run_no)
         self._queue = Queue(
             journal,
             stopping,
@@ -188,7 +194,9 @@ class Workers:
             if self._stopping.reason is not None:
                 break
         waited = row.read_after is not None and began >= row.read_after
-        return settling.after_read(row, read, meaning, waited=waited)
+        step = settling.after_read(row, read, meaning, waited=waited)
+        later_run = self._later_runs.get(row.row_number)
+        return superseded(later_run) if later_run and isinstance(step, Send) else step
 
     @property
     def _can_read(self) -> bool:

@@ -24,6 +24,8 @@ install -d -m 0750 -o defer-batch -g defer-batch /var/log/defer-batch
 install -d -m 2770 -o defer-batch -g deferrals /srv/deferrals/inbox
 install -d -m 2770 -o defer-batch -g deferrals /srv/deferrals/inbox/done
 install -d -m 2770 -o defer-batch -g deferrals /srv/deferrals/inbox/attention
+# Delivered reports: the group reads them, and each new folder is the group's too.
+install -d -m 2750 -o defer-batch -g deferrals /srv/deferrals/reports
 install -d -m 0755 /etc/defer-batch /usr/local/lib/defer-batch
 install -m 0600 -o defer-batch -g defer-batch token /etc/defer-batch/token
 install -m 0755 "$here/defer-inbox" /usr/local/bin/defer-inbox

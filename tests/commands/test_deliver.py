@@ -40,6 +40,15 @@ def test_a_run_delivers_its_report_and_says_where(ran: Ran, to: Path) -> None:
     assert not (place / "run.log").exists()
 
 
+def test_a_delivered_copy_is_proved_with_the_journal_wherever_that_is(
+    ran: Ran, to: Path, office: Office
+) -> None:
+    copy = str(to / ran.folder.name)
+    told = office.run("verify", copy, "--reports-dir", str(office.reports))
+    assert (told.code, "run.log" in told.out) == (0, True)
+    assert office.run("verify", copy, "--reports-dir", str(to)).code == 6
+
+
 def test_the_operator_of_the_environment_is_in_manifest_and_page(ran: Ran) -> None:
     told = json.loads((ran.folder / "manifest.json").read_text(encoding="utf-8"))
     assert told["operator"]["name"] == "Anna Tester"

@@ -500,3 +500,37 @@ def test_a_register_that_cannot_be_asked_leaves_the_run_to_be_resumed(
     assert office.run("resume", "--give-up-after", "1").code == 3
     assert [run["stage"] for run in json.loads(office.run("runs", "--json").out)] == ["started"]
     assert office.run("verify", stopped).code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [(troubles.UNAUTHORISED, "not_sent"), (troubles.Dropped(), "answer_lost")]
+)
+def test_an_old_run_that_looks_nobody_up_does_not_overtake_a_later_one_either(
+    register: Serving, submit: Submit, office: Office, given: troubles.Given, code: str
+) -> None:
+    gone = troubles.out_of_service(given, first=3)
+    emulator = register(abc="trn_received", later="trn_received", faults=[gone])
+    content = "trainee_id,defer_date\nabc,2026-10-01\nlater,2026-10-01\n"
+    quick = ("--max-at-once", "1", "--give-up-after", "0.5", "--lost-answer-wait", "0.2")
+    old = submit(emulator, content, *quick)
+    assert old.codes()[3] == code
+    name, emulator.plan = old.folder.name, None
+    assert submit(emulator, "trainee_id,defer_date\nlater,2026-10-02\n", *quick).code == 0
+    emulator.register.reinstate("later")
+    assert office.run("resume", name).code == 1
+    assert office.run("report", name).codes()[3] == "superseded_by_later_run"
+    assert deferred_by_us(emulator)["later"] == 1
+
+
+@posix_only
+def test_a_run_that_a_signal_ended_with_every_row_settled_has_nothing_to_resume(
+    register: Serving, office: Office
+) -> None:
+    emulator = register(abc="trn_received", faults=[troubles.slow("abc", 0.5)])
+    with begin(office, emulator, ONE) as process:
+        until(lambda: emulator.received(Endpoint.DEFER))
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 143
+    (folder,) = office.reports.glob("2*")
+    assert office.run("resume", folder.name).code == 0

@@ -242,6 +242,34 @@ def test_ids_of_another_length_are_a_notice(read: Reading) -> None:
     assert "characters" not in notices(read(f"{HEADER}{ID},2026-10-01,x\n"))
 
 
+@pytest.mark.parametrize(
+    ("header", "number", "is_told"),
+    [
+        ("trn", "123456", True),
+        ("trn", "0123456", False),
+        ("trn", "", False),
+        ("hesa_id", "1e12", True),
+        ("hesa_id", "'0123456789012", False),
+    ],
+)
+def test_a_number_that_is_none_beside_an_id_is_a_notice_and_no_refusal(
+    read: Reading, header: str, number: str, *, is_told: bool
+) -> None:
+    told = read(f"trainee_id,{header},defer_date\n{ID},{number},2026-10-01\n")
+    assert (len(told.sent), "not compared" in notices(told)) == (1, is_told)
+
+
+@pytest.mark.parametrize(("header", "line"), [("trn", "trn"), ("trn,hesa_id", "trn, else hesa_id")])
+def test_who_is_found_by_number_has_that_column_as_the_trainees(
+    read: Reading, header: str, line: str
+) -> None:
+    values = ",".join(["1234567", "0123456789012"][: header.count(",") + 1])
+    text = f"{header},defer_date\n{values},2026-10-01\n"
+    lines = read(text, require_trainee_id=False).file.reading().lines()
+    assert f"trainee     {line}" in lines
+    assert not any(line.endswith("none") for line in lines)
+
+
 def test_a_formula_that_is_text_is_read_as_its_text(read: Reading) -> None:
     told = read(f'="trainee_id",defer_date,defer_reason\n="{ID}",="2026-10-01",="Ill"\n')
     assert told.sent == [(ID, "2026-10-01", "Ill")]

@@ -135,7 +135,7 @@ def test_a_first_row_of_values_is_told_as_no_header(read: Reading) -> None:
 def test_names_near_to_ours_are_shown_where_none_is_known(read: Reading) -> None:
     with pytest.raises(UnusableFile) as refused:
         read("id,date,course,reason\n")
-    assert refused.value.notes == ("found: id, date, course, reason",)
+    assert refused.value.notes == ("found: id, date, course, reason", "closest: date")
 
 
 def test_a_name_in_the_header_steers_nothing(read: Reading) -> None:
@@ -160,3 +160,15 @@ def test_a_quoted_name_may_hold_line_ends(read: Reading) -> None:
 def test_a_column_that_is_there_twice_is_refused(read: Reading, again: str) -> None:
     with pytest.raises(UnusableFile, match="two columns are `trainee_id`"):
         read(f"trainee_id,defer_date,{again}\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "is_offered"),
+    [("Intermission date", True), ("Last date,Intermission date", False), ("updated", False)],
+)
+def test_the_only_column_with_the_word_date_is_offered_for_it(
+    read: Reading, header: str, *, is_offered: bool
+) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read(f"trainee_id,{header}\nabc,x,y\n")
+    assert ("--column 'defer_date=Intermission date'" in refused.value.hint) is is_offered

@@ -52,7 +52,7 @@ def without_the_read_back() -> list[Patch]:
     real = settling.after_defer
     return [
         mock.patch.object(settling, "after_defer", after_defer),
-        mock.patch.object(settling, "first_step", lambda _: Send()),
+        mock.patch.object(settling, "first_step", return_value=Send()),
     ]
 
 
@@ -99,15 +99,15 @@ def without_the_look() -> list[Patch]:
 
 
 def without_minding_later_runs() -> list[Patch]:
-    return [mock.patch.object(Ledger, "superseded", lambda *_: {})]
+    return [mock.patch.object(Ledger, "superseded", return_value={})]
 
 
 def without_the_final_check() -> list[Patch]:
-    return [mock.patch.object(preview, "_not_held", lambda *_: None)]
+    return [mock.patch.object(preview, "_not_held", return_value=None)]
 
 
 def without_closing() -> list[Patch]:
-    return [mock.patch.object(Journal, "end_for_good", lambda *_, **__: None)]
+    return [mock.patch.object(Journal, "end_for_good", return_value=None)]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,17 @@ def test_an_interruption_stands_on_record_with_who_resumed_it(tmp_path: Path) ->
     assert "fingerprint abcd1234" in record
 
 
+def test_who_closed_a_run_stands_on_record(tmp_path: Path) -> None:
+    row = Row(2, ("abc", "2026-10-01", "x"), "abc", DEFERRAL)
+    with journal_of(tmp_path, [row]) as journal:
+        at = "2026-11-25T09:00:00.000Z"
+        by = Resumption("anna", None, "there", "1", "3", (), at, RUN.settings, None)
+        journal.note_resumption(1, by)
+        journal.end_for_good(1, exit_code=1, because="Closed.")
+        text = b"".join(page.rendered(journal.ledger, RUN.run_id)).decode()
+    assert "<dt>Closed</dt><dd><bdi>25 November 2026, 09:00:00 UTC, by anna on there" in text
+
+
 def test_what_was_looked_up_warned_of_and_confirmed_is_on_record(tmp_path: Path) -> None:
     row = Row(2, ("abc", "2026-10-01", "x"), "abc", DEFERRAL)
     with journal_of(tmp_path, [row]) as journal:

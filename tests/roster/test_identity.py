@@ -27,6 +27,7 @@ BORN, OTHER_BIRTH = "1999-04-02", "2000-01-01"
         (Person(trn="0012345"), ListedTrainee(trn="12345"), ("trn",)),
         (Person(trn="123456"), ListedTrainee(trn="0123456"), ()),
         (Person(trn="T1234567"), ListedTrainee(trn="7654321"), ()),
+        (Person(trn='="1234567"'), ListedTrainee(trn="7654321"), ("trn",)),
         (Person(trn="1234567"), ListedTrainee(), ()),
         (Person(), ListedTrainee(trn="1234567"), ()),
         (Person(hesa_id="1910001112230"), ListedTrainee(hesa_id="'1910001112230"), ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -127,14 +128,65 @@ def test_an_empty_inbox_is_quiet(inbox: Inbox) -> None:
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
-def test_the_hash_of_a_clean_run_is_kept_and_not_printed(inbox: Inbox) -> None:
+def test_the_hash_of_a_run_is_kept_and_proves_its_report(inbox: Inbox) -> None:
     inbox.put("good.csv")
     ran = inbox.run("0")
-    printed = re.findall(
+    kept = re.findall(
         r"exit 0, good\.csv, manifest sha256: ([0-9a-f]{64})$", inbox.kept(), re.MULTILINE
     )
-    assert (ran.code, ran.out) == (0, "")
-    assert inbox.office.run("verify", ran.folder.name, "--manifest-sha256", *printed).code == 0
+    assert f"  manifest sha256: {kept[0]}\n" in ran.out
+    assert inbox.office.run("verify", ran.folder.name, "--manifest-sha256", *kept).code == 0
+
+
+def test_the_mail_says_which_list_how_it_ended_and_where_everything_is(inbox: Inbox) -> None:
+    to = inbox.office.folder / "for others"
+    to.mkdir()
+    inbox.office.environment["DEFER_BATCH_DELIVER_TO"] = str(to)
+    inbox.put("rows.csv", "trainee_id,defer_date\nabc,2026-09-14\nabd,\n")
+    ran = inbox.run("0")
+    (list_,) = inbox.folder.glob("attention/*")
+    assert ran.out.splitlines()[:3] == [
+        (
+            "defer-inbox: rows.csv: In this rehearsal, 1 of 2 rows was deferred; "
+            "1 needs your attention."
+        ),
+        f"  list moved to: {list_}",
+        f"  report: {to / ran.folder.name / 'report.html'}",
+    ]
+    assert (to / ran.folder.name / "report.html").is_file()
+
+
+def test_a_report_that_cannot_be_delivered_is_told_though_the_run_was_clean(inbox: Inbox) -> None:
+    to = inbox.office.folder / "for others"
+    to.mkdir()
+    inbox.office.environment["DEFER_BATCH_DELIVER_TO"] = str(to)
+    real = f'"{sys.executable}" -m batch "$@"'
+    inbox.program(
+        "defer-batch",
+        f'case "$*" in run*good.csv*) DEFER_BATCH_DELIVER_TO= {real}; code=$?\n'
+        f'echo "warning: the report was not delivered to there" ; exit $code ;; *) exec {real} ;; esac',
+    )
+    inbox.put("good.csv")
+    ran = inbox.run("0")
+    assert (ran.code, inbox.names("done")) == (1, ["good.csv"])
+    assert "was not delivered to there" in ran.out
+
+
+@pytest.mark.parametrize("named", ["", "The data team"])
+def test_who_put_the_list_there_stands_in_the_manifest(inbox: Inbox, named: str) -> None:
+    inbox.office.environment["DEFER_BATCH_OPERATOR"] = named
+    owner = inbox.put("good.csv").owner()
+    told = json.loads((inbox.run("0").folder / "manifest.json").read_text(encoding="utf-8"))
+    assert told["operator"]["name"] == f"{named}, list from {owner}".removeprefix(", ")
+
+
+def test_a_list_that_arrives_twice_ends_with_one_report_each(inbox: Inbox) -> None:
+    inbox.put("first.csv")
+    inbox.put("second.csv")
+    ran = inbox.run("0")
+    assert (ran.code, inbox.names("done")) == (0, ["first.csv", "second.csv"])
+    assert ran.out.count("  manifest sha256: ") == 2
+    assert len(list(ran.reports.glob("2*/report.html"))) == 2
 
 
 def test_a_hash_that_cannot_be_kept_is_printed(inbox: Inbox) -> None:
@@ -184,7 +236,7 @@ def test_what_office_programs_leave_is_skipped(inbox: Inbox) -> None:
     for name in [*litter, "good.csv"]:
         inbox.put(name)
     ran = inbox.run("0")
-    assert (ran.code, ran.out, inbox.waiting()) == (0, "", litter)
+    assert (ran.code, inbox.waiting()) == (0, litter)
     assert inbox.names("done") == ["good.csv"]
 
 
@@ -209,7 +261,7 @@ def test_whatever_a_command_ends_in_the_next_list_is_run(inbox: Inbox, command: 
     endings = {"a.csv": "exit 2", "b.csv": "exit 99", "c.csv": "kill -ABRT $$", "d.csv": "exit 137"}
     if command == "check":  # of `run`, these two stop the script
         endings |= {"e.csv": "exit 5", "f.csv": "exit 70"}
-    cases = [f"{command}*/{name}) {ends}" for name, ends in endings.items()]
+    cases = [f"{command}*/{name}*) {ends}" for name, ends in endings.items()]
     inbox.defer_batch_but(" ;;\n".join(cases))
     for name in [*endings, "good.csv"]:
         inbox.put(name)
@@ -223,7 +275,7 @@ def test_a_fault_of_the_tool_stops_but_does_not_come_back_for_the_same_list(
 ) -> None:
     inbox.put("bad.csv")
     inbox.put("good.csv")
-    inbox.defer_batch_but(f"run*/bad.csv) exit {code}")
+    inbox.defer_batch_but(f"run*/bad.csv*) exit {code}")
     assert inbox.run("0").code == code
     assert (inbox.names("attention"), inbox.waiting()) == (["bad.csv"], ["good.csv"])
     assert (inbox.run("0").code, inbox.names("done")) == (0, ["good.csv"])
@@ -232,13 +284,13 @@ def test_a_fault_of_the_tool_stops_but_does_not_come_back_for_the_same_list(
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_where_another_run_is_under_way_the_lists_wait(inbox: Inbox, command: str) -> None:
     inbox.put("good.csv")
-    inbox.defer_batch_but(f"{command}*/good.csv) exit 4")
+    inbox.defer_batch_but(f"{command}*/good.csv*) exit 4")
     assert (inbox.run("0").code, inbox.waiting()) == (4, ["good.csv"])
 
 
 def test_where_register_cannot_be_asked_the_lists_wait(inbox: Inbox) -> None:
     inbox.put("good.csv")
-    inbox.defer_batch_but("run*/good.csv) exit 75")
+    inbox.defer_batch_but("run*/good.csv*) exit 75")
     assert (inbox.run("0").code, inbox.waiting()) == (75, ["good.csv"])
 
 

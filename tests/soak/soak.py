@@ -252,6 +252,7 @@ class Way(Network):
 
     def _of_register(self, request: Request, by: tuple[str, int]) -> Response:
         register = self._world.register
+        assert isinstance(register, IndexedRegister)
         path, _, query = request.target.partition("?")
         if not query:
             return self._reply_to(request, by)  # type: ignore[no-any-return]

@@ -138,7 +138,6 @@ class Troubles(FaultPlan):
     def _of_defer(self) -> Fault:
         rng = self._rng
         given = rng.choice(_LOST)
-        before: tuple[OtherDeed, ...] = ()
         after: tuple[OtherDeed, ...] = ()
         match rng.choice(("before", "after", "after", "late", "late", "other", "reinstated")):
             case "before":
@@ -147,10 +146,11 @@ class Troubles(FaultPlan):
                 late = Late(rng.uniform(0.05, LATEST_ARRIVAL), checked_first=rng.random() < 0.5)
                 return Fault(None, arrival=late, given=rng.choice((Dropped(), Hung())))
             case "other":
-                before = (rng.choice(_OTHERS),)
-                return Fault(None, before=before)
+                return Fault(None, before=(rng.choice(_OTHERS),))
             case "reinstated":
                 after = (Reinstating(),)
+            case _:
+                pass
         return Fault(None, after=after, given=given)
 
     async def _timed(self, fault: Fault, exchange: Exchange) -> None:

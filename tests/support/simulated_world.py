@@ -137,11 +137,12 @@ class World:
         return "gone" if trainee is None else trainee.state
 
     def holds(self, deferral: Deferral) -> bool:
+        """Whether Register holds the deferral, on its date and with its reason."""
         trainee = self.register.trainee(deferral.trainee_id)
-        return trainee is not None and (trainee.state, trainee.defer_date) == (
-            "deferred",
-            deferral.defer_date,
-        )
+        if trainee is None or trainee.state != "deferred":
+            return False
+        held = trainee.defer_date, trainee.defer_reason
+        return held == (deferral.defer_date, deferral.defer_reason)
 
     def somebody_acts(self, trainee_id: str | None = None) -> None:
         """Let somebody else change a trainee on Register's own pages."""

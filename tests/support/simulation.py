@@ -8,6 +8,7 @@ the end the faults cease, and every run is finished or closed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import functools
@@ -30,6 +31,7 @@ from batch.commands import resume as resume_command
 from batch.commands import run as run_command
 from batch.commands.execute import Asker, Context
 from batch.commands.plan import Plan, plan_of_resume
+from batch.commands.preview import check_finally
 from batch.emulator.model import Actor, Deed, Event, deferrals_by_api
 from batch.errors import DeferBatchError
 from batch.record import database
@@ -222,9 +224,9 @@ class Machine:
 
         async def commit(call: Callable[[], object]) -> None:
             before = rng.random() < 0.5
-            await execute.asyncio.sleep(0.005 if before else 0)
+            await asyncio.sleep(0.005 if before else 0)
             call()
-            await execute.asyncio.sleep(0 if before else 0.005)
+            await asyncio.sleep(0 if before else 0.005)
 
         journal = Journal(self.connection, wall=self.world.wall, commit=commit)
         journal._remove_staged()
@@ -241,7 +243,7 @@ class Machine:
         today = dt.datetime.fromtimestamp(world.server_time(), dt.UTC)
         there = SimpleNamespace(datetime=SimpleNamespace(now=lambda _: today), UTC=dt.UTC)
         clock = SimpleNamespace(time=world.wall)
-        a_loop = SimpleNamespace(run=self._run_loop, sleep=execute.asyncio.sleep)
+        a_loop = SimpleNamespace(run=self._run_loop, sleep=asyncio.sleep)
         no_files = SimpleNamespace(make_own_folder=lambda _: None)
         with ExitStack() as stack:
             for module, replaced in (
@@ -266,7 +268,7 @@ class Machine:
     def _interruptible(self, stopping: Any, _: object) -> Iterator[None]:
         if self._signal_after is not None:
             self.counts["signals"] += 1
-            loop = execute.asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
             loop.call_later(self._signal_after, stopping.interrupt, "SIGINT", 130)
         yield
 
@@ -323,10 +325,7 @@ class Machine:
         if row.attempts == 0 or (trainee_id not in unchanged and not gone):
             return  # somebody changed the trainee meanwhile
         asked = Deferral(row.trainee_id, row.defer_date or "", row.sent_reason)
-        held = (
-            world.holds(asked)
-            and world.register.trainee(row.trainee_id).defer_reason == asked.defer_reason
-        )
+        held = world.holds(asked)
         if row.code in {Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK} and not held:
             world.breaks(
                 f"{run_id}, row {row.row_number}: {row.code} after a final check, not held"
@@ -374,7 +373,7 @@ def _empty_journal() -> bytes:
         return connection.serialize()
 
 
-_REAL_LOOK, _REAL_CHECK = execute.looked_up, execute.check_finally
+_REAL_LOOK, _REAL_CHECK = execute.looked_up, check_finally
 _NO_REQUESTS = SimpleNamespace(noted_since=lambda *_: [])
 
 
