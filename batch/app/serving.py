@@ -249,8 +249,8 @@ class Server(uvicorn.Server):
         site = self._site
         while not self.should_exit and not site.is_ending:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            if site.works.under_way():
-                site.last_asked = max(site.last_asked, time.monotonic())
+            if any(work.told.question is None for work in site.works.under_way()):
+                site.last_asked = time.monotonic()  # what waits for an answer keeps nobody
             if time.monotonic() - site.last_asked > IDLE_SECONDS:
                 break
         site.is_ending = True

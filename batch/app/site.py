@@ -235,7 +235,7 @@ async def _form(request: Request) -> FormData:
         parser = _InMemory(request.headers, counted_body(), max_files=1, max_fields=_MOST_FIELDS)
         return await parser.parse()
     if kind == "application/x-www-form-urlencoded":
-        return await FormParser(request.headers, counted_body()).parse()
+        return await FormParser(request.headers, counted_body(), max_fields=_MOST_FIELDS).parse()
     return FormData()
 
 
