@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jinja2
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -148,7 +149,7 @@ class Site:
         if request.method == "POST":
             try:
                 form = await _form(request)
-            except (MultiPartException, _TooLarge, ClientDisconnect) as error:
+            except (MultiPartException, _TooLarge, ClientDisconnect, ValueError) as error:
                 return self.failed({"message": getattr(error, "message", _NOT_A_FORM), "hint": ""})
         try:
             if request.method == "POST" and not self.keys.is_form(text_of(form, FORM_TOKEN)):
@@ -216,7 +217,7 @@ class _InMemory(MultiPartParser):
 
 
 async def _form(request: Request) -> FormData:
-    """Return a form, read up to a limit. Raises _TooLarge, MultiPartException."""
+    """Return a form, read up to a limit. Raises _TooLarge, MultiPartException, ValueError."""
     size = 0
 
     async def counted_body() -> Any:
@@ -235,7 +236,8 @@ async def _form(request: Request) -> FormData:
         parser = _InMemory(request.headers, counted_body(), max_files=1, max_fields=_MOST_FIELDS)
         return await parser.parse()
     if kind == "application/x-www-form-urlencoded":
-        return await FormParser(request.headers, counted_body(), max_fields=_MOST_FIELDS).parse()
+        body = b"".join([part async for part in counted_body()]).decode()
+        return FormData(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     return FormData()
 
 
