@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from batch import columns
 from batch.app.journeys import Journey, Place, Shown
-from batch.app.site import Site, journey_of, see, text_of, work_of
+from batch.app.site import Site, journey_of, on_a_page, see, text_of, work_of
 from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
@@ -261,9 +261,14 @@ def show_work(site: Site, request: Request, _form: FormData) -> Response:
     if work.kind == "reconcile":
         return site.page("reconciled", work=work, found=work.result)
     run_id = work.result.get("run_id")
-    site.said[str(run_id)] = [*work.result.get("warnings", ()), *work.told.warnings][:_MOST_SAID]
+    site.said[str(run_id)] = [*work.result.get("warnings", ()), *_lasting(work.told.warnings)]
     _forget(site, work)
     return see(f"/runs/{run_id}" if run_id else "/")
+
+
+def _lasting(warnings: list[str]) -> list[str]:
+    """Return the warnings that still matter once the work has ended: not that it is ending."""
+    return [words for words in warnings if "Waiting for replies" not in words][:_MOST_SAID]
 
 
 def _journey_can_go_on(site: Site, work: Work) -> None:
@@ -337,7 +342,7 @@ def progress_of(work: Work) -> dict[str, Any]:
         "done": told.done,
         "counts": told.counts,
         "left": left_of(told),
-        "warnings": told.warnings[-5:],
+        "warnings": [on_a_page(words) for words in told.warnings[-5:]],
         "is_settled": told.is_settled,
         "is_stopping": work.is_stopping,
     }

@@ -237,7 +237,8 @@ async def _form(request: Request) -> FormData:
         return await parser.parse()
     if kind == "application/x-www-form-urlencoded":
         body = b"".join([part async for part in counted_body()]).decode()
-        return FormData(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        found = parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return FormData([(name, value) for name, value in found])
     return FormData()
 
 
@@ -304,6 +305,23 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:] + ("" if words[-1] in ".!?" else ".")
 
 
+_FOR_PAGES = (
+    (re.compile(r"Interrupted \(SIGINT\)\."), "It was stopped."),
+    (re.compile(r"Interrupted \(SIGTERM\)\."), "It was stopped because the app was closed."),
+    (re.compile(r"; press Ctrl-C to quit now\."), "."),
+    (re.compile(r"[Rr]un `defer-batch resume[^`]*`"), "Continue this run"),
+    (re.compile(r"`"), ""),
+)
+"""What is said otherwise on a page than on a terminal, where there are signals and commands."""
+
+
+def on_a_page(words: str) -> str:
+    """Return words for a terminal as a page says them."""
+    for pattern, instead in _FOR_PAGES:
+        words = pattern.sub(instead, words)
+    return words
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("batch.app"),
@@ -314,6 +332,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": "{:,}".format,
+        "on_a_page": on_a_page,
         "rows": lambda count: counted_rows(int(count)),
         "code": lambda code: (
             str(code).replace("_", " ").capitalize().replace("register", "Register")

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from batch.app.site import on_a_page
 from batch.emulator.server import Emulator
 from batch.record import locks
 from tests.app.test_journey import ONE_WRONG, TWO, to_register
@@ -141,3 +142,15 @@ def test_what_asks_register_asks_for_a_token_first(
 
 def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
     assert "None yet" in pages.get("/")
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        ("Interrupted (SIGINT). No more; press Ctrl-C to quit now.", "It was stopped. No more."),
+        ("Run `defer-batch resume x --reports-dir 'a b'`: it asks.", "Continue this run: it asks."),
+        ("Nothing.", "Nothing."),
+    ],
+)
+def test_a_page_says_no_signal_and_no_command(words: str, instead: str) -> None:
+    assert on_a_page(words) == instead

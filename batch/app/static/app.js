@@ -90,7 +90,7 @@
         var line = document.createElement("p"), mark = document.createElement("span");
         line.className = "warning";
         mark.className = "mark"; mark.setAttribute("aria-hidden", "true"); mark.textContent = "!";
-        line.append(mark, " " + words.replace("; press Ctrl-C to quit now.", "."));
+        line.append(mark, " " + words);
         return line;
       }));
     }
