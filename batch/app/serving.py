@@ -9,6 +9,7 @@ import json
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 import webbrowser
@@ -23,12 +24,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from batch import files, systems
+from batch import files, systems, terminal
 from batch.app import list_pages, run_pages, send_pages
 from batch.app.gate import ASKING_AGAIN, Gate, Keys, proof
 from batch.app.journeys import FOLDER
 from batch.app.site import Page, Site, static
 from batch.errors import UnknownRun, UsageProblem
+from batch.failures import exit_code_of
 from batch.settings import Settings
 
 RUNNING = "running.json"
@@ -48,7 +50,12 @@ _STATIC = {
 
 def open_app() -> None:
     """Open the app without a terminal: the entry that Windows starts by itself."""
-    serve_app(Settings.load({}), port=0, browser=True, say=lambda _words: None)
+    terminal.make_streams_usable()
+
+    def serve() -> None:
+        serve_app(Settings.load({}), port=0, browser=True, say=terminal.show)
+
+    sys.exit(exit_code_of(serve))
 
 
 def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[str], None]) -> None:

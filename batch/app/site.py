@@ -310,6 +310,7 @@ _FOR_PAGES = (
     (re.compile(r"Interrupted \(SIGTERM\)\."), "It was stopped because the app was closed."),
     (re.compile(r"; press Ctrl-C to quit now\."), "."),
     (re.compile(r"[Rr]un `defer-batch resume[^`]*`"), "Continue this run"),
+    (re.compile(r"`defer-batch close`"), "closing it for good"),
     (re.compile(r"`"), ""),
 )
 """What is said otherwise on a page than on a terminal, where there are signals and commands."""
