@@ -288,6 +288,41 @@ def test_a_tab_that_is_closed_changes_nothing(
     context.close()
 
 
+def test_a_value_is_checked_at_once_where_it_stands(
+    browser: Browser, app: Pages, workbook: Path
+) -> None:
+    context = browser.new_context()
+    page = entered(app, context)
+    page.set_input_files("#file", workbook)
+    page.click("button:text-is('Continue')")
+    page.select_option("#trn", label="Teacher ref")
+    page.select_option("#defer_date", label="Intermission date")
+    page.click("button:text-is('Continue')")
+    page.fill("[name=r5c3]", "2026-10-14")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("h1:text-is('You need to correct 1 row')")
+    assert page.locator("td.wrong").count() == 1
+    assert page.locator("[name=r5c3]").input_value() == "2026-10-14"
+    page.fill("[name=r9c1]", "13")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("td.wrong:has-text('13 is not a TRN')")
+    context.close()
+
+
+def test_a_list_can_be_dropped_on_the_start_page(browser: Browser, app: Pages) -> None:
+    context = browser.new_context()
+    page = entered(app, context)
+    dropped = page.evaluate_handle(
+        "() => { const data = new DataTransfer();"
+        " data.items.add(new File(['trn,defer_date\\n1234567,2026-10-01\\n'], 'dropped.csv'));"
+        " return data; }"
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+    page.wait_for_url("**/columns")
+    assert "dropped.csv" in page.inner_text("main")
+    context.close()
+
+
 def test_the_policy_stops_what_a_value_could_smuggle_in(browser: Browser, app: Pages) -> None:
     context = browser.new_context()
     page = entered(app, context)
