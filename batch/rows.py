@@ -1,4 +1,4 @@
-"""The words that every wing speaks: rows, their problems, what is asked, what became of it."""
+"""What every room works with: rows, their problems, what is asked, what became of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_REASON_CODE_POINTS = 500
 class Problem:
     """What is wrong with a row, found before sending: a value, not an exception.
 
-    `column` is the input's own name of the column, or "" where the whole row is meant.
+    `column` is the input's own name of the column, or "" for the whole row.
     `message` is one sentence for people; it quotes ids and dates only, 30 characters at most.
     """
 

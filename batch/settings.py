@@ -42,7 +42,7 @@ _OF_A_RUN = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which Register is meant: `origin` identifies it, `environment` names it for people."""
+    """A Register: `origin` identifies it, `environment` names it for people."""
 
     environment: str
     origin: str
@@ -119,11 +119,11 @@ class Settings(BaseModel):
 
     @property
     def target(self) -> Target:
-        """The Register that is meant. Raises UsageProblem where none, or none usable, is said."""
+        """The Register that was named. Raises UsageProblem where none was, or none usable."""
         if self.register_name is None:
             raise UsageProblem(
                 "no Register was named",
-                hint="say --register production, sandbox, emulator, or a base URL "
+                hint="add --register production, sandbox, emulator, or a base URL "
                 "(or set DEFER_BATCH_REGISTER); `--register emulator` rehearses",
             )
         target = target_of(self.register_name)
@@ -237,7 +237,7 @@ def _refuse_stranger(target: Target) -> None:
         raise UsageProblem(
             f"the file .env in this folder names another Register: {target.origin}. The token is "
             "not sent there",
-            hint=f"if it is meant, add --register {target.origin}, or put the token for it into "
+            hint=f"to send there, add --register {target.origin}, or put the token for it into "
             "the same .env",
         )
 
@@ -254,7 +254,7 @@ def _not_from_dotenv(field: str, deed: str) -> UsageProblem:
     option = f"--{field.replace('_', '-')}"
     return UsageProblem(
         f"the file .env in this folder may not {deed} ({_variable(field)})",
-        hint=f"take that line out of .env; if it is meant, give {option} yourself",
+        hint=f"take that line out of .env; if you want it so, add {option} to the command",
     )
 
 
@@ -286,7 +286,7 @@ def _origin(url: str) -> str:
     if parts.path.strip("/") or parts.fragment:
         raise UsageProblem(
             f"cannot use --register {url[:80]}: a base URL has no path",
-            hint=f"say --register {parts.scheme}://{parts.netloc}",
+            hint=f"use --register {parts.scheme}://{parts.netloc}",
         )
     if parts.scheme == "http" and host not in _LOOPBACK:
         raise UsageProblem(
@@ -302,7 +302,7 @@ def _unknown_target(name: str) -> UsageProblem:
     shown = name[:80] if not {"@", "?"} & set(name) else "with a user name or a query in it"
     return UsageProblem(
         f"cannot use --register {shown}: no such Register",
-        hint="say production, sandbox, emulator, or a base URL such as https://register.example",
+        hint="use production, sandbox, emulator, or a base URL such as https://register.example",
     )
 
 

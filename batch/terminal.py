@@ -167,7 +167,7 @@ _STAGES = {
 
 
 def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[str]:
-    """Return the runs as a table for people, and below it the commands that carry on."""
+    """Return the runs as a table for people, and below it the commands that continue them."""
     if not listed:
         return ["no runs yet"]
     room = _width() if width is None else width

@@ -14,7 +14,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
-from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.office import TOKEN, Office, Ran
 from tests.support.reading import TODAY, Read, Reading
 from tests.support.troubles import FaultPlan
 
@@ -44,13 +44,13 @@ def register() -> Iterator[Callable[..., Emulator]]:
 
 @pytest.fixture
 def submit(office: Office) -> Callable[..., Ran]:
-    """Run a file against a Register, without looking first: `submit(emulator, csv, "--option")`."""
+    """Run a file against a Register: `submit(emulator, csv, "--option")`."""
 
     def submitted(emulator: Emulator, content: str | bytes, *options: str) -> Ran:
         office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
         office.write("list.csv", content)
         target = ("--register", emulator.base_url, "--rate-limit", "none")
-        return office.run("run", "list.csv", *target, *SENDING_ALONE, *options)
+        return office.run("run", "list.csv", *target, *options)
 
     return submitted
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from batch.errors import UsageProblem
 from batch.hints import report_command
 from batch.record.database import JOURNAL
-from batch.record.manifest import read_manifest
+from batch.record.manifest import read_manifest, set_aside_of
 from batch.record.memory import remember_for_good
 from batch.record.purge import Purge, purging
 from batch.record.records import iso
@@ -98,6 +98,8 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
         write = report_command(run_id, reports_dir)
         return [f"{run_id} is kept, its report was never written; run `{write}`, then purge again"]
     try:
+        for corrected in set_aside_of(folder):
+            corrected.unlink()
         shutil.rmtree(folder)
     except FileNotFoundError:
         pass

@@ -100,9 +100,24 @@ class OpenFiles:
                 raise _gone(path, f"cannot be reached ({error.strerror})") from error
             if before is not None and not os.path.samestat(before, now):
                 raise _gone(path, "was replaced")
-            if before is not None and now.st_size < before.st_size:
+            is_shorter = before is not None and now.st_size < before.st_size
+            if is_shorter or (path.name.endswith("-wal") and _has_lost_its_start(path)):
                 raise _gone(path, "was cut short")
             self._known[path] = now
+
+
+_WAL_BEGINS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""SQLite's file format, "WAL header": the two orders of bytes."""
+
+
+def _has_lost_its_start(wal: Path) -> bool:
+    """Whether a -wal was cut, and then written to behind where it had ended.
+
+    It has no locks of SQLite's that closing it here could drop; those are on the other files.
+    """
+    with wal.open("rb") as file:
+        begins = file.read(len(_WAL_BEGINS[0]))
+    return begins != b"" and begins not in _WAL_BEGINS
 
 
 def _gone(path: Path, what: str) -> JournalLost:

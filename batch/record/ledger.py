@@ -141,24 +141,13 @@ class Ledger:
             found = self._of_run("rows", run_id)
         else:
             found = self._of_run("rows_of", run_id, outcome)
-        for number, own, trainee_id, date, reason, became, code, *rest, register, at in found:
-            message, status, attempts = rest
-            yield RowRecord(
-                row_number=number,
-                values=tuple(json.loads(own)),
-                trainee_id=trainee_id,
-                defer_date=date,
-                outcome=became,
-                code=code or Code.NOT_SENT.value,
-                message=message,
-                http_status=status,
-                attempts=attempts,
-                sent_trainee_id=trainee_id if attempts else None,
-                sent_date=date if attempts else None,
-                sent_reason=reason if attempts else None,
-                register_date=register,
-                settled_at=at,
-            )
+        names = [name for name, *_ in found.description]
+        for row in found:
+            told = dict(zip(names, row, strict=True))
+            del told["run_no"]
+            told["values"] = tuple(json.loads(told["values"]))
+            told["code"] = told["code"] or Code.NOT_SENT.value
+            yield RowRecord(**told)
 
     def problems_of_rows(self, run_id: str) -> dict[int, list[Problem]]:
         """Return the problems of rows by row number, as far as they were noted one by one.

@@ -123,14 +123,10 @@ GROUP BY r.code ORDER BY min(r.row_number);
 SELECT row_number, message FROM rows WHERE run_no = ? AND code = ? ORDER BY row_number LIMIT ?;
 
 -- name: rows
-SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, code, message,
-    http_status, attempts, register_date, settled_at
-FROM reported_rows WHERE run_no = ? ORDER BY row_number;
+SELECT * FROM reported_rows WHERE run_no = ? ORDER BY row_number;
 
 -- name: rows_of
-SELECT row_number, own_values, trainee_id, defer_date, defer_reason, outcome, code, message,
-    http_status, attempts, register_date, settled_at
-FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
+SELECT * FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
 
 -- name: problems_of_rows
 SELECT row_number, problems FROM rows

@@ -94,7 +94,7 @@ def _already_running(holder: Path, doing: str) -> AlreadyRunning:
     return AlreadyRunning(
         f"another run, {told['run_id']}, since {told['since']}, {process}, {doing}",
         hint="nothing was sent; wait until that run has ended, then run the same command again. "
-        f"If it is stuck, end {process}: what it did is written down, and `resume` carries on",
+        f"If it is stuck, end {process}: what it did is written down, and `resume` continues it",
     )
 
 

@@ -173,6 +173,11 @@ def set_aside(path: Path) -> Path:
     return path.replace(kept)
 
 
+def set_aside_of(folder: Path) -> list[Path]:
+    """Return what people had worked on in a run's folder, and is kept beside it."""
+    return sorted(folder.parent.glob(f"{folder.name}-corrected-*"))
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

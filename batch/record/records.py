@@ -94,23 +94,36 @@ class RunRecord:
 class RowRecord:
     """One row and what became of it; `attempts` are the defer requests that may have arrived.
 
-    What was sent is None where nothing was.
+    The fields are the columns of the view `reported_rows`.
     """
 
     row_number: int
     values: tuple[str, ...]
     trainee_id: str
     defer_date: str | None
+    defer_reason: str | None
     outcome: str
     code: str
     message: str
     http_status: int | None
     attempts: int
-    sent_trainee_id: str | None
-    sent_date: str | None
-    sent_reason: str | None
     register_date: str | None
     settled_at: str | None
+
+    @property
+    def sent_trainee_id(self) -> str | None:
+        """Whom the request named, None where nothing was sent."""
+        return self.trainee_id if self.attempts else None
+
+    @property
+    def sent_date(self) -> str | None:
+        """The date that was sent, None where nothing was."""
+        return self.defer_date if self.attempts else None
+
+    @property
+    def sent_reason(self) -> str | None:
+        """The reason that was sent, None where nothing was."""
+        return self.defer_reason if self.attempts else None
 
 
 def as_told(row: RowRecord, run: RunRecord) -> RowRecord:

@@ -30,8 +30,8 @@ WHERE e.defer_date IS NOT NULL AND a.kind = 'defer' AND a.is_in_doubt
     AND (e.outcome IS NULL OR e.outcome = 'unresolved' OR e.code IN
         (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL));
 
-CREATE TEMP VIEW reported_rows AS    -- rows as the reports have them
-SELECT run_no, row_number, own_values, trainee_id, defer_date, defer_reason,
+CREATE TEMP VIEW reported_rows AS    -- rows as the reports have them: the fields of RowRecord
+SELECT run_no, row_number, own_values AS "values", trainee_id, defer_date, defer_reason,
     coalesce(outcome, 'unresolved') AS outcome, code, coalesce(message, '') AS message,
     (SELECT a.http_status FROM requests a WHERE a.run_no = r.run_no
         AND a.row_number = r.row_number AND a.may_count ORDER BY a.attempt_id DESC LIMIT 1)

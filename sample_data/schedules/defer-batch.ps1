@@ -133,6 +133,8 @@ foreach ($file in Get-ChildItem -LiteralPath $inbox -File | Sort-Object Name) {
         Move-Away $file 'attention'
         continue
     }
+    # Who put the list there answers for it: the manifest and the page name the file's owner.
+    $env:DEFER_BATCH_OPERATOR = "list from $((Get-Acl -LiteralPath $file.FullName).Owner)"
     $code = Invoke-Tool run $file.FullName
     if ($code -eq 0) { Move-Away $file 'done'; continue }
     if ($code -in 4, 75, 130, 143) { Exit-With $code }

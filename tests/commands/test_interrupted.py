@@ -199,3 +199,10 @@ def test_waiting_for_a_429s_window_is_no_failing(register: Serving, submit: Subm
     hold = Fault(None, Endpoint.INFO, given=troubles.throttled("2"), arrival=Never())
     ran = submit(register(abc="trn_received", faults=[hold]), ONE, "--give-up-after", "1")
     assert ran.code == 0, ran.out
+
+
+def test_nothing_but_429_ends_the_run(register: Serving, submit: Submit) -> None:
+    blocked = Fault(None, Endpoint.DEFER, last=None, given=troubles.throttled("0"), arrival=Never())
+    ran = submit(register(abc="trn_received", faults=[blocked]), ONE, "--give-up-after", "2")
+    assert (ran.code, ran.codes()) == (3, {2: "not_sent"})
+    assert "429" in ran.summary["stopped_because"]

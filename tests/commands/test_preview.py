@@ -126,6 +126,16 @@ def test_three_hundred_rows_take_few_requests_to_look_up_and_to_check(office: Of
     assert requests["final_check"] <= 20 + 6
 
 
+def test_while_register_is_down_the_look_waits_and_nothing_is_sent_unseen(
+    office: Office, register: Serving
+) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
+    emulator = register(abc="withdrawn", faults=[down])
+    ran = run(office, emulator, "trainee_id,defer_date\nabc,2026-10-01\n")
+    assert ran.codes() == {2: "state_not_deferrable"}
+    assert not emulator.received(Endpoint.DEFER)
+
+
 def test_a_register_without_lists_is_read_trainee_by_trainee(
     office: Office, register: Serving
 ) -> None:

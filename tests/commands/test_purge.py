@@ -14,6 +14,7 @@ import pytest
 
 from batch.commands.purge import Purged, purge_runs
 from batch.emulator.server import Emulator
+from batch.record.manifest import set_aside
 from tests.support.journals import altered
 from tests.support.office import Office, Ran
 from tests.support.terminals import posix_only
@@ -101,6 +102,15 @@ def test_a_reader_that_goes_meanwhile_is_waited_for(
         purging.communicate()
     assert purging.returncode == 0
     assert not in_the_journal(ran.reports)
+
+
+def test_corrections_that_were_set_aside_go_with_their_run(ran: Ran) -> None:
+    (ran.folder / "to-correct.xlsx").write_bytes(b"somebody's rows and reasons")
+    kept = set_aside(ran.folder / "to-correct.xlsx")
+    other = kept.with_name("20260101T000000Z-other-abcd-corrected-12345678.xlsx")
+    other.write_bytes(b"of another run")
+    assert purged(ran.reports) == Purged(1)
+    assert (kept.exists(), other.exists()) == (False, True)
 
 
 def test_a_folder_that_cannot_be_deleted_is_named_and_tried_again(ran: Ran) -> None:

@@ -17,7 +17,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.record import locks
 from tests.support import troubles
-from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Canned, Fault
 
 Serving = Callable[..., Emulator]
@@ -33,7 +33,7 @@ def run(office: Office, emulator: Emulator, content: str = LIST) -> Ran:
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     office.write("list.csv", content)
     target = ("--register", emulator.base_url, "--rate-limit", "none")
-    return office.run("run", "list.csv", *target, *SENDING_ALONE)
+    return office.run("run", "list.csv", *target)
 
 
 def found(ran: Ran) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.submission import staging
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
 from tests.support.troubles import Altered, Fault, Hung, Late
 from tests.support.waiting import until
@@ -54,7 +54,7 @@ def test_register_holds_what_the_report_says(register: Serving, submit: Submit) 
 
 def test_outcomes_are_separated(register: Serving, submit: Submit) -> None:
     emulator = register(abc="trn_received", ghi="withdrawn")
-    ran = submit(emulator, THREE)
+    ran = submit(emulator, THREE, *SENDING_ALONE)
     assert ran.code == 1
     assert ran.codes() == {2: "deferred", 3: "trainee_not_found", 4: "state_not_deferrable"}
     assert ran.summary["counts"] == {
@@ -66,7 +66,7 @@ def test_outcomes_are_separated(register: Serving, submit: Submit) -> None:
 
 
 def test_already_deferred_says_since_when(register: Serving, submit: Submit) -> None:
-    ran = submit(register(abc="deferred"), ONE)
+    ran = submit(register(abc="deferred"), ONE, *SENDING_ALONE)
     (row,) = ran.rows("unprocessable")
     assert (row["code"], row["register_date"]) == ("already_deferred", "2026-01-01")
     assert "2026-01-01" in row["message"]
@@ -91,7 +91,7 @@ def test_one_odd_404_does_not_end_reading(
     faults: list[Fault] = [troubles.lost_after(f"t{n}bc") for n in range(5)]
     faults.append(Fault(None, Endpoint.READ, first=odd, last=odd, given=troubles.NOT_FOUND))
     emulator = register(**{f"t{n}bc": "trn_received" for n in range(5)}, faults=faults)
-    ran = submit(emulator, FIVE, "--max-at-once", "1")
+    ran = submit(emulator, FIVE, *SENDING_ALONE, "--max-at-once", "1")
     assert set(ran.codes().values()) == {"confirmed_by_read_back"}
     assert len(emulator.received(Endpoint.READ)) == 6
 
@@ -100,7 +100,7 @@ def test_where_no_read_ever_works_three_are_enough(register: Serving, submit: Su
     faults: list[Fault] = [troubles.lost_after(f"t{n}bc") for n in range(5)]
     faults.append(Fault(None, Endpoint.READ, last=None, given=troubles.NOT_FOUND))
     emulator = register(**{f"t{n}bc": "trn_received" for n in range(5)}, faults=faults)
-    ran = submit(emulator, FIVE, "--max-at-once", "1", "--lost-answer-wait", "0")
+    ran = submit(emulator, FIVE, *SENDING_ALONE, "--max-at-once", "1", "--lost-answer-wait", "0")
     assert set(ran.codes().values()) == {"answer_lost"}
     assert len(emulator.received(Endpoint.READ)) == 3
 
@@ -120,7 +120,7 @@ def test_no_verdict_comes_before_the_lost_answers_wait(register: Serving, submit
     emulator = register(abc="trn_received", faults=[Fault("abc", arrival=Late(1.5), given=Hung())])
     emulator.register.defer("abc", "2026-10-01")
     emulator.register.reinstate("abc")  # so the trainee carries this date already
-    ran = submit(emulator, ONE, "--timeout", "1", "--lost-answer-wait", "4")
+    ran = submit(emulator, ONE, *SENDING_ALONE, "--timeout", "1", "--lost-answer-wait", "4")
     assert ran.codes() == {2: "confirmed_by_read_back"}
     assert emulator.register.trainee("abc").state == "deferred"
     assert len(emulator.received(Endpoint.DEFER)) == 1
@@ -240,7 +240,9 @@ def test_where_no_version_is_served_those_that_were_tried_are_named(office: Offi
 
 def test_a_register_that_keeps_failing_ends_the_run(register: Serving, submit: Submit) -> None:
     faults = [troubles.out_of_service(troubles.gateway_page(503), first=2)]
-    ran = submit(register(abc="trn_received", faults=faults), ONE, "--give-up-after", "2")
+    ran = submit(
+        register(abc="trn_received", faults=faults), ONE, *SENDING_ALONE, "--give-up-after", "2"
+    )
     assert ran.code == 3
     assert ran.codes() == {2: "answer_lost"}
     because = "Register kept failing for 2 seconds: it answered 503."
@@ -267,7 +269,7 @@ def test_a_401_in_the_middle_ends_the_run(register: Serving, submit: Submit) -> 
 
 def test_the_request_is_as_documented(register: Serving, submit: Submit) -> None:
     emulator = register(abc="trn_received")
-    submit(emulator, ONE)
+    submit(emulator, ONE, *SENDING_ALONE)
     request = emulator.requests[-1]
     assert request.target == "/api/v2025.0/trainees/abc/defer"
     assert request.headers["user-agent"].startswith("defer-batch/")
@@ -408,7 +410,9 @@ def test_a_403_for_everybody_is_no_rows_refusal(
         Fault(None, Endpoint.INFO, first=2, last=None, given=info),
         Fault(None, Endpoint.DEFER, last=None, given=troubles.BLOCKED),
     ]
-    ran = submit(register(abc="trn_received", ghi="trn_received", faults=faults), THREE)
+    ran = submit(
+        register(abc="trn_received", ghi="trn_received", faults=faults), THREE, *SENDING_ALONE
+    )
     assert (ran.code, set(ran.codes().values())) == (3, {"not_sent"})
     assert "refuses every request" in ran.summary["stopped_because"]
 
@@ -425,14 +429,20 @@ def test_a_page_in_place_of_register_is_no_good_answer(
     ]
     emulator = register(**dict.fromkeys(ids, "trn_received"), faults=faults)
     content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
-    ran = submit(emulator, content, "--give-up-after", "2")
+    ran = submit(emulator, content, *SENDING_ALONE, "--give-up-after", "2")
     assert "kept failing" in ran.summary["stopped_because"]
     assert len(emulator.received(Endpoint.DEFER)) <= 20
 
 
 def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit: Submit) -> None:
     faults = [troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)]
-    ran = submit(register(abc="trn_received", faults=faults), ONE, "--lost-answer-wait", "0.1")
+    ran = submit(
+        register(abc="trn_received", faults=faults),
+        ONE,
+        *SENDING_ALONE,
+        "--lost-answer-wait",
+        "0.1",
+    )
     told = [line for line in ran.err.splitlines() if line.startswith("warning")]
     assert any("3 times in a row" in line for line in told)
     assert "responding again" in told[-1]
@@ -440,7 +450,13 @@ def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit:
 
 def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:
     down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
-    ran = submit(register(abc="trn_received", faults=[down]), ONE, "--lost-answer-wait", "0.1")
+    ran = submit(
+        register(abc="trn_received", faults=[down]),
+        ONE,
+        *SENDING_ALONE,
+        "--lost-answer-wait",
+        "0.1",
+    )
     assert (ran.code, ran.codes()) == (0, {2: "deferred"})
 
 

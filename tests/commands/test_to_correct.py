@@ -15,7 +15,7 @@ import pytest
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
-from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.office import TOKEN, Office, Ran
 
 LIST = (
     "trainee_id,defer_date,defer_reason,cohort\n"
@@ -45,7 +45,7 @@ class Journey:
 
     def run(self, path: Path) -> Ran:
         target = ("--register", self.emulator.base_url, "--rate-limit", "none")
-        ran = self.office.run("run", path.name, *target, *SENDING_ALONE)
+        ran = self.office.run("run", path.name, *target)
         self.folders.append(ran.folder)
         return ran
 

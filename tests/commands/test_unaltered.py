@@ -7,10 +7,15 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from batch import __version__
+from batch.commands.close import close_run
+from batch.commands.execute import Context
+from batch.commands.resume import resume_run
 from batch.commands.runs import listed_runs
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.emulator.server import Emulator
@@ -19,9 +24,11 @@ from batch.intake.checked_file import open_input
 from batch.record import database, report
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
+from batch.record.records import Who
 from batch.record.verify import verify_folder
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.staging import stage_rows
+from batch.terminal import Terminal
 from tests.support import troubles
 from tests.support.journals import RUN, altered
 from tests.support.office import Office, Ran
@@ -64,6 +71,7 @@ def begun(tmp_path: Path) -> Path:
         places = input_file.layout.places
         held_in = {name: input_file.columns[place] for name, place in places.items()}
         run = replace(RUN, columns=input_file.columns, settings=SETTINGS, held_in=held_in)
+        run = replace(run, tool_version=__version__)
         run_no = journal.stage(run, origin=run.base_url)
         stage_rows(journal, run_no, input_file, origin=run.base_url, again=False)
         journal.note_matches(run_no, {5: MATCHED})
@@ -146,6 +154,25 @@ def test_a_run_that_was_altered_sends_nothing_and_leaves_the_list_of_runs(
     assert [run["run_id"] for run in listed_runs(begun)] == [RUN.run_id]
 
 
+@pytest.mark.parametrize(
+    "noted",
+    [
+        "json_set(details, '$.tool_version', '0.1.0')",
+        "json_remove(details, '$.asked_sha256')",
+    ],
+)
+def test_either_of_the_two_proofs_refuses_an_altered_row(begun: Path, noted: str) -> None:
+    altered(begun / "journal.db", f"UPDATE runs SET details = {noted}")
+    journal = opened(begun)
+    checked(journal, begun)
+    journal.close()
+    altered(begun / "journal.db", "UPDATE rows SET defer_date = '2026-10-02' WHERE row_number = 2")
+    journal = opened(begun)
+    with pytest.raises(SelfCheckFailed):
+        checked(journal, begun)
+    journal.close()
+
+
 def test_an_attempt_with_a_word_that_is_none_is_no_answer(begun: Path) -> None:
     attempt = "(run_no, row_number, kind, intended_at, meaning) VALUES (1, 2, 'defer', 0, 'lmst')"
     altered(begun / "journal.db", f"INSERT INTO attempts {attempt}")
@@ -153,6 +180,23 @@ def test_an_attempt_with_a_word_that_is_none_is_no_answer(begun: Path) -> None:
     with pytest.raises(SelfCheckFailed):
         checked(journal, begun)
     journal.close()
+
+
+@pytest.mark.parametrize(
+    "goes_on",
+    [
+        partial(resume_run, run_id=RUN.run_id, changed={}, register=None, yes=True),
+        partial(close_run, run_id=RUN.run_id, changed={}, confirm=lambda _: True),
+    ],
+)
+def test_neither_resume_nor_close_goes_on_with_it(
+    begun: Path, goes_on: Callable[[Context], object]
+) -> None:
+    altered(begun / "journal.db", "UPDATE rows SET trainee_id = 'abcdefgi' WHERE row_number = 2")
+    who = Who("x", None, "x", "1", "3", ())
+    context = Context(begun, None, who, Terminal(yes=True))
+    with pytest.raises(SelfCheckFailed):
+        goes_on(context)
 
 
 def test_one_flipped_bit_sends_nothing_that_no_file_asked_for(begun: Path, tmp_path: Path) -> None:

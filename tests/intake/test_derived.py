@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from pathlib import Path
 
+import openpyxl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -53,3 +55,19 @@ def test_the_sample_too() -> None:
         once, again = asked(input_file)
     assert once == again
     assert len(once) > 20
+
+
+def test_a_workbook_too(tmp_path: Path) -> None:
+    book, path = openpyxl.Workbook(), tmp_path / "list.xlsx"
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["trainee_id", "defer_date", "defer_reason"])
+    sheet.append(["abcdefgh", dt.date(2026, 10, 1), " Illness"])
+    sheet.append(["bcdefghi", dt.date(2026, 10, 2), "'=x"])
+    sheet.append(["cdefghij", "3 October 2026", "-"])
+    sheet["C4"].value, sheet["C4"].data_type = '="y"', "s"
+    book.save(path)
+    with open_input(InputOptions(path, TODAY)) as input_file:
+        once, again = asked(input_file)
+    assert once == again
+    assert len(once) == 3

@@ -25,7 +25,7 @@ from batch.submission.settling import Read, Send, Step
 from tests.support import simulation
 from tests.support.simulation import tell_history
 
-SEEDS = range(60)
+SEEDS = range(40)
 SEEDS_UNTIL_BROKEN = 1000
 
 Patch = AbstractContextManager[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from dataclasses import replace
@@ -17,7 +18,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import Resumption
 from batch.rows import Deferral, Row
-from tests.support.journals import RUN
+from tests.support.journals import RUN, failed, journal_of
 
 
 @pytest.fixture
@@ -180,3 +181,15 @@ def test_a_journal_whose_making_was_cut_off_reads_as_empty(path: Path, content: 
     ledger = Ledger.read(path)
     assert ledger.runs() == []
     ledger.close()
+
+
+def test_a_wal_that_was_cut_and_written_on_is_noticed(tmp_path: Path) -> None:
+    with journal_of(tmp_path, [failed(2, "a", "b", "x")]):
+        open_files = database.OpenFiles(tmp_path / "journal.db")
+        open_files.refuse_lost()
+        wal = tmp_path / "journal.db-wal"
+        size = wal.stat().st_size
+        os.truncate(wal, 0)
+        os.truncate(wal, size + 1)
+        with pytest.raises(JournalLost):
+            open_files.refuse_lost()

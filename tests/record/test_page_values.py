@@ -11,8 +11,8 @@ ID = "GMQvaenhSzsu8fADqo5k93zC"
 
 
 def row(trainee_id: str, *values: str, code: str = "invalid_defer_date") -> RowRecord:
-    nothing = (None, 0, None, None, None, None, None)
-    return RowRecord(2, values, trainee_id, None, "unprocessable", code, "", *nothing)
+    judged = ("unprocessable", code, "")
+    return RowRecord(2, values, trainee_id, None, None, *judged, None, 0, None, None)
 
 
 @pytest.mark.parametrize(

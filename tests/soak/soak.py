@@ -63,12 +63,12 @@ class IndexedRegister(Register):
 
     def add(self, trainee: Trainee) -> None:
         """Put a trainee in, and into the index."""
-        self._take_out(self._trainees.get(folded(trainee.trainee_id)))
+        self.take_out(self._trainees.get(folded(trainee.trainee_id)))
         super().add(trainee)
         self._insert(trainee)
 
     def _happened(self, who: Actor, deed: Deed, trainee: Trainee) -> Trainee:
-        self._take_out(self._trainees.get(folded(trainee.trainee_id)))
+        self.take_out(self._trainees.get(folded(trainee.trainee_id)))
         changed = super()._happened(who, deed, trainee)
         self._insert(changed)
         return changed
@@ -88,11 +88,14 @@ class IndexedRegister(Register):
         return replies.answered({"data": [as_seen(row) for row in rows], "meta": meta})
 
     def _insert(self, trainee: Trainee) -> None:
+        if not trainee.is_listed:
+            return
         listed = self._by_cycle.setdefault(self._cycle(trainee), [])
         bisect.insort(listed, (_shown(trainee.updated_at), folded(trainee.trainee_id)))
 
-    def _take_out(self, trainee: Trainee | None) -> None:
-        if trainee is not None:
+    def take_out(self, trainee: Trainee | None) -> None:
+        """Take a trainee, as they were until now, out of the index."""
+        if trainee is not None and trainee.is_listed:
             listed = self._by_cycle[self._cycle(trainee)]
             key = _shown(trainee.updated_at), folded(trainee.trainee_id)
             del listed[bisect.bisect_left(listed, key)]
@@ -154,6 +157,11 @@ class Day(World):
     @property
     def ids(self) -> list[str]:
         return self.everyone
+
+    def leaves(self, trainee: Trainee) -> None:
+        assert isinstance(self.register, IndexedRegister)
+        self.register.take_out(trainee)
+        super().leaves(trainee)
 
     def network(self, api_version: str) -> Way:
         return Way(self, api_version=api_version)

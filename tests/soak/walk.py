@@ -81,7 +81,7 @@ EXIT_CODES = {
     "report": {0, 1, 2, 4},
     "verify": {0, 1, 2, 4},
     "runs": {0},
-    "purge": {0, 2, 4},
+    "purge": {0, 1, 2, 4},
 }
 _LOST: tuple[Given, ...] = (
     Dropped(),
@@ -125,7 +125,7 @@ class Troubles(FaultPlan):
             return self._twice
         if route.endpoint is not Endpoint.DEFER or rng.random() < 0.15:
             return partial(self._struck, self._of_any(route))
-        return partial(self._timed, self._of_defer())
+        return partial(self._of_somebody, self._of_defer())
 
     def _of_any(self, route: Route) -> Fault:
         given = self._rng.choice((*_LOST, throttled("1"), throttled(None), AsUsual()))
@@ -153,7 +153,11 @@ class Troubles(FaultPlan):
                 pass
         return Fault(None, after=after, given=given)
 
-    async def _timed(self, fault: Fault, exchange: Exchange) -> None:
+    async def _of_somebody(self, fault: Fault, exchange: Exchange) -> None:
+        """Strike a request about somebody whom Register knows, and note what came too late."""
+        if exchange.register.trainee(exchange.route.trainee_id) is None:
+            await exchange.answer(exchange.processed())
+            return
         began = time.monotonic()
         await self._struck(fault, exchange)
         if isinstance(fault.arrival, Late):
@@ -426,7 +430,9 @@ class History:
         }
         if code not in allowed:
             self._breaks(f"{command} exits {code}: {said[-300:]}")
-        if "Traceback" in said:
+        if (
+            "Traceback" in said and "Exception ignored in" not in said
+        ):  # of a Ctrl-C, at clearing up
             self._breaks(f"{command} shows a traceback: {said[-1500:]}")
         if TOKEN in said or NAME in said or REASON in said:
             self._breaks(f"{command} says what nobody may read")

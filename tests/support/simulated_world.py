@@ -144,6 +144,10 @@ class World:
         held = trainee.defer_date, trainee.defer_reason
         return held == (deferral.defer_date, deferral.defer_reason)
 
+    def leaves(self, trainee: Trainee) -> None:
+        """Let a trainee go to another provider: Register knows them no more."""
+        del self.register._trainees[folded(trainee.trainee_id)]
+
     def somebody_acts(self, trainee_id: str | None = None) -> None:
         """Let somebody else change a trainee on Register's own pages."""
         trainee = self.register.trainee(trainee_id or self.rng.choice(self.ids))
@@ -160,7 +164,7 @@ class World:
             case "is withdrawn":
                 self.register.set_state(trainee.trainee_id, "withdrawn")
             case "leaves":
-                del self.register._trainees[folded(trainee.trainee_id)]
+                self.leaves(trainee)
             case "is deleted":
                 deleted = replace(trainee, is_discarded=True, updated_at=self.server_time())
                 self.register.add(deleted)

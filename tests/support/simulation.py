@@ -102,6 +102,8 @@ class Machine:
     again: set[str] = field(default_factory=set)
     settled: dict[tuple[str, int], int] = field(default_factory=dict)
     """How many requests had been sent when a row was first seen settled for good."""
+    reasons: dict[tuple[str, int], str | None] = field(default_factory=dict)
+    """For which reason a row asks."""
     reported: dict[tuple[str, str], str] = field(default_factory=dict)
     """The run that reports a deferral (trainee, date) as made."""
 
@@ -355,12 +357,13 @@ class Machine:
 
     def _note_settled(self) -> None:
         found = self.connection.execute(
-            "SELECT run_id, row_number, folded_id, defer_date, outcome, code"
+            "SELECT run_id, row_number, folded_id, defer_date, defer_reason, outcome, code"
             " FROM rows JOIN runs USING (run_no)"
             " WHERE stage <> 'staged' AND outcome IS NOT NULL AND outcome <> 'unresolved'"
         )
         self.reported = {}
-        for run_id, row_number, trainee_id, date, outcome, code in found.fetchall():
+        for run_id, row_number, trainee_id, date, reason, outcome, code in found.fetchall():
+            self.reasons[run_id, row_number] = reason
             self.settled.setdefault((run_id, row_number), len(self.world.sent))
             if outcome == Outcome.SUCCEEDED and code != Code.ANSWER_DIFFERS:
                 self.reported[trainee_id, date] = run_id
@@ -457,13 +460,15 @@ class History:
         )
 
     def _stands_by(self, run_id: str, row: RowRecord) -> bool:
-        """Whether what last happened to the trainee was our deferral on that date.
+        """Whether what last happened to the trainee was our deferral on that date, for that reason.
 
         Ours: this run's or an earlier one's, by a request that left before the row was settled. A
         later one may well have deferred the trainee since, after a reinstatement.
         """
         events = self._events.get(folded(row.trainee_id))
-        if not events or self.world.register.trainee(row.trainee_id) is None:
+        trainee = self.world.register.trainee(row.trainee_id)
+        reason = self.machine.reasons[run_id, row.row_number]
+        if not events or trainee is None or (trainee.defer_reason or "") != (reason or ""):
             return False
         place, last = events[-1]
         deferral = (Actor.API, Deed.DEFERRED, row.defer_date)
