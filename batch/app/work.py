@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from io import RawIOBase
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
@@ -234,7 +235,7 @@ def _who_of(told: Mapping[str, Any]) -> Who:
     return Who(**{**told, "command": tuple(told["command"])})
 
 
-def _listen(source: IO[bytes], watcher: Telling) -> None:
+def _listen(source: RawIOBase, watcher: Telling) -> None:
     """Pass answers on; turn `stop`, or the app's end, into a signal: a second would end at once."""
     for line in source:
         word, _, number = line.decode().strip().partition(" ")
@@ -249,10 +250,12 @@ def _listen(source: IO[bytes], watcher: Telling) -> None:
 def main() -> int:
     """Do one job; return the exit code that the command line would have."""
     out, sys.stdout = os.fdopen(os.dup(1), "wb"), sys.stderr
-    told = json.loads(sys.stdin.buffer.readline())
+    # unbuffered: a thread that waits in a buffer's lock would end the process with a fatal error
+    source = os.fdopen(0, "rb", buffering=0, closefd=False)
+    told = json.loads(source.readline())
     job = Job(**told)
     watcher = Telling(out, job.expected)
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, watcher), daemon=True).start()
+    threading.Thread(target=_listen, args=(source, watcher), daemon=True).start()
     return _done(job, watcher, lambda: _do(job, watcher))
 
 
@@ -288,6 +291,4 @@ def failure(error: DeferBatchError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    code = main()
-    # the listening thread may hold standard input, and Python would wait for it at the end
-    os._exit(code)
+    sys.exit(main())
