@@ -1,6 +1,19 @@
-"""`python -m batch` is `defer-batch`."""
+"""`defer-batch`, and `python -m batch`: the same thing."""
 
-from batch.cli import main
+import signal
+
+
+def main() -> None:
+    """Run the command; Ctrl-C while it is still being loaded ends it without a trace of Python."""
+    loading = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if loading:  # and not ignored, as in a job in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from batch.cli import main as run_command  # noqa: PLC0415 — what takes the time
+
+    if loading:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run_command()
+
 
 if __name__ == "__main__":
     main()

@@ -363,7 +363,7 @@ def test_a_terminal_shows_nothing_of_it_either(serving: Callable[..., Any], offi
     office.write("list.csv", listing("refused", "deferred", "slow") + FAILING_A_CHECK)
     faults_met = (*OF_ONE_ROW["refused"], *OF_ONE_ROW["slow"])
     with serving(*faults_met, known=["refused", "slow"]) as emulator:
-        shown = shown_at_a_terminal(office, *asking(emulator, "--yes"), "--verbose")
+        shown = shown_at_a_terminal(office, *asking(emulator, "--yes --verbose"))
     assert "refused_by_register" in shown
     assert "2/2" in shown  # the progress was shown, to its end
     assert leaks(office, Ran(0, shown, "", office.reports)) == set()

@@ -94,6 +94,10 @@ _NOT_NOTED = "the journal holds no note of this report's files"
 _EARLIER = "an earlier one: the report was written again since"
 _ANOTHER_PAGE = f"{manifest.PAGE} is not the page that the journal's rows make"
 _WRITTEN = frozenset(manifest.FILES) - manifest.ONLY_WHERE_NEEDED
+_HALF_WRITTEN = re.compile(
+    rf"\.(?:{'|'.join(map(re.escape, (*manifest.FILES, manifest.NAME)))})\.[a-z0-9_]{{8}}"
+)
+"""What `files.replacing` writes to until a file is whole."""
 _LEFT_BY_OFFICE_PROGRAMS = re.compile(r"~\$.+|\.~lock\..+#", re.DOTALL)
 """Files that stand beside a workbook or a CSV while a program has it open, or after it crashed."""
 
@@ -287,6 +291,8 @@ class _Report:
         for path in sorted(self.folder.iterdir()):
             if path.is_symlink():
                 yield f"{path.name} is a link"
+            elif _HALF_WRITTEN.fullmatch(path.name):
+                yield f"{path.name} is half a file, of a report that was cut off: write it again"
             elif path.name not in expected and not _is_left_by_an_office_program(path):
                 yield f"{path.name} was added"
 

@@ -206,3 +206,23 @@ def test_nothing_but_429_ends_the_run(register: Serving, submit: Submit) -> None
     ran = submit(register(abc="trn_received", faults=[blocked]), ONE, "--give-up-after", "2")
     assert (ran.code, ran.codes()) == (3, {2: "not_sent"})
     assert "429" in ran.summary["stopped_because"]
+
+
+_WHILE_LOADING = """
+import os, signal, sys
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "batch.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Slow())
+from batch.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_it_is_still_being_loaded_shows_no_trace() -> None:
+    command = [sys.executable, "-c", _WHILE_LOADING]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")

@@ -188,7 +188,7 @@ def test_the_report_of_a_killed_run_says_what_it_is(register: Serving, office: O
         < told.summary["finished_at"]
         < told.rows("unresolved")[0]["settled_at"]
     )
-    assert "Stopped early: The run was cut off" in told.out
+    assert "The run was cut off" in told.out
     assert office.run("verify", told.folder.name).code == 0
     resumed = office.run("resume", "--lost-answer-wait", "2", "--rate-limit", "none")
     assert (resumed.code, resumed.summary["stopped_because"]) == (1, None)

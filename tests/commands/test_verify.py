@@ -154,6 +154,13 @@ def test_a_folder_that_was_added_is_named(folder: Path) -> None:
     assert differences(folder) == ("more was added",)
 
 
+def test_what_a_report_that_was_cut_off_left_is_no_tampering(folder: Path) -> None:
+    (folder / ".report.html.a_b1c2d3").write_text("half")
+    (found,) = differences(folder)
+    assert "half a file" in found
+    assert "added" not in found
+
+
 def test_an_attempt_that_was_altered_is_found(folder: Path) -> None:
     alter_journal(folder, _ONE_MORE_ATTEMPT)
     (found,) = differences(folder)

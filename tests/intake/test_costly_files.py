@@ -11,7 +11,6 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from openpyxl.utils import get_column_letter
 
 from tests.support.terminals import posix_only
 
@@ -21,7 +20,6 @@ SHEET, TEXTS, STYLES, BOOK = (
     f"xl/{part}.xml" for part in ("worksheets/sheet1", "sharedStrings", "styles", "workbook")
 )
 SPACE = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-COLUMNS = [get_column_letter(at).encode() for at in range(1, 16_385)]
 
 
 def laughing() -> bytes:
@@ -104,11 +102,6 @@ def formatted_blank(rows: int) -> bytes:
     return b"".join(b'<row r="%d"><c r="A%d" s="0"/></row>' % (n, n) for n in range(3, rows + 3))
 
 
-def wide_row(number: int) -> bytes:
-    cells = b"".join(b'<c r="%s%d"><v>1</v></c>' % (letters, number) for letters in COLUMNS)
-    return b'<row r="%d">%s</row>' % (number, cells)
-
-
 def many_sheets(count: int) -> bytes:
     kind = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     sheet = b'<sheet xmlns:r="%s" name="S%d" sheetId="%d" r:id="x%d"/>'
@@ -138,10 +131,6 @@ WORKBOOKS: dict[str, tuple[Callable[[], bytes], int]] = {
     ),
     "a cell in the last column of many rows": (lambda: with_rows(far_cells(40_000)), 1),
     "blank rows to the end of the sheet": (lambda: with_rows(formatted_blank(1_048_500)), 0),
-    "rows filled to the last column": (
-        lambda: with_rows(b"".join(map(wide_row, range(3, 403)))),
-        2,
-    ),
     "elements without end": (lambda: with_rows(b"<x>" * 2_000_000), 2),
     "elements in elements of the styles": (
         lambda: in_part(STYLES, b"<fonts", b"<x>" * 500_000 + b"</x>" * 500_000),
@@ -163,7 +152,7 @@ WORKBOOKS: dict[str, tuple[Callable[[], bytes], int]] = {
         lambda: with_rows(b'<row r="3" x="' + b"a" * (40 << 20) + b'"/>'),
         2,
     ),
-    "shared texts of nothing": (lambda: with_texts(b"<si><t/></si>" * 3_000_000), 0),
+    "shared texts of nothing": (lambda: with_texts(b"<si><t/></si>" * 3_000_000), 2),
     "shared texts of 1 GB in memory": (
         lambda: with_texts((b"<si><t>" + "😀".encode() + b"a" * 30_000 + b"</t></si>") * 3_000),
         2,

@@ -430,9 +430,9 @@ class History:
         }
         if code not in allowed:
             self._breaks(f"{command} exits {code}: {said[-300:]}")
-        if (
-            "Traceback" in said and "Exception ignored in" not in said
-        ):  # of a Ctrl-C, at clearing up
+        # Ctrl-C while Python still imports, or as it clears up, is Python's own to tell
+        is_pythons = code == -signal.SIGINT or "Exception ignored in" in said
+        if "Traceback" in said and not is_pythons:
             self._breaks(f"{command} shows a traceback: {said[-1500:]}")
         if TOKEN in said or NAME in said or REASON in said:
             self._breaks(f"{command} says what nobody may read")
