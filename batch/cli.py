@@ -95,6 +95,7 @@ def begin(
         terminal.show(
             "defer-batch: defer many trainees from one CSV.\n\n"
             "Where to begin:\n\n"
+            "`defer-batch app` opens it in your browser. Or here:\n\n"
             "An empty file with the right header:\n"
             "  defer-batch template > deferrals.csv\n"
             "Is every row valid? Sends nothing:\n"
@@ -374,6 +375,28 @@ def doctor(register: Register, reports: Reports, *, as_json: AsJson = False) -> 
     readiness = examine(settings_of(register, reports), time.time)
     terminal.show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
     raise typer.Exit(readiness.exit_code)
+
+
+@app.command("app")
+@with_groups
+def open_app(
+    register: Register,
+    pace: SendingPace,
+    reports: Reports,
+    ending: Ending,
+    *,
+    port: Annotated[
+        int, typer.Option("--port", help="Where it listens, on this machine.  [any that is free]")
+    ] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address.")
+    ] = False,
+) -> None:
+    """Open the same work as pages in a browser, on this machine only."""
+    from batch.app.serving import serve_app
+
+    settings = settings_of(register, pace, reports, ending)
+    serve_app(settings, port=port, browser=not no_browser, say=terminal.show)
 
 
 @command

@@ -101,7 +101,8 @@ class InputOptions:
     `columns` says which header holds a name, "" none. `attended`: somebody sees the plan before
     anything is sent. `require_trainee_id` False: TRN, HESA id or the provider's number will do,
     once rows can be matched by them. `command` are the words after `defer-batch` that asked for
-    it, from which hints make complete commands.
+    it, from which hints make complete commands. `shown_name` is the file's name for people, where
+    it is kept under another; `corrected` says what a person changed of which file, if it is a copy.
     """
 
     path: Path
@@ -115,6 +116,8 @@ class InputOptions:
     attended: bool = True
     require_trainee_id: bool = True
     command: tuple[str, ...] = ()
+    shown_name: str | None = None
+    corrected: Mapping[str, Any] | None = None
 
     def command_with(self, *more: str) -> str:
         """Return the command that was given with more options, complete, to be copied."""

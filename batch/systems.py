@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
 import stat
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -127,3 +129,18 @@ def reset_when_closed(connection: socket.socket) -> None:
     """Have the other end see a reset, not an end; `struct linger` has two sizes."""
     linger = struct.pack("ii" if _POSIX else "hh", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
+"""What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
+
+
+def interrupt_main_thread(number: int) -> None:
+    """Have the main thread handle a signal, from another thread and at once.
+
+    On POSIX a signal that another thread raised for itself would not end the main thread's wait.
+    """
+    if sys.platform == "win32":
+        signal.raise_signal(signal.Signals(number))
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

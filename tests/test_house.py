@@ -33,7 +33,7 @@ OWNERS = {
     "dotenv": {"settings"},
     "filelock": {"record.locks"},
     "httpx": {"register.client"},
-    "jinja2": {"record.page"},
+    "jinja2": {"app.site", "record.page"},
     "polars": {
         "intake.cleaning",
         "intake.derived",
@@ -50,12 +50,20 @@ OWNERS = {
         "record.ledger",
         "record.purge",
     },
-    "starlette": {"emulator.server"},
+    "starlette": {
+        "app.gate",
+        "app.list_pages",
+        "app.run_pages",
+        "app.send_pages",
+        "app.serving",
+        "app.site",
+        "emulator.server",
+    },
     "structlog": {"submission.run_log"},
     "truststore": {"register.client"},
     "typer": {"cli", "failures", "options"},
-    "uvicorn": {"emulator.server"},
-    "xlsxwriter": {"record.workbook"},
+    "uvicorn": {"app.serving", "emulator.server"},
+    "xlsxwriter": {"app.lists", "record.workbook"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(

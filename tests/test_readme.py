@@ -22,7 +22,8 @@ SYMPTOMS = (
 )  # fmt: skip
 THREATS = (
     "token theft", "man in the middle", "hostile CSV", "hostile server", "hostile co-user",
-    "spreadsheet formulas", "tampered reports", "stolen laptop",
+    "another user of this machine, at the app", "a hostile page in the browser, at the app",
+    "a stale tab, at the app", "what a browser sends, at the app", "spreadsheet formulas", "tampered reports", "stolen laptop",
 )  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def preview_file(
     """
     _refuse(out, options.path)
     now = time.time()
-    run_id = new_run_id(options.path, now)
+    run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
         _alone(settings, since=iso(now)),

@@ -50,7 +50,7 @@ def run_file(
     if context.deliver_to is not None:
         refuse_unusable(context.deliver_to, context.reports_dir)
     now = time.time()
-    run_id = new_run_id(options.path, now)
+    run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
         _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,

@@ -85,7 +85,7 @@ class InputFile:
     """One input file. Its chunks are asked for once; what is known after them says so."""
 
     def __init__(self, options: InputOptions, reader: CsvReader | WorkbookReader) -> None:
-        self.name = options.path.name
+        self.name = options.shown_name or options.path.name
         self.layout = reader.layout
         self.columns = reader.layout.kept
         self.separator = reader.layout.separator
@@ -176,6 +176,7 @@ class InputFile:
             encoding=reader.encoded.label if is_csv else None,
             separator=layout.separator if is_csv else None,
             notices=tuple(self._notices()),
+            corrected=options.corrected,
         )
 
     def _notices(self) -> Iterator[str]:

@@ -50,7 +50,8 @@ class Reading:
     `columns` has for each known name the header that holds it, or None. `hidden_rows` counts the
     filled rows that a workbook hides; `hidden_rows_were` says what became of them: included,
     skipped, or "" where there are none. `sheet`, `encoding` and `separator` are None where the
-    kind of file has none.
+    kind of file has none. `corrected` says what a person changed of which file, if it is a copy:
+    rows and columns, and no values.
     """
 
     file: str
@@ -67,6 +68,7 @@ class Reading:
     encoding: str | None = None
     separator: str | None = None
     notices: tuple[str, ...] = ()
+    corrected: Mapping[str, Any] | None = None
 
     def lines(self) -> list[str]:
         """Return it for people: the file in one line, then its columns, those unused, notices."""
@@ -113,7 +115,8 @@ class Reading:
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
-        return {
+        told = {} if self.corrected is None else {"corrected": dict(self.corrected)}
+        return told | {
             "file": self.file,
             "sheet": self.sheet,
             "other_sheets": list(self.other_sheets),

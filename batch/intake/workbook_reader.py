@@ -131,6 +131,11 @@ class WorkbookReader:
         return without_empty_surplus(record, self.layout)
 
 
+def book_of(path: Path) -> Book:
+    """Return a workbook, opened: the caller closes it. Raises UnusableFile."""
+    return Book(path, _bytes_of(path))
+
+
 def _bytes_of(path: Path) -> bytes:
     try:
         size = path.stat().st_size

@@ -82,7 +82,7 @@ def chosen_sheet(book: Book, options: InputOptions) -> FoundSheet:
     if options.sheet is not None:
         return _named_sheet(book, options, options.sheet)
     _refuse_own_report(book, options)
-    visible = [_opened(book, name, options) for name in book.names if name not in book.hidden]
+    visible = [opened(book, name, options) for name in book.names if name not in book.hidden]
     fitting = [sheet for sheet in visible if has_needed_names(sheet.header, options)]
     filled = [sheet for sheet in fitting if sheet.has_rows]
     if len(filled) > 1:
@@ -111,7 +111,7 @@ def _named_sheet(book: Book, options: InputOptions, name: str) -> FoundSheet:
             notes=("found: " + ", ".join(map(quoted, book.names[:20])),),
             hint="name one of these with --sheet",
         )
-    return _opened(book, name, options)
+    return opened(book, name, options)
 
 
 def _several(book: Book, options: InputOptions, filled: list[FoundSheet]) -> UnusableFile:
@@ -127,7 +127,7 @@ def _hidden_that_fits(book: Book, options: InputOptions) -> str | None:
     fitting = (
         name
         for name in book.hidden
-        if has_needed_names(_opened(book, name, options).header, options)
+        if has_needed_names(opened(book, name, options).header, options)
     )
     return next(fitting, None)
 
@@ -139,7 +139,7 @@ def _refuse_own_report(book: Book, options: InputOptions) -> None:
     }:
         return
     sheet = next(name for name in book.names if name.lower() == "unprocessable")
-    header = _opened(book, sheet, options).header
+    header = opened(book, sheet, options).header
     if columns.own_column_count(tuple(header)) < len(header):
         raise unusable(
             book.path,
@@ -148,7 +148,7 @@ def _refuse_own_report(book: Book, options: InputOptions) -> None:
         )
 
 
-def _opened(book: Book, name: str, options: InputOptions) -> FoundSheet:
+def opened(book: Book, name: str, options: InputOptions) -> FoundSheet:
     """Return a sheet's header: the first filled row, or the only later one that fits."""
     rows = book.rows(name)
     above: list[SheetRow] = []

@@ -1,0 +1,1 @@
+"""The pages on this machine: the same work as the command line's, for people who use none."""

@@ -1,0 +1,152 @@
+"""Corrected copies: what is changed in them, what never is, and that rows keep their numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.app.lists import CheckedList, Corrections, any_rows, checked, corrected, is_changed
+from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
+from tests.support.reading import TODAY
+
+Correcting = Callable[..., tuple[InputOptions, CheckedList]]
+
+
+@pytest.fixture
+def correct(tmp_path: Path) -> Correcting:
+    """Correct a list: `correct(content, {row: {place: value}}, {left out})`."""
+
+    def correcting(
+        content: str | Path, values: dict[int, dict[int, str]], left_out: set[int] | None = None
+    ) -> tuple[InputOptions, CheckedList]:
+        path = tmp_path / "list.csv" if isinstance(content, str) else content
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8", newline="")
+        options = InputOptions(path, TODAY, require_trainee_id=False)
+        corrections = Corrections(values, left_out or set())
+        return corrected(options, checked(options), corrections, tmp_path)
+
+    return correcting
+
+
+def rows(options: InputOptions) -> dict[int, tuple[str, ...]]:
+    with open_input(options) as file:
+        return {row.row_number: row.values for chunk in file.chunks() for row in chunk.rows()}
+
+
+def workbook(path: Path, *lines: list[Any]) -> Path:
+    book = importlib.import_module("openpyxl").Workbook()
+    for line in lines:
+        book.active.append(line)
+    book.save(path)
+    return path
+
+
+HEADER = "trainee_id,defer_date,defer_reason\n"
+
+
+def test_a_value_is_changed_and_nothing_else(correct: Correcting) -> None:
+    copy, found = correct(f"{HEADER}abc,x,ill\ndef,2026-10-01,\n", {2: {1: "2026-10-14"}})
+    assert rows(copy) == {2: ("abc", "2026-10-14", "ill"), 3: ("def", "2026-10-01", "")}
+    assert found.to_correct == ()
+
+
+def test_rows_keep_their_numbers_where_others_are_left_out_or_blank(correct: Correcting) -> None:
+    copy, _ = correct(f"A title\n\n{HEADER}abc,x,\n\ndef,2026-10-01,\n", {}, {4})
+    assert list(rows(copy)) == [6]
+
+
+@pytest.mark.parametrize("value", ["=1+1", "'=1+1", "-", "a;b", 'a "quoted", b', "a\nb", "’é😀"])
+def test_a_corrected_value_reads_back_as_it_was_typed(correct: Correcting, value: str) -> None:
+    copy, _ = correct(f"{HEADER}abc,2026-10-01,x\n", {2: {2: value}})
+    assert rows(copy)[2][2] == value
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_the_separator_stays(correct: Correcting, separator: str) -> None:
+    content = f"{HEADER}abc,x,\n".replace(",", separator)
+    copy, _ = correct(content, {2: {1: "2026-10-01"}})
+    assert rows(copy) == {2: ("abc", "2026-10-01", "")}
+
+
+def test_a_row_with_too_many_values_stays_one_unless_it_is_corrected(correct: Correcting) -> None:
+    content = f"{HEADER}abc,2026-10-01,ill, again\ndef,x,\n"
+    copy, found = correct(content, {3: {1: "2026-10-01"}})
+    assert [row.number for row in found.to_correct] == [2]
+    copy, found = correct(content, {2: {2: "ill, again"}})
+    assert rows(copy)[2][2] == "ill, again"
+    assert [row.number for row in found.to_correct] == [3]
+
+
+def test_a_report_is_corrected_without_the_columns_that_it_added(correct: Correcting) -> None:
+    added = "row,outcome,code,message,http_status,attempts,sent_date,register_date,settled_at"
+    content = f"trainee_id,defer_date,{added}\nabc,x,2,unprocessable,a,b,,0,,,\n"
+    copy, found = correct(content, {2: {1: "2026-10-01"}})
+    assert rows(copy) == {2: ("abc", "2026-10-01")}
+    assert found.to_correct == ()
+
+
+def test_a_workbook_stays_one_and_its_numbers_stay_numbers(
+    correct: Correcting, tmp_path: Path
+) -> None:
+    day = dt.date(2026, 10, 1)
+    path = workbook(
+        tmp_path / "list.xlsx",
+        ["trainee_id", "defer_date", "n"], ["abc", "x", 1], [12345, day, 2], ["def", day, 3],
+    )  # fmt: skip
+    before = path.read_bytes()
+    copy, found = correct(path, {2: {1: "2026-10-14"}}, {4})
+    assert copy.path.suffix == ".xlsx"
+    assert rows(copy)[2] == ("abc", "2026-10-14", "1")
+    assert [row.number for row in found.to_correct] == [3]  # an id that is a number still is one
+    assert list(rows(copy)) == [2, 3]
+    assert path.read_bytes() == before
+
+
+def test_a_formula_that_is_typed_into_a_workbook_is_text(
+    correct: Correcting, tmp_path: Path
+) -> None:
+    path = workbook(
+        tmp_path / "list.xlsx", ["trainee_id", "defer_date", "n"], ["abc", "2026-10-01", "x"]
+    )
+    copy, _ = correct(path, {2: {2: "=1+1"}})
+    cell = importlib.import_module("openpyxl").load_workbook(copy.path).active["C2"]
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+def test_what_was_changed_is_told_without_values() -> None:
+    told = Corrections({3: {1: "Zq-secret"}}, {7}).as_json(["trainee_id", "defer_date"])
+    assert told == {"changed": [{"row": 3, "column": "defer_date"}], "left_out": [7]}
+
+
+def test_problems_stand_in_their_cells(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{HEADER}abc,x,\ndef,2026-10-01,\ndef,2026-10-01,\n", encoding="utf-8")
+    found = checked(InputOptions(path, TODAY))
+    marked = {row.number: [c.place for c in row.cells if c.messages] for row in found.to_correct}
+    assert marked[2] == [1]
+    assert found.to_send == 3 - len(found.to_correct)
+
+
+def test_any_rows_are_paged(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(HEADER + "".join(f"id{n},2026-10-01,\n" for n in range(60)), encoding="utf-8")
+    options = InputOptions(path, TODAY)
+    shown = any_rows(options, checked(options), first=50, count=25)
+    assert [row.number for row in shown] == list(range(52, 62))
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "changed"),
+    [("a", "a", False), ("a\nb", "a\r\nb", False), ("a\rb", "a\nb", False), ("a", "a ", True)],
+)
+def test_what_a_form_does_to_line_ends_is_no_change(
+    before: str, told: str, changed: object
+) -> None:
+    assert is_changed(before, told) is changed
