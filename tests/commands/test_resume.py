@@ -512,8 +512,8 @@ def test_an_old_run_that_looks_nobody_up_does_not_overtake_a_later_one_either(
     gone = troubles.out_of_service(given, first=3)
     emulator = register(abc="trn_received", later="trn_received", faults=[gone])
     content = "trainee_id,defer_date\nabc,2026-10-01\nlater,2026-10-01\n"
-    quick = (*SENDING_ALONE, "--max-at-once", "1", "--give-up-after", "0.5")
-    quick += ("--lost-answer-wait", "0.2")
+    waits = ("--give-up-after", "0.5", "--lost-answer-wait", "0.2")
+    quick = (*SENDING_ALONE, "--max-at-once", "1", *waits)
     old = submit(emulator, content, *quick)
     assert old.codes()[3] == code
     name, emulator.plan = old.folder.name, None
