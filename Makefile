@@ -23,8 +23,9 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS)
 
 # Measured: fails where too few lines and branches were run (pyproject.toml says how many).
-# `test-everything` has besides what takes programs that pip does not install: Chromium,
-# LibreOffice, strace, a C compiler, systemd, axe-core.
+# `test-everything` has besides what takes programs that pip does not install (tests/outside and
+# tests/schedules: Chromium, LibreOffice, strace, a C compiler, systemd, shellcheck, axe-core), and
+# what takes minutes (tests/costly: files that would take all memory).
 test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak"
 coverage test-everything: $(VENV)/.installed
 	$(BIN)/coverage erase

@@ -87,7 +87,7 @@ WHERE attempt_id = ?;
 -- name: pending
 SELECT row_number, trainee_id, defer_date, defer_reason,
     EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
-        WHERE o.folded_id = r.folded_id AND o.origin = m.origin
+        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
             AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)))
 FROM rows r
 WHERE run_no = ? AND row_number > ? AND outcome IS NULL ORDER BY row_number LIMIT ?;
@@ -96,7 +96,7 @@ WHERE run_no = ? AND row_number > ? AND outcome IS NULL ORDER BY row_number LIMI
 SELECT count(*) FROM rows r
 WHERE run_no = ? AND (outcome IS NULL OR outcome = 'unresolved')
     AND EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
-        WHERE o.folded_id = r.folded_id AND o.origin = m.origin
+        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
             AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)));
 
 -- name: finish

@@ -39,7 +39,7 @@ GROUP BY code ORDER BY code;
 -- name: to_look_up
 SELECT row_number, own_values, trainee_id, defer_date, defer_reason,
     EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
-        WHERE o.folded_id = r.folded_id AND o.origin = m.origin
+        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
             AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)))
 FROM rows r
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
@@ -82,7 +82,7 @@ SELECT r.row_number, max(x.run_id), EXISTS (SELECT 1 FROM requests a WHERE a.run
         AND a.row_number = r.row_number AND a.kind = 'defer' AND a.is_in_doubt)
 FROM rows r
 JOIN runs m ON m.run_no = r.run_no
-JOIN rows e ON e.folded_id = r.folded_id AND e.defer_date IS NOT NULL
+JOIN rows e ON e.folded_id = r.folded_id AND r.folded_id <> '' AND e.defer_date IS NOT NULL
 JOIN runs x ON x.run_no = e.run_no AND x.origin = m.origin AND x.run_no > m.run_no
     AND NOT x.rehearsal
 WHERE r.run_no = ? AND NOT m.rehearsal AND r.defer_date IS NOT NULL
@@ -215,7 +215,7 @@ SELECT (SELECT count(*) FROM rows JOIN runs USING (run_no) JOIN codes c USING (c
 SELECT r.row_number, c.later_runs, x.run_id, e.register_date, e.defer_date, r.defer_date
 FROM rows r
 JOIN runs m ON m.run_no = r.run_no
-JOIN rows e ON e.folded_id = r.folded_id AND e.defer_date IS NOT NULL
+JOIN rows e ON e.folded_id = r.folded_id AND r.folded_id <> '' AND e.defer_date IS NOT NULL
 JOIN runs x ON x.run_no = e.run_no AND x.origin = m.origin AND x.run_no <> m.run_no
     AND NOT x.rehearsal
 JOIN codes c ON c.code = e.code AND c.later_runs IS NOT NULL
@@ -232,6 +232,7 @@ SELECT EXISTS (SELECT 1 FROM remembered_deferrals);
 -- name: unsettled_deferrals
 SELECT row_number, folded_id, defer_date FROM rows
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
+    AND folded_id <> ''
 ORDER BY row_number;
 
 -- name: remembered

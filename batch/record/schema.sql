@@ -20,7 +20,7 @@ CREATE TABLE rows (
     row_number INTEGER NOT NULL,
     own_values TEXT NOT NULL,       -- JSON: the input's own columns
     trainee_id TEXT NOT NULL,
-    folded_id TEXT NOT NULL,
+    folded_id TEXT NOT NULL,        -- '' until the trainee is matched: joined with nothing, never with others
     defer_date TEXT,                -- NULL: failed a check, never to be sent
     defer_reason TEXT,
     outcome TEXT,                   -- NULL: not settled

@@ -29,7 +29,7 @@ Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
 
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
-KILLS = 50
+KILLS = 10
 
 
 def many(count: int) -> tuple[str, dict[str, str]]:
