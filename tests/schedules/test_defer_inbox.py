@@ -27,6 +27,10 @@ GOOD = "trainee_id,defer_date\nabc,2026-09-14\n"
 TWO = GOOD + "xyz,2026-09-14\n"
 
 
+HELD_SECONDS = "12"
+"""How long a request without an answer is waited for: it must still be when the signal comes."""
+
+
 class Inbox:
     """A folder in which lists arrive, and the script that runs them."""
 
@@ -393,6 +397,7 @@ def test_a_list_whose_run_was_resumed_is_not_run_a_second_time(
     inbox: Inbox, at_register: Callable[..., Emulator]
 ) -> None:
     emulator = at_register(abc="trn_received", faults=[troubles.hanging("abc")])
+    inbox.office.environment["DEFER_BATCH_TIMEOUT"] = HELD_SECONDS
     inbox.put("a.csv", GOOD + "zzz,2026-09-14\n")
     with inbox.start("0") as process:
         until_asked(emulator, process)
@@ -421,6 +426,7 @@ def test_what_an_earlier_run_left_is_finished_and_named(
     inbox: Inbox, at_register: Callable[..., Emulator]
 ) -> None:
     emulator = at_register(abc="trn_received", faults=[troubles.hanging("abc")])
+    inbox.office.environment["DEFER_BATCH_TIMEOUT"] = HELD_SECONDS
     inbox.office.write("list.csv", GOOD + "zzz,2026-09-14\n")
     with inbox.office.start("run", "list.csv") as process:
         until_asked(emulator, process)
