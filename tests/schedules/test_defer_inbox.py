@@ -27,8 +27,11 @@ GOOD = "trainee_id,defer_date\nabc,2026-09-14\n"
 TWO = GOOD + "xyz,2026-09-14\n"
 
 
-HELD_SECONDS = "12"
-"""How long a request without an answer is waited for: it must still be when the signal comes."""
+IN_DOUBT = (
+    troubles.hanging("abc"),
+    troubles.Fault("abc", Endpoint.READ, first=2, last=3, given=troubles.APPLICATION_ERROR),
+)
+"""A request without an answer, and no reading of what became of it before a signal ends the run."""
 
 
 class Inbox:
@@ -396,8 +399,7 @@ def test_stopped_halfway_it_stops_in_good_order_and_continues_the_next_time(
 def test_a_list_whose_run_was_resumed_is_not_run_a_second_time(
     inbox: Inbox, at_register: Callable[..., Emulator]
 ) -> None:
-    emulator = at_register(abc="trn_received", faults=[troubles.hanging("abc")])
-    inbox.office.environment["DEFER_BATCH_TIMEOUT"] = HELD_SECONDS
+    emulator = at_register(abc="trn_received", faults=IN_DOUBT)
     inbox.put("a.csv", GOOD + "zzz,2026-09-14\n")
     with inbox.start("0") as process:
         until_asked(emulator, process)
@@ -425,8 +427,7 @@ def test_a_signal_to_the_script_alone_ends_it_after_the_list(
 def test_what_an_earlier_run_left_is_finished_and_named(
     inbox: Inbox, at_register: Callable[..., Emulator]
 ) -> None:
-    emulator = at_register(abc="trn_received", faults=[troubles.hanging("abc")])
-    inbox.office.environment["DEFER_BATCH_TIMEOUT"] = HELD_SECONDS
+    emulator = at_register(abc="trn_received", faults=IN_DOUBT)
     inbox.office.write("list.csv", GOOD + "zzz,2026-09-14\n")
     with inbox.office.start("run", "list.csv") as process:
         until_asked(emulator, process)
