@@ -22,18 +22,18 @@ from batch.options import (
     AskingPace,
     Delivery,
     Ending,
-    Matching,
+    FileReading,
     NewestRun,
     OneRun,
     OutFile,
     Pace,
-    Reading,
-    Register,
+    RegisterChoice,
     Reports,
+    RowChoice,
+    Screen,
     Sending,
     SendingPace,
     Since,
-    Told,
     Yes,
     given,
     with_groups,
@@ -108,7 +108,7 @@ def begin(
 
 
 @command
-def check(reading: Reading, pace: Pace, *, as_json: AsJson = False) -> None:
+def check(reading: FileReading, pace: Pace, *, as_json: AsJson = False) -> None:
     """Read and validate every row; needs no token, sends nothing, writes nothing."""
     from batch.commands.check import check_file
 
@@ -120,11 +120,11 @@ def check(reading: Reading, pace: Pace, *, as_json: AsJson = False) -> None:
 
 @command
 def preview(
-    register: Register,
+    register: RegisterChoice,
     pace: AskingPace,
     reports: Reports,
-    reading: Reading,
-    matching: Matching,
+    reading: FileReading,
+    matching: RowChoice,
     *,
     out: OutFile = None,
     as_json: AsJson = False,
@@ -146,14 +146,14 @@ def preview(
 
 @command
 def run(
-    register: Register,
+    register: RegisterChoice,
     pace: SendingPace,
     reports: Reports,
-    reading: Reading,
-    matching: Matching,
+    reading: FileReading,
+    matching: RowChoice,
     sending: Sending,
     ending: Ending,
-    told: Told,
+    told: Screen,
     *,
     yes: Yes = False,
 ) -> None:
@@ -181,11 +181,11 @@ def run(
 
 @command
 def resume(
-    register: Register,
+    register: RegisterChoice,
     pace: SendingPace,
     reports: Reports,
     ending: Ending,
-    told: Told,
+    told: Screen,
     *,
     run: NewestRun = None,
     yes: Yes = False,
@@ -214,7 +214,7 @@ def close(
     pace: SendingPace,
     reports: Reports,
     ending: Ending,
-    told: Told,
+    told: Screen,
     *,
     run: OneRun,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
@@ -250,7 +250,7 @@ def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> N
 def report(
     reports: Reports,
     delivery: Delivery,
-    told: Told,
+    told: Screen,
     *,
     run: OneRun,
     open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
@@ -300,7 +300,7 @@ def verify(
 
 @command
 def reconcile(
-    register: Register,
+    register: RegisterChoice,
     pace: AskingPace,
     reports: Reports,
     *,
@@ -368,7 +368,7 @@ def explain(
 
 
 @command
-def doctor(register: Register, reports: Reports, *, as_json: AsJson = False) -> None:
+def doctor(register: RegisterChoice, reports: Reports, *, as_json: AsJson = False) -> None:
     """Is everything ready? Token, version, network, folder, clock; reads only."""
     from batch.commands.doctor import examine
 
@@ -380,7 +380,7 @@ def doctor(register: Register, reports: Reports, *, as_json: AsJson = False) -> 
 @app.command("app")
 @with_groups
 def open_app(
-    register: Register,
+    register: RegisterChoice,
     pace: SendingPace,
     reports: Reports,
     ending: Ending,
@@ -416,6 +416,6 @@ def emulator(
     serve_until_interrupted(port, trainees=trainees, rate_limit=rate)
 
 
-def _end(finished: Finished | None, *, told: Told) -> NoReturn:
+def _end(finished: Finished | None, *, told: Screen) -> NoReturn:
     terminal.show_finished(finished, as_json=told.as_json, verbose=told.verbose)
     raise typer.Exit(0 if finished is None else finished.exit_code)

@@ -20,14 +20,14 @@ import typer
 from batch.commands.run_names import NamedRun, named
 
 
-class Group:
+class OptionGroup:
     """Options that belong together; None in a field: not given."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access(Group):
+class Access(OptionGroup):
     """How Register is reached."""
 
     api_token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None
@@ -40,7 +40,7 @@ class Access(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Register(Access):
+class RegisterChoice(Access):
     """Which Register, and how it is reached.
 
     `register_name` is called so because pydantic's models have a `register` of their own.
@@ -52,7 +52,7 @@ class Register(Access):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace(Group):
+class Pace(OptionGroup):
     """How many requests may be sent."""
 
     rate_limit: Annotated[
@@ -81,7 +81,7 @@ class SendingPace(AskingPace):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reports(Group):
+class Reports(OptionGroup):
     """Where the journal and the reports are."""
 
     reports_dir: Annotated[
@@ -96,7 +96,7 @@ class Reports(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(Group):
+class Delivery(OptionGroup):
     """Where a finished run's report goes besides."""
 
     deliver_to: Annotated[
@@ -113,7 +113,7 @@ class Ending(Delivery):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading(Group):
+class FileReading(OptionGroup):
     """Which file, and how it is to be read."""
 
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
@@ -143,7 +143,7 @@ class Reading(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matching(Group):
+class RowChoice(OptionGroup):
     """Which of the rows are sent, and whose they are."""
 
     match_by: Annotated[
@@ -158,7 +158,7 @@ class Matching(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sending(Group):
+class Sending(OptionGroup):
     """How a new run differs from the usual one."""
 
     no_preview: Annotated[
@@ -182,7 +182,7 @@ class Sending(Group):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Group):
+class Screen(OptionGroup):
     """How the end of a run is told."""
 
     verbose: Annotated[
@@ -215,7 +215,7 @@ NewestRun = Annotated[
 ]
 
 
-def given(*groups: Group) -> dict[str, Any]:
+def given(*groups: OptionGroup) -> dict[str, Any]:
     """Return the options of some groups that were given, by the names of their fields."""
     values = {
         field.name: getattr(group, field.name)
@@ -263,4 +263,4 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
 
 
 def _is_group(hint: object) -> bool:
-    return isinstance(hint, type) and issubclass(hint, Group)
+    return isinstance(hint, type) and issubclass(hint, OptionGroup)

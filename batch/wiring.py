@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batch import __version__
 from batch.failures import reports_dir_in_use
 from batch.files import as_text
-from batch.options import Group, Matching, Reading, Register, Sending, given
+from batch.options import FileReading, OptionGroup, RegisterChoice, RowChoice, Sending, given
 from batch.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batch.settings import Settings
 
 
-def settings_of(*groups: Group) -> Settings:
+def settings_of(*groups: OptionGroup) -> Settings:
     """Return the settings of a command, some of which its options decide. Raises UsageProblem."""
     from batch.settings import Settings
 
@@ -29,7 +29,7 @@ def settings_of(*groups: Group) -> Settings:
     return settings
 
 
-def run_settings_of(settings: Settings, matching: Matching, sending: Sending) -> RunSettings:
+def run_settings_of(settings: Settings, matching: RowChoice, sending: Sending) -> RunSettings:
     """Return what a new run is told of Register and of its pace. Raises UsageProblem."""
     return settings.for_run(
         again=matching.again,
@@ -43,7 +43,7 @@ def token_for_target(settings: Settings) -> str | None:
     return None if settings.target.is_rehearsal else settings.token()
 
 
-def origin_named(register: Register) -> str | None:
+def origin_named(register: RegisterChoice) -> str | None:
     """Return the Register that an option names, None where none does. Raises UsageProblem."""
     from batch.settings import target_of
 
@@ -62,7 +62,7 @@ def context_of(settings: Settings, token: str | None, *, yes: bool = False) -> C
 
 
 def input_of(
-    reading: Reading,
+    reading: FileReading,
     settings: Settings,
     *,
     attended: bool = True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,14 @@ def test_only_one_room_knows_which_system_this_is(name: str) -> None:
     }
     assert not asked | {other for other in imported(tree) if other in OF_ONE_SYSTEM["modules"]}
     assert not signals, "event loops on Windows have none"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """A name in a traceback must say which class it is."""
+    classes = Counter(
+        node.name
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in classes.items() if count > 1]

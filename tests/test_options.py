@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batch.commands.run_names import named
-from batch.options import AsJson, AskingPace, Group, Pace, Reading, Register, Reports, given
+from batch.options import AsJson, AskingPace, FileReading, OptionGroup, Pace, Reports, given
 from batch.options import with_groups as grouped
 from batch.settings import Settings
 
@@ -18,7 +18,7 @@ NOT_OPTIONS = {"api_token", "columns", "from_dotenv"}
 """The token is never on a command line; `--column` comes once for each column."""
 
 
-def all_groups(group: type[Group] = Group) -> set[type[Group]]:
+def all_groups(group: type[OptionGroup] = OptionGroup) -> set[type[OptionGroup]]:
     return {group} | {below for one in group.__subclasses__() for below in all_groups(one)}
 
 
@@ -31,10 +31,10 @@ def test_a_command_is_given_its_groups_and_its_own_options() -> None:
     taken: list[Any] = []
 
     @grouped
-    def command(reading: Reading, pace: Pace, *, as_json: AsJson = False) -> None:
+    def command(reading: FileReading, pace: Pace, *, as_json: AsJson = False) -> None:
         taken.extend([reading, pace, as_json])
 
-    of_reading = dict.fromkeys(field.name for field in dataclasses.fields(Reading))
+    of_reading = dict.fromkeys(field.name for field in dataclasses.fields(FileReading))
     command(**of_reading | {"file": Path("list.csv")}, rate_limit="1/2", as_json=True)
     assert [taken[0].file, taken[1:]] == [Path("list.csv"), [Pace(rate_limit="1/2"), True]]
 
@@ -47,7 +47,7 @@ def test_typer_is_shown_the_options_in_place_of_the_group() -> None:
 
 
 def test_an_option_that_was_not_given_decides_nothing() -> None:
-    register, pace = Register(timeout=3.0), AskingPace(max_at_once=2)
+    register, pace = RegisterChoice(timeout=3.0), AskingPace(max_at_once=2)
     assert given(register, pace) == {"timeout": 3.0, "max_at_once": 2}
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
-from batch.app.lists import CheckedList, RowToCorrect, any_rows, is_changed, rows_of
+from batch.app.lists import CheckedList, RowAtFault, any_rows, is_changed, rows_of
 from batch.app.run_pages import TO_CORRECT_FROM, run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
@@ -231,7 +231,7 @@ def _to_correct(journey: Journey, found: CheckedList, request: Request) -> dict[
     pages = max(1, -(-count // ROWS_A_PAGE))
     at = min(max(int(page), 1), pages) if page.isdecimal() and len(page) < 7 else 1
     first = (at - 1) * ROWS_A_PAGE
-    rows: Sequence[RowToCorrect] = found.to_correct[first : first + ROWS_A_PAGE]
+    rows: Sequence[RowAtFault] = found.to_correct[first : first + ROWS_A_PAGE]
     if shows_all:
         rows = any_rows(journey.to_run(), found, first=first, count=ROWS_A_PAGE)
     used = sorted(found.places.values())
@@ -283,7 +283,7 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         return see(f"/lists/{journey.id}/check#result")
 
 
-def _correct_one(journey: Journey, row: RowToCorrect | None, place: int, value: str) -> None:
+def _correct_one(journey: Journey, row: RowAtFault | None, place: int, value: str) -> None:
     """Take one value, where the list has that row and the value is another one."""
     cell = next((one for one in row.cells if one.place == place), None) if row else None
     if row is not None and cell is not None and is_changed(cell.value, value):

@@ -25,8 +25,7 @@ from batch.intake import dates
 from batch.intake.checked_file import open_input
 from batch.intake.header import Layout
 from batch.intake.workbook_reader import SUFFIXES, book_of
-from batch.intake.workbook_rows import Cell as OfSheet
-from batch.intake.workbook_rows import CellKind, SheetRow
+from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text
 from batch.rows import Problem, Row
 from batch.run_settings import InputOptions
@@ -63,7 +62,7 @@ class Corrections:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ShownCell:
     """A value of a row with problems: where it stands, and what is wrong with it, if anything."""
 
     place: int
@@ -73,11 +72,11 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class RowToCorrect:
+class RowAtFault:
     """A row with problems: its cells, those that are used first."""
 
     number: int
-    cells: tuple[Cell, ...]
+    cells: tuple[ShownCell, ...]
     codes: tuple[Code, ...]
 
 
@@ -88,7 +87,7 @@ class CheckedList:
     sha256: str
     rows: int
     to_send: int
-    to_correct: tuple[RowToCorrect, ...]
+    to_correct: tuple[RowAtFault, ...]
     headers: tuple[str, ...]
     places: Mapping[str, int]
     notices: tuple[str, ...]
@@ -100,13 +99,13 @@ class CheckedList:
 
 def any_rows(
     options: InputOptions, found: CheckedList, *, first: int, count: int
-) -> list[RowToCorrect]:
+) -> list[RowAtFault]:
     """Return so many rows of the list, with problems or not; `first` counts from 0.
 
     Raises UnusableFile.
     """
     with_problems = {row.number: row for row in found.to_correct}
-    rows: list[RowToCorrect] = []
+    rows: list[RowAtFault] = []
     with open_input(options) as file:
         for chunk in file.chunks():
             rows += [
@@ -121,7 +120,7 @@ def any_rows(
 
 def rows_of(
     options: InputOptions, found: CheckedList, numbers: AbstractSet[int]
-) -> dict[int, RowToCorrect]:
+) -> dict[int, RowAtFault]:
     """Return the rows of these numbers, as far as the list has them. Raises UnusableFile."""
     rows = {row.number: row for row in found.to_correct if row.number in numbers}
     if not numbers - rows.keys():
@@ -134,7 +133,7 @@ def rows_of(
     return rows
 
 
-def _whole(row: Row, layout: Layout) -> RowToCorrect:
+def _whole(row: Row, layout: Layout) -> RowAtFault:
     """Return a row without problems as one that can be corrected."""
     return _to_correct(row, (), layout)
 
@@ -149,7 +148,7 @@ def checked(options: InputOptions) -> CheckedList:
             problems.setdefault(number, []).append(problem)
         layout, reading = file.layout, file.reading()
     seen: list[tuple[str, str]] = []
-    rows: list[RowToCorrect] = []
+    rows: list[RowAtFault] = []
     for chunk in chunks if problems else chunks[:1]:
         for row in chunk.rows():
             if len(seen) < DATES_SHOWN and row.deferral is not None:
@@ -180,18 +179,18 @@ def _see(
         seen.append((values[layout.places[columns.DEFER_DATE]], shown))
 
 
-def _to_correct(row: Row, problems: Sequence[Problem], layout: Layout) -> RowToCorrect:
+def _to_correct(row: Row, problems: Sequence[Problem], layout: Layout) -> RowAtFault:
     used = set(layout.places.values())
     by_place: dict[int, list[str]] = {}
     for problem in sorted(problems, key=lambda one: _ORDER[one.code]):
         by_place.setdefault(_place_of(problem, layout), []).append(problem.message)
     cells = (
-        Cell(place, value, tuple(by_place.get(place, ())), is_used=place in used)
+        ShownCell(place, value, tuple(by_place.get(place, ())), is_used=place in used)
         for place, value in enumerate(row.values)
         if place in by_place or not columns.is_blank([layout.own[place]])
     )
     shown = sorted(cells, key=lambda cell: not cell.is_used)
-    return RowToCorrect(row.row_number, tuple(shown), tuple(one.code for one in problems))
+    return RowAtFault(row.row_number, tuple(shown), tuple(one.code for one in problems))
 
 
 def _place_of(problem: Problem, layout: Layout) -> int:
@@ -344,19 +343,19 @@ class _Copy:
             else:
                 self._write(row.number - 1, at, text, other)
 
-    def _write(self, row: int, at: int, text: str, other: OfSheet | None) -> None:
+    def _write(self, row: int, at: int, text: str, other: Cell | None) -> None:
         """Write a cell; one whose formula was never calculated stays empty."""
         match other:
-            case OfSheet(kind=CellKind.NUMBER):
+            case Cell(kind=CellKind.NUMBER):
                 self._sheet.write_number(row, at, float(text))
-            case OfSheet(kind=CellKind.DATE) if _DAY.fullmatch(text):
+            case Cell(kind=CellKind.DATE) if _DAY.fullmatch(text):
                 moment = dt.datetime.fromisoformat(text)
                 self._sheet.write_datetime(row, at, moment, self._day)
-            case OfSheet(kind=CellKind.BOOLEAN):
+            case Cell(kind=CellKind.BOOLEAN):
                 self._sheet.write_boolean(row, at, text == "TRUE")
-            case OfSheet(kind=CellKind.ERROR):
+            case Cell(kind=CellKind.ERROR):
                 self._sheet.write_formula(row, at, f"={text}", None, text)
-            case OfSheet(kind=CellKind.UNCALCULATED):
+            case Cell(kind=CellKind.UNCALCULATED):
                 pass
             case _:  # text, or a day with a time, or a time alone
                 write_text(self._made, self._sheet, row, at, text)

@@ -30,7 +30,7 @@ _MAY_BE_DEFERRED = (Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Sentence:
     """Rows of which the same sentence is said, once; `folded` are shown only when asked for."""
 
     message: str
@@ -49,7 +49,7 @@ class Group:
     code: Code
     count: int
     advice: str
-    said: tuple[Said, ...]
+    said: tuple[Sentence, ...]
     shown: tuple[RowRecord, ...]
     folded: tuple[RowRecord, ...]
 
@@ -161,9 +161,9 @@ def sentence_of(row: RowRecord) -> str:
     return days_written_out(_NUMBER_OF_THE_ROW.sub(r"this \1", row.message))
 
 
-def _said(message: str, rows: list[RowRecord]) -> Said:
+def _said(message: str, rows: list[RowRecord]) -> Sentence:
     most = MOST_UNFOLDED_OF_A_SENTENCE
-    return Said(message, tuple(rows[:most]), tuple(rows[most:]))
+    return Sentence(message, tuple(rows[:most]), tuple(rows[most:]))
 
 
 def _asks(code: Code) -> Attention:
