@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from batch.commands.run_names import named
-from batch.options import AsJson, AskingPace, FileReading, OptionGroup, Pace, Reports, given
+from batch.options import (
+    AsJson,
+    AskingPace,
+    FileReading,
+    OptionGroup,
+    Pace,
+    RegisterChoice,
+    Reports,
+    given,
+)
 from batch.options import with_groups as grouped
 from batch.settings import Settings
 
