@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -212,7 +213,7 @@ def open_input(options: InputOptions) -> Iterator[InputFile]:
 def _reader_of(options: InputOptions) -> CsvReader | WorkbookReader:
     """Return the reader of a file, by its suffix. Raises UnusableFile."""
     path = options.path
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    if path.suffix.lower() in SUFFIXES and os.path.isfile(path):  # noqa: PTH113 — never raises
         if options.encoding is not None:
             raise unusable(
                 path, "a workbook says itself how it is encoded", hint="leave --encoding out"

@@ -11,7 +11,7 @@ import csv
 import io
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batch import columns
@@ -163,14 +163,17 @@ class _Fragments:
         self._date_at = layout.places[columns.DEFER_DATE]
 
     def found(
-        self, numbers: Sequence[int], records: list[list[str]]
+        self, numbers: Sequence[int], records: list[list[str]], whole: Container[int]
     ) -> dict[int, tuple[Problem, ...]]:
-        """Return the problems of broken rows and of their rests, by place."""
+        """Return the problems of broken rows and of their rests, by place.
+
+        `whole` are the places of rows quoted as a whole: they are no rest of another.
+        """
         problems: dict[int, tuple[Problem, ...]] = {}
         width = self._layout.width
         for place in range(1, len(records)):
             record, above = records[place], records[place - 1]
-            is_next = numbers[place] == numbers[place - 1] + 1
+            is_next = numbers[place] == numbers[place - 1] + 1 and place not in whole
             if len(record) >= width or not is_next or not self._is_no_row(record, above):
                 continue
             if (
@@ -185,7 +188,8 @@ class _Fragments:
         return problems
 
     def _is_no_row(self, record: list[str], above: list[str]) -> bool:
-        if len(record) > self._date_at and record[self._date_at].strip(columns.SPACES):
+        date = record[self._date_at].strip(_AROUND) if len(record) > self._date_at else ""
+        if _DATE.fullmatch(date) or _ANOTHER_DATE.fullmatch(date):
             return False
         name = record[self._name_at].strip(_AROUND) if len(record) > self._name_at else ""
         of_above = above[self._name_at].strip(_AROUND) if len(above) > self._name_at else ""
@@ -291,7 +295,8 @@ class CsvReader:
         widths = set(map(len, records))
         problems: dict[int, tuple[Problem, ...]] = {}
         if min(widths) < self.layout.width:
-            problems |= self._fragments.found(numbers, records) | self._quoted_whole(records)
+            whole = self._quoted_whole(records)
+            problems |= self._fragments.found(numbers, records, whole) | whole
         is_ragged = max(widths) > self.layout.width
         if is_ragged:
             self._drop_surplus(records)

@@ -79,6 +79,10 @@ _NOT_TEXT = (
     (b"BZh", "it is compressed"),
     (b"\xfd7zXZ\x00", "it is compressed"),
     (b"7z\xbc\xaf", "it is compressed"),
+    (b"{\\rtf", "it is a document of a word processor"),
+    (b"<?xml", "it is XML, not a CSV"),
+    (b'[{"', "it is JSON, not a CSV"),
+    (b'{"', "it is JSON, not a CSV"),
 )
 _WEB_PAGE = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html|head|meta|table|!--)", re.IGNORECASE
@@ -130,15 +134,16 @@ def look_at(options: InputOptions) -> Encoded:
     """
     path = options.path
     data_start = _opening(path)
-    for mark, why in _NOT_TEXT:
-        if data_start.startswith(mark):
-            raise unusable(path, why, hint="save it as CSV UTF-8, or as .xlsx, and name that file")
-    if _WEB_PAGE.match(data_start.removeprefix(codecs.BOM_UTF8)):
+    unmarked = data_start.removeprefix(codecs.BOM_UTF8)
+    if _WEB_PAGE.match(unmarked):
         raise unusable(
             path,
             f"it is a web page under the name {path.suffix or path.name}",
             hint="open it in a spreadsheet, save it as CSV UTF-8, and name that file",
         )
+    for mark, why in _NOT_TEXT:
+        if unmarked.startswith(mark):
+            raise unusable(path, why, hint="save it as CSV UTF-8, or as .xlsx, and name that file")
     if options.encoding is not None:
         return _as_told(options, options.encoding)
     for mark, name in _MARKS:
@@ -164,11 +169,12 @@ def _not_text(options: InputOptions, start: bytes) -> UnusableFile:
 
 
 def _opening(path: Path) -> bytes:
-    if path.is_dir():
-        raise unusable(path, "it is a folder", hint="name the CSV in it")
-    if path.exists() and not path.is_file():
-        raise unusable(path, "it is a pipe or a device", hint="write it to a file, and name that")
     try:
+        if path.is_dir():
+            raise unusable(path, "it is a folder", hint="name the CSV in it")
+        if path.exists() and not path.is_file():
+            hint = "write it to a file, and name that"
+            raise unusable(path, "it is a pipe or a device", hint=hint)
         with path.open("rb") as file:
             start = file.read(4096)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch import columns
+from batch.codes import Code
 from batch.errors import unusable
 from batch.intake.cell_problems import problems_of
 from batch.intake.csv_reader import (
@@ -96,8 +97,22 @@ class WorkbookReader:
                 problems[place] = found
             if date_at in row.others and row.others[date_at].kind is CellKind.DATE:
                 dates.append(place)
-        nameless = without_value_in_nameless(records, numbers, self.layout)
+        nameless = self._left_of_the_table(rows)
+        nameless |= without_value_in_nameless(records, numbers, self.layout)
         return RawChunk(numbers, records, problems | nameless, date_cells=frozenset(dates))
+
+    def _left_of_the_table(self, rows: list[SheetRow]) -> dict[int, tuple[Problem, ...]]:
+        """Return the rows, by place, with a value left of the header; numbers count the rows."""
+        found: dict[int, tuple[Problem, ...]] = {}
+        for at in range(self.layout.first_column):
+            for place, row in enumerate(rows):
+                value = row.texts.get(at, "").strip(columns.SPACES)
+                if value and not value.isdecimal():
+                    cell = self.layout.cell(at - self.layout.first_column, row.number)
+                    words = f"{cell} holds a value, but its column has no name: give the column a"
+                    words += " name, or empty the cell."
+                    found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))
+        return found
 
     def _filled_rows(self) -> Iterator[SheetRow]:
         count = 0
@@ -143,7 +158,16 @@ def _bytes_of(path: Path) -> bytes:
             raise too_large(path)
         data = path.read_bytes()
     except OSError as error:
-        raise unusable(path, f"it cannot be read ({error.strerror or error})") from None
+        why = f"it cannot be read ({error.strerror or error})"
+        raise unusable(path, why, hint="is it open elsewhere, or another user's?") from None
+    if not data:
+        raise unusable(path, "it is empty", hint="`defer-batch template` prints the right header")
+    if path.name.startswith("~$"):
+        raise unusable(
+            path,
+            "it is what Excel keeps beside a workbook that is open",
+            hint=f"name the workbook itself: {path.name.removeprefix('~$')}",
+        )
     if data.startswith(_OLD):
         raise unusable(
             path,

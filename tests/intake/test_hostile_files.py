@@ -1,0 +1,107 @@
+"""Files as a colleague in a hurry fills them in: read right and told, or refused in words."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from batch.errors import UnusableFile
+from batch.intake.checked_file import open_input
+from batch.run_settings import InputOptions
+from tests.support.reading import HEADER, TODAY, Reading
+
+ID = "N1VXpwPC6FNNhu4EPkLG8LC"
+FIRST, SECOND = f"{ID}1,2026-10-01,x\n", f"{ID}2,2026-10-01,y\n"
+WIDTH = ["wrong_number_of_values"]
+
+WIDTHS: list[tuple[str, str, dict[int, list[str]]]] = [
+    ("a surplus", HEADER + FIRST + f"{ID}2,2026-10-01,ill, sad\n", {2: [], 3: WIDTH}),
+    ("a shifted row", HEADER + f",{FIRST}{SECOND}", {2: WIDTH, 3: []}),
+    ("some wider rows", HEADER + f"{ID}1,2026-10-01,x,,,\n{SECOND}", {2: [], 3: []}),
+    ("no date", HEADER + f"{ID}1\n{SECOND}", {2: ["missing_defer_date"], 3: []}),
+    ("a nameless column", f"{HEADER[:-1]},\n{FIRST[:-1]},later\n{SECOND}", {2: WIDTH, 3: []}),
+    ("a continuation", HEADER + f"{FIRST}and sad\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
+    ("one with a comma", HEADER + f"{FIRST}sad, very\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
+    ("one with a day", HEADER + f"{FIRST}sad, since May 2\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
+    ("a short row", HEADER + f"{FIRST}{ID}3,tbc\n", {2: [], 3: ["invalid_defer_date"]}),
+]
+QUOTES: list[tuple[str, str, dict[int, list[str]]]] = [
+    ("spaces around", HEADER + f'{ID}1 , "2026-10-01" , "ill, sad" \n', {2: []}),
+    ("a space, unclosed", HEADER + f'{ID}1,2026-10-01, "ill\n', {2: ["unusable_reason"]}),
+    ("an inch", HEADER + f'{ID}1,2026-10-01,5" cut\n', {2: []}),
+    ("typographic", HEADER + f"{ID}1,2026-10-01,“ill, sad”\n", {2: WIDTH}),
+    ("one line whole", HEADER + f'{FIRST}"{SECOND[:-1]}"\n', {2: [], 3: WIDTH}),
+    ("two lines whole", HEADER + f'"{FIRST[:-1]}"\n"{SECOND[:-1]}"\n', {2: WIDTH, 3: WIDTH}),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "codes"), WIDTHS + QUOTES)
+def test_each_row_gets_the_code_of_what_is_wrong_with_it(
+    read: Reading, name: str, content: str, codes: dict[int, list[str]]
+) -> None:
+    assert read(content).codes == codes, name
+
+
+def workbook(*rows: tuple[str | None, ...]) -> bytes:
+    book, made = openpyxl.Workbook(), io.BytesIO()
+    for row in rows:
+        book.worksheets[0].append(row)
+    book.save(made)
+    return made.getvalue()
+
+
+NAMES = tuple(HEADER.strip().split(","))
+
+
+@pytest.mark.parametrize(
+    ("left", "codes"), [("ill", WIDTH), ("12", []), ("\u00a0", []), (None, [])]
+)
+def test_a_value_left_of_a_table_is_surplus_unless_it_counts_the_rows(
+    read: Reading, left: str | None, codes: list[str]
+) -> None:
+    content = workbook((None, *NAMES), (left, f"{ID}1", "2026-10-01", "x"))
+    assert read(content, "list.xlsx").codes == {2: codes}
+
+
+XML = '<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook/>'
+KINDS: list[tuple[str, str | bytes, str]] = [
+    ("list.xlsx", HEADER, "a CSV under the name"),
+    ("list.csv", workbook(NAMES), "not a CSV"),
+    ("list.xls", "<table><tr><td>trainee_id</td></tr></table>", "web page"),
+    ("list.xls", XML, "XML"),
+    ("list.csv", "\ufeff" + XML, "XML"),
+    ("list.csv", r"{\rtf1 trainee_id,defer_date}", "word processor"),
+    ("list.csv", '[{"trainee_id": "abc"}]', "JSON"),
+    ("list.csv", "%PDF-1.7", "PDF"),
+    ("list.xlsx", "", "empty"),
+    ("list.csv", "\ufeff", "header"),
+    ("~$list.xlsx", b"\x05Somebody" + b" " * 150, "open"),
+    ("list.xlsx", workbook(NAMES)[:1500], "not a workbook"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "word"), KINDS)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    read: Reading, name: str, content: str | bytes, word: str
+) -> None:
+    with pytest.raises(UnusableFile, match=word) as refused:
+        read(content, name)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "missing", "too long"])
+def test_what_is_no_file_is_refused_in_words(tmp_path: Path, kind: str, suffix: str) -> None:
+    path = tmp_path / (("a" * 300 if kind == "too long" else "list") + suffix)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path)
+    with pytest.raises(UnusableFile), open_input(InputOptions(path, TODAY)):
+        pass
