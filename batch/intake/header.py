@@ -254,7 +254,9 @@ def _chosen_places(options: InputOptions, own: tuple[str, ...]) -> dict[str, int
                 options.path,
                 f"{why} the header {quoted(header)} that --column gives for `{name}`",
                 notes=(_found(own, is_header=True),),
-                hint="name one of these headers",
+                hint="give one of them another name in the file"
+                if found
+                else "name one of these headers",
             )
         places[name] = found[0]
     return places
@@ -266,7 +268,10 @@ def _told_of_several(
     """Return the notice about two columns of one name. Raises UnusableFile for a needed one."""
     titles = [own[at] for at in several]
     both = " and ".join(map(quoted, titles))
-    choose = " or ".join(f"`{options.column_command(name, title)}`" for title in set(titles))
+    ways = {title.strip(columns.SPACES): options.column_command(name, title) for title in titles}
+    choose = " or ".join(f"`{way}`" for way in ways.values())
+    if len(ways) == 1:
+        choose = "give the other column another name in the file"
     if name in {columns.TRAINEE_ID, columns.DEFER_DATE}:
         raise unusable(
             options.path, f"two columns are `{name}`: {both}", hint=f"use one of them: {choose}"

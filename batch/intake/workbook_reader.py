@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +60,7 @@ class WorkbookReader:
         layout = layout_of(options, found.header[first_column:], ",", found.header_row)
         self.layout = replace(layout, first_column=first_column)
         self._found = found
+        self._numbers: array[int] = array("L")
 
     def close(self) -> None:
         """Let go of the workbook."""
@@ -75,6 +78,7 @@ class WorkbookReader:
                 rows, letters = [], 0
         if rows:
             yield self._chunk(rows)
+        self._refuse_merged_reasons()
         if self.hidden_rows and self._options.hidden_rows is None:
             ways = " or ".join(
                 f"`{self._options.command_with('--hidden-rows', what)}`"
@@ -100,6 +104,24 @@ class WorkbookReader:
         nameless = self._left_of_the_table(rows)
         nameless |= without_value_in_nameless(records, numbers, self.layout)
         return RawChunk(numbers, records, problems | nameless, date_cells=frozenset(dates))
+
+    def _refuse_merged_reasons(self) -> None:
+        """Raise UnusableFile where a row shows a reason that only the row above it holds."""
+        place = self.layout.places.get(columns.DEFER_REASON)
+        if place is None:
+            return
+        for merged in self._book.merged.get(self._found.name, []):
+            second = bisect.bisect_right(self._numbers, merged.rows.start)
+            has_second = self._numbers[second : second + 1] and (
+                self._numbers[second] in merged.rows
+            )
+            if has_second and self.layout.first_column + place in merged.columns:
+                raise unusable(
+                    self._path,
+                    f"the reasons in {merged.reference} are merged into one cell, "
+                    "so only the first of these rows holds it",
+                    hint="unmerge the cells, and write the reason into each row",
+                )
 
     def _left_of_the_table(self, rows: list[SheetRow]) -> dict[int, tuple[Problem, ...]]:
         """Return the rows, by place, with a value left of the header; numbers count the rows."""
@@ -131,6 +153,7 @@ class WorkbookReader:
                     f"it has more than {MOST_ROWS:,} rows, which is too many for a workbook",
                     hint="save the sheet as CSV UTF-8, and name that file",
                 )
+            self._numbers.append(row.number)
             yield row
 
     def _record(self, row: SheetRow) -> list[str]:

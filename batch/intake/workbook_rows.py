@@ -30,6 +30,8 @@ _LONGEST_TEXT = 131_072
 """What the reader of CSVs takes too; a spreadsheet takes 32,767."""
 
 _TRUE, _NO_HEIGHT = ("1", "true"), ("0", "0.0")
+_RANGE = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", re.ASCII)
+_MOST_MERGED = 100_000
 _MOST_NUMBERS_KNOWN = 100_000
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -66,12 +68,22 @@ class SheetRow:
     others: dict[int, Cell]
 
 
-def filled_rows(archive: Archive, part: str, known: Known) -> Iterator[SheetRow]:
-    """Yield the rows of a sheet in which something stands.
+class Merged(NamedTuple):
+    """Cells of several rows shown as one: only the first of them holds what is shown."""
+
+    reference: str
+    columns: range
+    rows: range
+
+
+def filled_rows(
+    archive: Archive, part: str, known: Known, merged: list[Merged]
+) -> Iterator[SheetRow]:
+    """Yield the rows of a sheet in which something stands; add to `merged` behind the last.
 
     Raises BrokenWorkbookError where rows or cells are out of order, and TooLargeWorkbookError.
     """
-    reading = _Reading(known)
+    reading = _Reading(known, merged)
     for _ in archive.rows_of(part, reading.parser):
         refuse_deep(reading.depth)
         archive.budget.take(elements=reading.elements, letters=reading.letters)
@@ -128,7 +140,8 @@ def _column_of(letters: str) -> int:
 class _Reading:
     """One reading of a sheet: the handlers of its parser, and what they found so far."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, merged: list[Merged]) -> None:
+        self._merged = merged
         self.rows: list[SheetRow] = []
         self.is_over = False
         self.elements = self.letters = self.depth = 0
@@ -187,9 +200,27 @@ class _Reading:
         elif tag == self._phonetic:
             self._is_phonetic = False
         elif tag == self._sheet_data:
+            self.parser.StartElementHandler = self._start_behind
+            self.parser.EndElementHandler = self._end_behind
+            self.parser.CharacterDataHandler = None
+
+    def _start_behind(self, tag: str, attributes: dict[str, str]) -> None:
+        """Take what stands behind the rows: which cells are merged."""
+        self.depth += 1
+        self.elements += 1
+        found = _RANGE.fullmatch(attributes.get("ref", ""))
+        if found and tag.endswith(" mergeCell") and found[2] != found[4]:
+            across = range(_column_of(found[1]), _column_of(found[3]) + 1)
+            down = range(int(found[2]), int(found[4]) + 1)
+            self._merged.append(Merged(found[0], across, down))
+            if len(self._merged) > _MOST_MERGED:
+                raise TooLargeWorkbookError
+
+    def _end_behind(self, tag: str) -> None:
+        self.depth -= 1
+        if tag.endswith(" mergeCells"):
             self.is_over = True
             self.parser.StartElementHandler = self.parser.EndElementHandler = None
-            self.parser.CharacterDataHandler = None
 
     def _begin_row(self, attributes: dict[str, str]) -> None:
         number = int(attributes.get("r", self._last_row + 1))

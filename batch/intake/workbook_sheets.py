@@ -13,7 +13,7 @@ from batch.errors import UnusableFile, unusable
 from batch.intake.dates import quoted
 from batch.intake.header import MOST_ROWS_ABOVE, has_needed_names
 from batch.intake.workbook_archive import Archive, BrokenWorkbookError, TooLargeWorkbookError
-from batch.intake.workbook_rows import Known, SheetRow, filled_rows
+from batch.intake.workbook_rows import Known, Merged, SheetRow, filled_rows
 from batch.run_settings import InputOptions
 
 
@@ -41,6 +41,8 @@ class Book:
         sheets = self._archive.sheets
         self._parts = {sheet.name: sheet.part for sheet in sheets}
         self.names: tuple[str, ...] = tuple(sheet.name for sheet in sheets)
+        self.merged: dict[str, list[Merged]] = {}
+        """By sheet, known after its rows: cells merged over several rows."""
         self.hidden: tuple[str, ...] = tuple(sheet.name for sheet in sheets if sheet.is_hidden)
 
     def close(self) -> None:
@@ -50,7 +52,8 @@ class Book:
     def rows(self, name: str) -> Iterator[SheetRow]:
         """Yield the rows of a sheet in which something stands."""
         with _in_words(self.path):
-            yield from filled_rows(self._archive, self._parts[name], self._known)
+            merged = self.merged[name] = []
+            yield from filled_rows(self._archive, self._parts[name], self._known, merged)
 
 
 @contextmanager

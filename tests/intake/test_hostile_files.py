@@ -46,10 +46,12 @@ def test_each_row_gets_the_code_of_what_is_wrong_with_it(
     assert read(content).codes == codes, name
 
 
-def workbook(*rows: tuple[str | None, ...]) -> bytes:
+def workbook(*rows: tuple[str | None, ...], merged: str | None = None) -> bytes:
     book, made = openpyxl.Workbook(), io.BytesIO()
     for row in rows:
         book.worksheets[0].append(row)
+    if merged is not None:
+        book.worksheets[0].merge_cells(merged)
     book.save(made)
     return made.getvalue()
 
@@ -65,6 +67,25 @@ def test_a_value_left_of_a_table_is_surplus_unless_it_counts_the_rows(
 ) -> None:
     content = workbook((None, *NAMES), (left, f"{ID}1", "2026-10-01", "x"))
     assert read(content, "list.xlsx").codes == {2: codes}
+
+
+@pytest.mark.parametrize("merged", ["C2:C3", "B2:D3"])
+def test_a_reason_that_is_merged_over_rows_is_refused(read: Reading, merged: str) -> None:
+    rows = (f"{ID}1", "2026-10-01", "x"), (f"{ID}2", "2026-10-01", None)
+    with pytest.raises(UnusableFile, match="merged"):
+        read(workbook(NAMES, *rows, merged=merged), "list.xlsx")
+
+
+@pytest.mark.parametrize("merged", ["C3:C4", "A2:C2", "D2:D3", "C2:C2"])
+def test_merged_cells_that_hide_no_reason_change_nothing(read: Reading, merged: str) -> None:
+    rows = (f"{ID}1", "2026-10-01", None), (f"{ID}2", "2026-10-01", "y")
+    assert len(read(workbook(NAMES, *rows, merged=merged), "list.xlsx").rows) == 2
+
+
+def test_no_command_is_advised_for_two_columns_of_one_name(read: Reading) -> None:
+    with pytest.raises(UnusableFile) as refused:
+        read(f"defer_date,{HEADER}2026-10-01,{FIRST}")
+    assert "--column" not in refused.value.hint
 
 
 XML = '<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook/>'
