@@ -11,15 +11,15 @@ import csv
 import io
 import operator
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from batch import columns
 from batch.codes import Code
 from batch.errors import UnusableFile, unusable
 from batch.intake.bounded import BoundedFile, CsvRecords, TooLongRowError, add_a_step
 from batch.intake.encoding import Encoded, Letters
-from batch.intake.header import Layout, find_header
+from batch.intake.header import SEPARATORS, Layout, find_header
 from batch.intake.quoting import Unspaced
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
@@ -159,21 +159,20 @@ class _Fragments:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._others = [replace(layout, separator=separator) for separator in SEPARATORS]
+        """How a row reads that is quoted as a whole, or came from another file."""
         self._name_at = _place_of_name(layout)
         self._date_at = layout.places[columns.DEFER_DATE]
 
     def found(
-        self, numbers: Sequence[int], records: list[list[str]], whole: Container[int]
+        self, numbers: Sequence[int], records: list[list[str]]
     ) -> dict[int, tuple[Problem, ...]]:
-        """Return the problems of broken rows and of their rests, by place.
-
-        `whole` are the places of rows quoted as a whole: they are no rest of another.
-        """
+        """Return the problems of broken rows and of their rests, by place."""
         problems: dict[int, tuple[Problem, ...]] = {}
         width = self._layout.width
         for place in range(1, len(records)):
             record, above = records[place], records[place - 1]
-            is_next = numbers[place] == numbers[place - 1] + 1 and place not in whole
+            is_next = numbers[place] == numbers[place - 1] + 1
             if len(record) >= width or not is_next or not self._is_no_row(record, above):
                 continue
             if (
@@ -188,6 +187,8 @@ class _Fragments:
         return problems
 
     def _is_no_row(self, record: list[str], above: list[str]) -> bool:
+        if len(record) == 1 and any(_reads_as_row(record[0], layout) for layout in self._others):
+            return False
         date = record[self._date_at].strip(_AROUND) if len(record) > self._date_at else ""
         if _DATE.fullmatch(date) or _ANOTHER_DATE.fullmatch(date):
             return False
@@ -295,8 +296,7 @@ class CsvReader:
         widths = set(map(len, records))
         problems: dict[int, tuple[Problem, ...]] = {}
         if min(widths) < self.layout.width:
-            whole = self._quoted_whole(records)
-            problems |= self._fragments.found(numbers, records, whole) | whole
+            problems |= self._fragments.found(numbers, records) | self._quoted_whole(records)
         is_ragged = max(widths) > self.layout.width
         if is_ragged:
             self._drop_surplus(records)

@@ -17,6 +17,7 @@ from tests.support.reading import HEADER, TODAY, Reading
 ID = "N1VXpwPC6FNNhu4EPkLG8LC"
 FIRST, SECOND = f"{ID}1,2026-10-01,x\n", f"{ID}2,2026-10-01,y\n"
 WIDTH = ["wrong_number_of_values"]
+MALFORMED = ["malformed_trainee_id", "missing_defer_date"]
 
 WIDTHS: list[tuple[str, str, dict[int, list[str]]]] = [
     ("a surplus", HEADER + FIRST + f"{ID}2,2026-10-01,ill, sad\n", {2: [], 3: WIDTH}),
@@ -27,6 +28,7 @@ WIDTHS: list[tuple[str, str, dict[int, list[str]]]] = [
     ("a continuation", HEADER + f"{FIRST}and sad\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
     ("one with a comma", HEADER + f"{FIRST}sad, very\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
     ("one with a day", HEADER + f"{FIRST}sad, since May 2\n{SECOND}", {2: WIDTH, 3: WIDTH, 4: []}),
+    ("semicolons", HEADER + FIRST + f"{ID}3;2026-10-01;x\n", {2: [], 3: MALFORMED}),
     ("a short row", HEADER + f"{FIRST}{ID}3,tbc\n", {2: [], 3: ["invalid_defer_date"]}),
 ]
 QUOTES: list[tuple[str, str, dict[int, list[str]]]] = [
@@ -35,6 +37,7 @@ QUOTES: list[tuple[str, str, dict[int, list[str]]]] = [
     ("an inch", HEADER + f'{ID}1,2026-10-01,5" cut\n', {2: []}),
     ("typographic", HEADER + f"{ID}1,2026-10-01,“ill, sad”\n", {2: WIDTH}),
     ("one line whole", HEADER + f'{FIRST}"{SECOND[:-1]}"\n', {2: [], 3: WIDTH}),
+    ("a quoted rest", HEADER + f'{FIRST}"sad, very, much"\n', {2: WIDTH, 3: WIDTH}),
     ("two lines whole", HEADER + f'"{FIRST[:-1]}"\n"{SECOND[:-1]}"\n', {2: WIDTH, 3: WIDTH}),
 ]
 
