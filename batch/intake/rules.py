@@ -40,6 +40,7 @@ _ERRORS = (
 )
 _NO_REASON = rf"^(?i:{_ERRORS}|NULL|\(null\)|<null>|\\N)$"
 _OPENING_QUOTE = r'(?:^|[\s(])"'
+_ONLY_OPENED = r'^“[^“”"]*$'
 _LONGEST_WORD_FOR_NOTHING = 16
 
 
@@ -102,12 +103,15 @@ _RULES = (
     _Rule(
         Code.UNUSABLE_REASON,
         columns.DEFER_REASON,
-        _REASON.contains('"', literal=True) | (_REASON.len_bytes() <= _LONGEST_WORD_FOR_NOTHING),
+        _REASON.contains('"', literal=True)
+        | _REASON.starts_with("“")
+        | (_REASON.len_bytes() <= _LONGEST_WORD_FOR_NOTHING),
         _REASON.contains(_NO_REASON)
+        | _REASON.contains(_ONLY_OPENED)
         | (_REASON.contains(_OPENING_QUOTE) & (_REASON.count_matches('"', literal=True) % 2 == 1)),
         lambda row: (
             "The reason has a quote that opens and never closes: complete it, or take it away."
-            if '"' in row["reason"]
+            if '"' in row["reason"] or "“" in row["reason"]
             else f"{row['reason'][:20]} is a program's word for nothing, and no reason: "
             "correct it, or empty it."
         ),
