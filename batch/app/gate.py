@@ -132,7 +132,7 @@ class Gate:
         return answer
 
     def _asked_again(self, query: dict[str, list[str]]) -> Response:
-        """Give a fresh key to who proves to know the control secret, and prove it in return."""
+        """Return a fresh key to who proves to know the control secret, and prove it in return."""
         nonce, told = (query.get(name, [""])[0] for name in ("nonce", "proof"))
         if not nonce or not _same(proof(self._keys.control, "ask", nonce), told):
             return refused()

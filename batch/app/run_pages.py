@@ -91,7 +91,7 @@ def show_run(site: Site, request: Request, _form: FormData) -> Response:
         run_id = listed.run.run_id
         work = next((w for w in site.works.under_way() if w.run_id == run_id), None)
         if work is not None:
-            return see(f"/work/{work.id}")
+            return see(f"/under-way/{work.id}")
         codes = ledger.counts(run_id)
         is_there = listed.folder.is_dir() and not listed.run.is_purged
         return site.page(
@@ -214,7 +214,7 @@ def begin(site: Site, request: Request, form: FormData) -> Response:
         deliver_to=site.deliver_to,
     )
     work = site.works.start(job, back=f"/runs/{run.run_id}", title=title)
-    return see(f"/work/{work.id}")
+    return see(f"/under-way/{work.id}")
 
 
 # Purge

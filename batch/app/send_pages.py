@@ -122,7 +122,7 @@ def show_preview(site: Site, request: Request, _form: FormData) -> Response:
         if looking is None:
             return see(f"/lists/{journey.id}/where")
         if not looking.has_ended:
-            return see(f"/work/{looking.id}")
+            return see(f"/under-way/{looking.id}")
         if looking.failure is not None:
             return site.failed(looking.failure, back=looking.back)
         assert looking.result is not None
@@ -203,7 +203,7 @@ def look_again(site: Site, request: Request, _form: FormData) -> Response:
 
 
 def show_confirm(site: Site, request: Request, _form: FormData) -> Response:
-    """Say what will happen, and ask for the number of rows."""
+    """Show what will happen, and ask for the number of rows."""
     journey = journey_of(site, request)
     with journey.lock:
         return _confirm_page(site, journey)
@@ -214,7 +214,7 @@ def _confirm_page(site: Site, journey: Journey, problem: str = "") -> Response:
     if looking is None or looking.result is None:
         return see(f"/lists/{journey.id}/preview")
     if journey.sending is not None:
-        return see(f"/work/{journey.sending.id}")
+        return see(f"/under-way/{journey.sending.id}")
     return site.page(
         "confirm",
         status=400 if problem else 200,
@@ -242,7 +242,7 @@ def confirm(site: Site, request: Request, form: FormData) -> Response:
             back=f"/lists/{journey.id}/preview",
             title="Rehearsing" if place.is_rehearsal else f"Sending to {place.name}",
         )
-        return see(f"/work/{journey.sending.id}")
+        return see(f"/under-way/{journey.sending.id}")
 
 
 # Progress
@@ -289,7 +289,7 @@ def stop(site: Site, request: Request, _form: FormData) -> Response:
     """End some work after the rows under way."""
     work = work_of(site, request)
     work.stop()
-    return see(f"/work/{work.id}")
+    return see(f"/under-way/{work.id}")
 
 
 def answer(site: Site, request: Request, form: FormData) -> Response:
@@ -297,7 +297,7 @@ def answer(site: Site, request: Request, form: FormData) -> Response:
     work = work_of(site, request)
     question = work.told.question
     if question is None:
-        return see(f"/work/{work.id}")
+        return see(f"/under-way/{work.id}")
     to_send = int(question["to_send"])
     if text_of(form, "number").strip().replace(",", "") != str(to_send):
         problem = f"Type {to_send}, the number of rows to send."
@@ -305,7 +305,7 @@ def answer(site: Site, request: Request, form: FormData) -> Response:
             "progress", status=400, work=work, told=work.told, left="", problem=problem
         )
     work.answer(to_send)
-    return see(f"/work/{work.id}")
+    return see(f"/under-way/{work.id}")
 
 
 def events(site: Site, request: Request) -> Response:

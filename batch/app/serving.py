@@ -145,9 +145,9 @@ def asgi(site: Site) -> ASGIApp:
         ("POST", "/lists/{journey}/again", send_pages.look_again),
         ("GET", "/lists/{journey}/confirm", send_pages.show_confirm),
         ("POST", "/lists/{journey}/confirm", send_pages.confirm),
-        ("GET", "/work/{work}", send_pages.show_work),
-        ("POST", "/work/{work}/stop", send_pages.stop),
-        ("POST", "/work/{work}/answer", send_pages.answer),
+        ("GET", "/under-way/{work}", send_pages.show_work),
+        ("POST", "/under-way/{work}/stop", send_pages.stop),
+        ("POST", "/under-way/{work}/answer", send_pages.answer),
         ("GET", "/runs/{run}", run_pages.show_run),
         ("GET", "/runs/{run}/verify", run_pages.verify),
         ("POST", "/runs/{run}/report", run_pages.write_report),
@@ -165,7 +165,7 @@ def asgi(site: Site) -> ASGIApp:
 
 def _router(site: Site, pages: list[tuple[str, str, Page]]) -> ASGIApp:
     routes = [Route(f"/static/{name}", _file(name, kind)) for name, kind in _STATIC.items()]
-    routes.append(Route("/work/{work}/events", _events(site)))
+    routes.append(Route("/under-way/{work}/events", _events(site)))
     routes += [
         Route(each, _endpoint(site, page, each), methods=[method])
         for method, path, page in pages

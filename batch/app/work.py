@@ -121,11 +121,11 @@ class Telling:
                 continue
 
     def warn(self, words: str) -> None:
-        """Tell a warning."""
+        """Send a warning to the pages."""
         self.tell("warning", words=words)
 
     def begin(self, rows: int) -> None:
-        """Tell that sending begins."""
+        """Send that sending begins."""
         self.tell("begin", rows=rows)
 
     def settled(self, settled: Settled) -> None:
@@ -135,21 +135,21 @@ class Telling:
             self._tell_counts()
 
     def looking(self, words: str) -> None:
-        """Tell how far a look has come."""
+        """Send how far a look has come."""
         self.tell("looking", words=words)
 
     def time_left(self, seconds: float, waits: str) -> None:
-        """Tell the time left, why nothing moves, and the counts."""
+        """Send the time left, why nothing moves, and the counts."""
         self._tell_counts()
         self.tell("time_left", seconds=seconds, waits=waits)
 
     def end(self) -> None:
-        """Tell that no more rows follow."""
+        """Send that no more rows follow."""
         self._tell_counts()
         self.tell("end")
 
     def abandon(self) -> None:
-        """Tell nothing: the process ends at once."""
+        """Do nothing: the process ends at once."""
 
     def _tell_counts(self) -> None:
         self._last = time.monotonic()

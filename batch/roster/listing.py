@@ -236,7 +236,7 @@ class Walk:
             self._stay_bounded()
 
     def _stay_bounded(self) -> None:
-        """Give up where there were more pages than the trainees seen can account for."""
+        """End the walk where there were more pages than the trainees seen can account for."""
         if self._asked > most_pages(len(self._seen), self._longest):
             self.give_up(Trouble.OUT_OF_ORDER)
         elif len(self._seen) > MOST_TRAINEES:

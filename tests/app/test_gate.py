@@ -12,8 +12,8 @@ from batch.app.serving import asgi
 from tests.support.pages import Pages
 
 EVERYWHERE = (
-    "/", "/static/app.css", "/static/app.js", "/nowhere", "/lists/x/check", "/work/x",
-    "/work/x/events", "/runs/x", "/runs/x/report.html", "/purge", "/alive", "/open", "/again",
+    "/", "/static/app.css", "/static/app.js", "/nowhere", "/lists/x/check", "/under-way/x",
+    "/under-way/x/events", "/runs/x", "/runs/x/report.html", "/purge", "/alive", "/open", "/again",
     "/template.csv", "/favicon.ico", "/open?key=", "/open?key=guess", "/again?nonce=1&proof=2",
 )  # fmt: skip
 

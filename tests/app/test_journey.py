@@ -255,7 +255,7 @@ def test_two_journeys_do_not_mix(pages: Pages) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/lists/guess/check", "/lists/..%2f..%2fjournal.db/check", "/work/guess",
+        "/lists/guess/check", "/lists/..%2f..%2fjournal.db/check", "/under-way/guess",
         "/runs/guess", "/runs/..%2f..%2fetc/passwd", "/runs/.app/running.json",
         "/static/..%2fgate.py", "/static/%2e%2e/site.py",
     ],
@@ -364,7 +364,7 @@ def test_nothing_of_the_job_stands_in_a_list_of_processes(pages: Pages, register
     (work,) = pages.works()
     process = Path(f"/proc/{work._process.pid}")
     told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-    pages.post(f"/work/{work.id}/stop")
+    pages.post(f"/under-way/{work.id}/stop")
     work.wait()
     assert b"batch.app.work" in told
     assert TOKEN.encode() not in told

@@ -116,9 +116,9 @@ def stopped(pages: Pages, register: Serving) -> str:
     pages.post(f"{journey}/confirm", {"number": "2"})
     (work,) = pages.works()
     until(lambda: work.told.has_begun)
-    pages.post(f"/work/{work.id}/stop")
+    pages.post(f"/under-way/{work.id}/stop")
     work.wait()
-    pages.get(f"/work/{work.id}")
+    pages.get(f"/under-way/{work.id}")
     return f"/runs/{next(pages.reports.glob('2*')).name}"
 
 

@@ -223,7 +223,7 @@ def test_events_tell_of_progress_and_end(pages: Pages) -> None:
     pages.columns(journey)
     pages.post(f"{journey}/where", {"where": "0"})
     (work,) = pages.works()
-    told = pages.get(f"/work/{work.id}/events")
+    told = pages.get(f"/under-way/{work.id}/events")
     assert '"ended": true' in told.rsplit("data: ", 1)[1]
 
 

@@ -279,7 +279,7 @@ def test_a_tab_that_is_closed_changes_nothing(
     page.click("a:text-is('Continue')")
     page.fill("#number", str(PEOPLE))
     page.click("button:text-is('Send to Register')")
-    page.wait_for_url("**/work/*")
+    page.wait_for_url("**/under-way/*")
     tab, page = page, context.new_page()
     tab.close()
     page.goto(f"{app.origin}/")

@@ -86,7 +86,7 @@ class Pages:
         page = self.post(f"{journey}/confirm", {"number": str(number)})
         for work in self.works():
             until(lambda work=work: work.has_ended or work.told.question)  # type: ignore[misc]
-        return self.get(self.path) if self.path.startswith("/work/") else page
+        return self.get(self.path) if self.path.startswith("/under-way/") else page
 
     def works(self) -> list[Work]:
         return self.site.works.under_way()
