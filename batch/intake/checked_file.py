@@ -90,7 +90,7 @@ class InputFile:
         self.layout = reader.layout
         self.columns = reader.layout.kept
         self.separator = reader.layout.separator
-        self.sha256, self.size = reader.encoded.sha256, reader.encoded.size
+        self.size = reader.encoded.size
         self.row_count = 0
         """Known after the chunks."""
         self.repair_counts: Counter[str] = Counter()
@@ -106,6 +106,11 @@ class InputFile:
         self._numbers = NumberEvidence(reader.layout)
         self._export = ExportEvidence(reader.layout, options.today)
         self._broken_text: list[int] = []
+
+    @property
+    def sha256(self) -> str:
+        """Known after the chunks: of the bytes that were parsed, in hex."""
+        return self._reader.sha256
 
     @property
     def blank_row_count(self) -> int:

@@ -233,6 +233,11 @@ class CsvReader:
         self._goes_on = True
         self._fragments = _Fragments(self.layout)
 
+    @property
+    def sha256(self) -> str:
+        """Known after the chunks: the SHA-256 of the bytes that were parsed, in hex."""
+        return self._bytes.hexdigest()
+
     @contextlib.contextmanager
     def _opened(self) -> Iterator[io.TextIOWrapper]:
         with self._path.open(encoding=self.encoded.encoding, newline="") as text:
@@ -273,7 +278,7 @@ class CsvReader:
             yield self._chunk(kept, records)
         if held[1]:
             yield self._chunk(*held)
-        if self._bytes.hexdigest() != self.encoded.sha256:
+        if self._bytes.checksum != self.encoded.checksum:
             raise self._changed()
         if self.letters is not None:
             self.letters.refuse_unlikely(self._options)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import re
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,14 +106,14 @@ _SEVERAL_BYTES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """How a file's bytes are to be read, and what they are: size, SHA-256 in hex.
+    """How a file's bytes are to be read, and what they are: size, CRC-32.
 
     `is_assumed`: nothing but Windows-1252 explains the bytes, and nobody named it.
     """
 
     encoding: str
     size: int
-    sha256: str
+    checksum: int = 0
     is_assumed: bool = False
     has_spaced_quotes: bool = False
     has_broken_text: bool = False
@@ -311,7 +311,7 @@ class _Decoded:
     """What one reading of the bytes shows; `wrong_at` is where decoding fails, None if nowhere."""
 
     size: int = 0
-    sha256: str = ""
+    checksum: int = 0
     wrong_at: int | None = None
     has_spaced_quotes: bool = False
     has_broken_text: bool = False
@@ -321,7 +321,7 @@ class _Decoded:
         return Encoded(
             encoding,
             self.size,
-            self.sha256,
+            self.checksum,
             has_spaced_quotes=self.has_spaced_quotes,
             has_broken_text=self.has_broken_text,
         )
@@ -347,8 +347,8 @@ def rows_of_broken_text(numbers: Sequence[int], records: list[list[str]]) -> lis
 
 
 def _decoded(path: Path, encoding: str) -> _Decoded:
-    """Decode and hash the whole file once, a block at a time."""
-    digest, found, last = hashlib.sha256(), _Decoded(), ""
+    """Decode the whole file once, a block at a time."""
+    found, last = _Decoded(), ""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -362,14 +362,13 @@ def _decoded(path: Path, encoding: str) -> _Decoded:
                     found.note(text)
                     found.note(last + text[:2])
                     last = text[-2:]
-            digest.update(block)
+            found.checksum = zlib.crc32(block, found.checksum)
             found.size += len(block)
     if found.wrong_at is None:
         try:
             decoder.decode(b"", final=True)
         except UnicodeError:
             found.wrong_at = max(0, found.size - len(decoder.getstate()[0]))
-    found.sha256 = digest.hexdigest()
     return found
 
 
