@@ -55,12 +55,11 @@ class RowChunk:
     def rows(self) -> Iterator[Row]:
         """Yield the rows as values, in the order of the file."""
         read = self.checked.frame.select("id", "day", "reason").iter_rows()
-        for place, (trainee_id, day, reason) in enumerate(read):
+        rows = zip(self.raw.numbers, self.raw.records, read, strict=True)
+        for place, (number, record, (trainee_id, day, reason)) in enumerate(rows):
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
-            record = self.raw.records[place]
             values = _own_values(record, self.layout)
-            number = self.raw.numbers[place]
             yield Row(number, values, trainee_id, deferral, problems, self._identity(record))
 
     def _identity(self, record: list[str]) -> Identity:

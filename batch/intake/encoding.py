@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,7 +115,6 @@ class Encoded:
     size: int
     checksum: int = 0
     is_assumed: bool = False
-    has_spaced_quotes: bool = False
     has_broken_text: bool = False
 
     @property
@@ -313,7 +312,6 @@ class _Decoded:
     size: int = 0
     checksum: int = 0
     wrong_at: int | None = None
-    has_spaced_quotes: bool = False
     has_broken_text: bool = False
 
     def encoded(self, encoding: str) -> Encoded:
@@ -322,13 +320,11 @@ class _Decoded:
             encoding,
             self.size,
             self.checksum,
-            has_spaced_quotes=self.has_spaced_quotes,
             has_broken_text=self.has_broken_text,
         )
 
     def note(self, text: str) -> None:
         """Take what a part of the text shows."""
-        self.has_spaced_quotes = self.has_spaced_quotes or ' "' in text or '" ' in text
         if not self.has_broken_text and not text.isascii():
             self.has_broken_text = any(sign in text for sign in SIGNS_OF_BROKEN_TEXT)
 
@@ -337,7 +333,18 @@ SIGNS_OF_BROKEN_TEXT = ("\ufffd", "Ã©", "Ã¨", "Ã¡", "Ã¶", "Ã¼", "Ã±"
 """What UTF-8 looks like after somebody read it as Windows-1252, and what could not be read."""
 
 
-def rows_of_broken_text(numbers: Sequence[int], records: list[list[str]]) -> list[int]:
+def has_spaced_quotes(path: Path, encoding: str) -> bool:
+    """Whether a space stands beside a quote anywhere in the file."""
+    last = ""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        while text := file.read(BLOCK_BYTES):
+            if any(spaced in last + text for spaced in (' "', '" ')):
+                return True
+            last = text[-1:]
+    return False
+
+
+def rows_of_broken_text(numbers: Sequence[int], records: Iterable[list[str]]) -> list[int]:
     """Return the rows with text that was broken earlier."""
     return [
         number
