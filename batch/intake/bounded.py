@@ -13,7 +13,7 @@ ROWS_A_STEP = 100
 MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
 
-LETTERS_A_BLOCK = 2_000_000
+LETTERS_A_BLOCK = 1_000_000
 """No more than a step may read, however many bytes a letter takes."""
 
 
