@@ -23,7 +23,7 @@ from batch import columns, files
 from batch.codes import Code
 from batch.intake import dates
 from batch.intake.checked_file import open_input
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.intake.workbook_reader import SUFFIXES, book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text

@@ -11,7 +11,7 @@ from typing import overload
 
 import polars as pl
 
-from batch.intake.header import SEPARATORS, Layout
+from batch.intake.layout import SEPARATORS, Layout
 
 _LONGEST_VALUE = 10_000
 """In bytes; what is longer the strict reader may refuse."""

@@ -28,9 +28,11 @@ from batch.intake.bounded import (
     add_a_step,
 )
 from batch.intake.certain import Columns, certain
-from batch.intake.encoding import Encoded, Letters, has_spaced_quotes
-from batch.intake.header import SEPARATORS, Layout, find_header
-from batch.intake.quoting import Unspaced
+from batch.intake.encoding import Encoded
+from batch.intake.header import find_header
+from batch.intake.layout import SEPARATORS, Layout
+from batch.intake.letters import Letters
+from batch.intake.quoting import Unspaced, has_spaced_quotes
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 

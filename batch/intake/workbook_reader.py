@@ -22,7 +22,7 @@ from batch.intake.csv_reader import (
 )
 from batch.intake.dates import quoted
 from batch.intake.encoding import Encoded
-from batch.intake.header import layout_of
+from batch.intake.layout import layout_of
 from batch.intake.workbook_rows import CellKind, SheetRow
 from batch.intake.workbook_sheets import Book, chosen_sheet, too_large
 from batch.rows import Problem

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from batch.intake.certain import certain
 from batch.intake.checked_file import open_input
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.run_settings import InputOptions
 from tests.support.certain import by_strict, differently_read, everything
 
