@@ -53,6 +53,11 @@ class Layout:
         return f"{letters}{row_number}"
 
     @property
+    def name_at(self) -> int:
+        """Where the first column stands that names the trainee."""
+        return next(self.places[name] for name in columns.NAMING if name in self.places)
+
+    @property
     def is_report(self) -> bool:
         """Whether the file ends in the columns that a report of this tool adds."""
         return self.width > len(self.own)
