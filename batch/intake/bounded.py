@@ -14,7 +14,7 @@ MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
 
 LETTERS_A_BLOCK = 1_000_000
-"""No more than a step may read, however many bytes a letter takes."""
+"""Twice as many are no more than a step may read, if a letter takes four bytes."""
 
 
 class TooLongRowError(Exception):
@@ -95,17 +95,17 @@ class Unread:
         return self.has_ended and not self.is_in_block
 
     def block(self) -> str:
-        """Return the next letters, "" at the end; no line end is cut in two. They stay unread."""
+        """Return the next lines, "" at the end; of a line of any length its beginning.
+
+        They stay unread.
+        """
         self._block += self._by_line.read()
-        self._file.allow_a_step()
-        while not self.has_ended:
-            missing = LETTERS_A_BLOCK - len(self._block)
-            wanted = max(missing, int(self._block.endswith("\r")))
-            if wanted <= 0:
-                break
+        wanted = LETTERS_A_BLOCK - len(self._block)
+        if wanted > 0 and not self.has_ended:
+            self._file.allow_a_step()
             more = self._text.read(wanted)
-            self._block += more
             self.has_ended = len(more) < wanted
+            self._block += more + self._text.readline(LETTERS_A_BLOCK)
         return self._block
 
     def skip(self, letters: int) -> None:

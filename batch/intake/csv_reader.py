@@ -145,16 +145,15 @@ class CsvReader:
 
         The last row stays unread, but at the end of the file: what follows may be the rest of it.
         """
-        has_ended = self._unread.has_ended
-        lines = text if has_ended else text[: text.rfind("\n") + 1]
-        if self.letters is not None and not lines.isascii():
+        may_be_read_so = self.letters is None or text.isascii()
+        rows = certain(text, self.layout) if may_be_read_so else None
+        if rows is not None and self._unread.has_ended:
+            self._unread.skip(len(text))
+            return rows
+        if rows is None or len(rows) <= ROWS_A_STEP or not text.endswith("\n"):
             return None
-        rows = certain(lines, self.layout)
-        if rows is None or (not has_ended and len(rows) <= ROWS_A_STEP):
-            return None
-        last_line = len(lines) if has_ended else lines.rfind("\n", 0, -1) + 1
-        self._unread.skip(last_line)
-        return rows if has_ended else rows[:-1]
+        self._unread.skip(text.rfind("\n", 0, -1) + 1)
+        return rows[:-1]
 
     def _last(
         self, numbers: Sequence[int], records: list[list[str]]
