@@ -119,7 +119,8 @@ class Unread:
         for line in self._by_line:
             yield line if line[-1] in "\r\n" else line + self._text.readline()
         self.is_in_block = False
-        yield from self._text
+        for line in self._text:  # `yield from` would close the file with the generator
+            yield line
 
 
 def add_a_step(
