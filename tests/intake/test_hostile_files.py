@@ -142,3 +142,13 @@ def test_no_line_end_is_cut_in_two(read: Reading, letters: int) -> None:
         told = read(HEADER + rows)
     assert [row.row_number for row in told.rows] == [2, 5, 7]
     assert told.file.blank_row_count == 4
+
+
+@pytest.mark.parametrize("before", [0, 3, 150, 30_000])
+@pytest.mark.parametrize("end", ["", "\n", "\nc,2026-10-01,z\n"])
+def test_a_line_longer_than_those_of_any_list_is_named(
+    read: Reading, before: int, end: str
+) -> None:
+    rows = "".join(f"id{n},2026-10-01,x\n" for n in range(before))
+    with pytest.raises(UnusableFile, match=f"row {before + 2} is longer"):
+        read(HEADER + rows + "b,2026-10-01" + ",y" * 5_000_000 + end)
