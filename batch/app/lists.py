@@ -24,7 +24,8 @@ from batch.codes import Code
 from batch.intake import dates
 from batch.intake.checked_file import open_input
 from batch.intake.layout import Layout
-from batch.intake.workbook_reader import SUFFIXES, book_of
+from batch.intake.raw_rows import SUFFIXES
+from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text
 from batch.rows import Problem, Row
