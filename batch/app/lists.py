@@ -311,8 +311,12 @@ def _write_workbook(
     with open_input(options) as file:
         first, name = file.layout.first_column, file.reading().sheet
         reason = file.layout.places.get(columns.DEFER_REASON)
-    with contextlib.closing(book_of(options.path)) as book, files.replacing(copy) as written:
-        made = _Copy(xlsxwriter.Workbook(written, {"in_memory": True}), name, reason, first)
+    with (
+        contextlib.closing(book_of(options.path)) as book,
+        files.replacing(copy) as written,
+        files.patient(written) as patient,
+    ):
+        made = _Copy(xlsxwriter.Workbook(patient, {"in_memory": True}), name, reason, first)
         for row in book.rows(name or ""):
             if row.number not in left_out:
                 made.add(row, corrections.values.get(row.number, {}))

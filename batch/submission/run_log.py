@@ -25,6 +25,10 @@ class _Lines:
         self._waiting: list[str] = []
 
     def keep(self) -> None:
+        with files.naming(self._path):
+            self._keep()
+
+    def _keep(self) -> None:
         if self._file is None:
             files.make_own_folder(self._path.parent)
             files.make_private_file(self._path)
@@ -35,15 +39,18 @@ class _Lines:
         if self._file is None:
             self._waiting.append(text)
         else:
-            self._file.write(text)
+            with files.naming(self._path):
+                self._file.write(text)
 
     def flush(self) -> None:
         if self._file is not None:
-            self._file.flush()
+            with files.naming(self._path):
+                self._file.flush()
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with files.naming(self._path):
+                self._file.close()
 
 
 @contextlib.contextmanager
