@@ -144,7 +144,11 @@ class Patient:
 
     def flush(self) -> None:
         """Have on its way what was written."""
-        self._unless_failed(lambda: self._file.flush() or 0)
+        self._unless_failed(self._flushed)
+
+    def _flushed(self) -> int:
+        self._file.flush()
+        return 0
 
     def _unless_failed(self, call: Callable[[], int]) -> int:
         if self.failed is None:
