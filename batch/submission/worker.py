@@ -139,7 +139,7 @@ class Workers:
             except Stopped:
                 pass
             except JournalLost as lost:
-                self._stopping(lost.message)
+                self._stopping(f"{lost.message}.")
                 raise
             finally:
                 self._queue.done()
