@@ -36,6 +36,7 @@ OWNERS = {
     "httpx": {"register.client", "register.connections"},
     "jinja2": {"app.site", "record.page"},
     "polars": {
+        "intake.certain",
         "intake.cleaning",
         "intake.derived",
         "intake.duplicates",
