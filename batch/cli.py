@@ -259,7 +259,7 @@ def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> N
     for words in warnings_of_runs(reports_dir):
         terminal.say(f"warning: {words}")
     listed = listed_runs(reports_dir, day)
-    terminal.show_either(listed, runs_lines(listed), as_json=as_json)
+    terminal.show_either(listed, runs_lines(listed, of_term=day is not None), as_json=as_json)
 
 
 @command

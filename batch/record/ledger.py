@@ -187,6 +187,12 @@ class Ledger:
             found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
         return found
 
+    def lines(self, run: RunRecord) -> Iterator[tuple[int, str, str, str | None, str | None]]:
+        """Yield row number, folded id, code, and the original row and run, None where not told."""
+        nowhere = len(run.columns)
+        places = origin_places(run.columns) or (nowhere, nowhere)
+        yield from self._of_run("lines", run.run_id, *(f"$[{place}]" for place in places))
+
     def trainees(self, run_id: str) -> dict[str, int]:
         """Return how many trainees each outcome's rows are about; a row without an id is one."""
         return dict(self._of_run("trainees", run_id).fetchall())
