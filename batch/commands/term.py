@@ -15,7 +15,7 @@ from batch.roster.standing import Held
 _OURS = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK, Code.ANSWER_DIFFERS)
 
 
-class Standing(IntEnum):
+class TraineeStanding(IntEnum):
     """How a trainee stands after a run; of several rows about one, the greatest counts."""
 
     NOTHING_TO_DO = 0
@@ -38,7 +38,7 @@ class _Trainee:
     """How one trainee stands after one run, and which rows say so; `who` is unique in a term."""
 
     who: str
-    standing: Standing
+    standing: TraineeStanding
     lines: frozenset[_Line]
 
 
@@ -58,7 +58,7 @@ def trainees_of_term(ledger: Ledger, runs: Iterable[RunRecord]) -> dict[str, dic
     deferred_by: dict[str, str] = {}
     for run_id, trainees in found.items():
         for one in trainees:
-            if one.standing is Standing.DEFERRED:
+            if one.standing is TraineeStanding.DEFERRED:
                 deferred_by.setdefault(one.who, run_id)
     dealt_with: set[str] = set()
     lines: set[_Line] = set()
@@ -83,32 +83,32 @@ def confirmed_of(ledger: Ledger, run: RunRecord) -> int:
     return int(str((run.final_check or {}).get("confirmed", 0)))
 
 
-def _counts(standings: Iterable[Standing]) -> dict[str, int]:
+def _counts(standings: Iterable[TraineeStanding]) -> dict[str, int]:
     counted = Counter(standings)
-    return {one.name.lower(): counted[one] for one in reversed(Standing)}
+    return {one.name.lower(): counted[one] for one in reversed(TraineeStanding)}
 
 
 def _trainees(ledger: Ledger, run: RunRecord, sha256_of: dict[str, str]) -> Iterator[_Trainee]:
     """Yield the trainees of a run; a row that names nobody for certain is one of its own."""
-    standings: dict[str, Standing] = {}
+    standings: dict[str, TraineeStanding] = {}
     lines: dict[str, set[_Line]] = {}
     for number, folded_id, code, original_row, original_run in ledger.lines(run):
         line = _Line(run.input_sha256, number)
         if original_run in sha256_of and original_row and original_row.isdecimal():
             line = _Line(sha256_of[original_run], int(original_row))
         who = f"{run.base_url} {folded_id}" if folded_id else f"{run.run_id} row {number}"
-        standings[who] = max(standings.get(who, Standing.NOTHING_TO_DO), _standing(code))
+        standings[who] = max(standings.get(who, TraineeStanding.NOTHING_TO_DO), _standing(code))
         lines.setdefault(who, set()).add(line)
     for who, standing in standings.items():
         yield _Trainee(who, standing, frozenset(lines[who]))
 
 
-def _standing(word: str) -> Standing:
-    code = Code(word)
+def _standing(word: str | None) -> TraineeStanding:
+    code = Code(word or Code.NOT_SENT)
     if code in _OURS:
-        return Standing.DEFERRED
+        return TraineeStanding.DEFERRED
     if code.outcome is Outcome.UNRESOLVED:
-        return Standing.NO_ANSWER
+        return TraineeStanding.NO_ANSWER
     if TABLE[code].attention is not Attention.TO_DO:
-        return Standing.NOTHING_TO_DO
-    return Standing.TO_CORRECT if code in CORRECTABLE else Standing.REFUSED
+        return TraineeStanding.NOTHING_TO_DO
+    return TraineeStanding.TO_CORRECT if code in CORRECTABLE else TraineeStanding.REFUSED

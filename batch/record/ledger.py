@@ -187,8 +187,10 @@ class Ledger:
             found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
         return found
 
-    def lines(self, run: RunRecord) -> Iterator[tuple[int, str, str, str | None, str | None]]:
-        """Yield row number, folded id, code, and the original row and run, None where not told."""
+    def lines(
+        self, run: RunRecord
+    ) -> Iterator[tuple[int, str, str | None, str | None, str | None]]:
+        """Yield row number, folded id, code, original row and original run; None: not known."""
         nowhere = len(run.columns)
         places = origin_places(run.columns) or (nowhere, nowhere)
         yield from self._of_run("lines", run.run_id, *(f"$[{place}]" for place in places))

@@ -137,7 +137,7 @@ SELECT json_extract(own_values, ?2), json_extract(own_values, ?3) FROM rows
 WHERE run_no = ?1 AND outcome = 'succeeded';
 
 -- name: lines
-SELECT row_number, folded_id, coalesce(code, 'not_sent'),
+SELECT row_number, folded_id, code,
     json_extract(own_values, ?2), json_extract(own_values, ?3)
 FROM rows WHERE run_no = ?1;
 
