@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sys
 import time
@@ -56,10 +55,6 @@ from batch.wiring import (
 if TYPE_CHECKING:
     from batch.commands.execute import Finished
 
-RARELY = (200_000, 50, 100)
-"""When to look for garbage: starting and reading make much that stays, and looking through it all
-again and again costs a third of the time: after so many allocations, then collections."""
-
 app = typer.Typer(
     name="defer-batch",
     help="Defer many trainees in the Register of trainee teachers from one list.",
@@ -76,7 +71,6 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
-    gc.set_threshold(*RARELY)
     terminal.make_streams_usable()
     code = exit_code_of(lambda: app(standalone_mode=False))
     terminal.say_what_was_lost()

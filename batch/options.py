@@ -345,12 +345,21 @@ def _parameters(
     """Yield what typer is shown: the fields of a group in place of the group."""
     for name, own in inspect.signature(function).parameters.items():
         if _is_group(hints[name]):
-            of_fields = get_type_hints(hints[name], include_extras=True)
-            for field in fields(hints[name]):
-                default = inspect.Parameter.empty if field.default is MISSING else field.default
-                yield _parameter(field.name, of_fields[field.name], default)
+            yield from _of_group(hints[name])
         else:
             yield _parameter(name, hints[name], own.default)
+
+
+@functools.cache
+def _of_group(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    empty = inspect.Parameter.empty
+    return [
+        _parameter(
+            field.name, hints[field.name], empty if field.default is MISSING else field.default
+        )
+        for field in fields(group)
+    ]
 
 
 def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:

@@ -34,7 +34,7 @@ ALLOWED = {("roster", "register")}
 OWNERS = {
     "dotenv": {"settings"},
     "filelock": {"record.locks"},
-    "httpx": {"register.client"},
+    "httpx": {"register.client", "register.connections"},
     "jinja2": {"app.site", "record.page"},
     "polars": {
         "intake.cleaning",
@@ -62,7 +62,7 @@ OWNERS = {
         "emulator.server",
     },
     "structlog": {"submission.run_log"},
-    "truststore": {"register.client"},
+    "truststore": {"register.connections"},
     "typer": {"cli", "command_help", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"app.lists", "record.workbook"},

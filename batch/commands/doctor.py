@@ -19,7 +19,8 @@ from batch.record.database import JOURNAL
 from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
 from batch.register.api import VERSIONS, Answer
-from batch.register.client import UNVERIFIED, Client, proxy_for
+from batch.register.client import UNVERIFIED, Client
+from batch.register.connections import proxy_for
 from batch.run_settings import environment_of
 from batch.settings import NAMED_TARGETS, Settings, Target
 from batch.words import counted, duration
@@ -175,7 +176,6 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             api_version=settings.api_version or VERSIONS[0],
             token=token,
             timeout_seconds=settings.timeout,
-            max_at_once=1,
         )
     except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")

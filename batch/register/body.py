@@ -80,7 +80,7 @@ class ListedTrainee(BaseModel):
     another shape is None; of a row without an id nothing is read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     trainee_id: Annotated[str | None, BeforeValidator(_id)] = None
     state: _State = None
@@ -100,7 +100,7 @@ class ListedTrainee(BaseModel):
 class ListMeta(BaseModel):
     """Where a page stands in its list; None where Register says nothing that can be true."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     current_page: _Count = None
     total_pages: _Count = None
