@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -42,12 +42,12 @@ class _Trainee:
     lines: frozenset[_Line]
 
 
-def trainees_of_term(ledger: Ledger, runs: Iterable[RunRecord]) -> dict[str, dict[str, int]]:
+def trainees_of_term(ledger: Ledger, runs: Sequence[RunRecord]) -> dict[str, dict[str, int]]:
     """Return for each run, by its id, how many trainees stand how after it.
 
     Each trainee counts once: with the newest run that deferred them, or else the newest that named
     them, by id or as the correction of an earlier row. So sums over runs are totals by trainee.
-    `runs` come newest first; rehearsals have none, and of purged runs no row is left.
+    `runs` come newest first; rehearsals have none, and of purged ones only what they corrected.
     """
     sha256_of = {run.run_id: run.input_sha256 for _, run in ledger.runs()}
     found = {
@@ -61,7 +61,13 @@ def trainees_of_term(ledger: Ledger, runs: Iterable[RunRecord]) -> dict[str, dic
             if one.standing is TraineeStanding.DEFERRED:
                 deferred_by.setdefault(one.who, run_id)
     dealt_with: set[str] = set()
-    lines: set[_Line] = set()
+    lines = {
+        _Line(sha256_of[run_id], row)
+        for run in runs
+        for run_id, rows in (run.corrected or {}).items()
+        for row in rows
+        if run_id in sha256_of
+    }
     counts = {}
     for run_id, trainees in found.items():
         counts[run_id] = _counts(
