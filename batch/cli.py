@@ -395,14 +395,16 @@ def explain(
 
 
 @command
-def doctor(register: RegisterChoice, reports: Reports, *, as_json: AsJson = False) -> None:
+def doctor(
+    register: RegisterChoice, reports: Reports, delivery: Delivery, *, as_json: AsJson = False
+) -> None:
     """Look whether everything is ready for a run. Only reads.
 
     Token, version, network, folders, clock, and runs that are unfinished.
     """
     from batch.commands.doctor import examine
 
-    readiness = examine(settings_of(register, reports), time.time)
+    readiness = examine(settings_of(register, reports, delivery), time.time)
     terminal.show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
     raise typer.Exit(readiness.exit_code)
 
