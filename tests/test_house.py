@@ -15,6 +15,7 @@ LAYERS = (
     ("cli", "app"),
     ("wiring",),
     ("options", "failures"),
+    ("completing", "command_help"),
     ("terminal",),
     ("last_screen",),
     ("commands",),
@@ -63,7 +64,7 @@ OWNERS = {
     },
     "structlog": {"submission.run_log"},
     "truststore": {"register.connections"},
-    "typer": {"cli", "failures", "options"},
+    "typer": {"cli", "command_help", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"app.lists", "record.workbook"},
 }

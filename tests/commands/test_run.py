@@ -585,7 +585,7 @@ def test_blank_rows_and_what_is_wrong_with_every_date_are_in_the_summary(
     rows = "trainee_id,defer_date\na,17/06/2024\n,\nb,18/06/2024\n"
     ran = submit(register(), rows)
     (notice,) = [words for words in ran.summary["notices"] if "--date-format dmy" in words]
-    assert ran.out.index(notice) < ran.out.index("unprocessable")
+    assert ran.out.index(notice) < ran.out.index("could not be deferred")
     assert "blank rows skipped: 1" in ran.out
     assert ran.summary["blank_rows"] == 1
 
