@@ -149,7 +149,7 @@ def asgi(site: Site) -> ASGIApp:
         ("POST", "/under-way/{work}/stop", send_pages.stop),
         ("POST", "/under-way/{work}/answer", send_pages.answer),
         ("GET", "/runs/{run}", run_pages.show_run),
-        ("GET", "/runs/{run}/verify", run_pages.verify),
+        ("POST", "/runs/{run}/verify", run_pages.verify),
         ("POST", "/runs/{run}/report", run_pages.write_report),
         ("POST", "/runs/{run}/correct", list_pages.take_what_is_to_correct),
         ("GET", "/runs/{run}/{deed:deed}", run_pages.ask),

@@ -41,6 +41,7 @@ MOST_BYTES = 100 * 2**20
 LOG = "app.log"
 _MOST_FIELDS = 20_000
 _ROOM_FOR_THE_FORM = 64 * 1024
+_ASKING_REGISTER = frozenset({"run", "resume", "close", "reconcile"})
 _NO_COMMAND = re.compile(r"`|--\w")
 
 Page = Callable[["Site", Request, FormData], Response]
@@ -110,14 +111,16 @@ class Site:
         folder = self.settings.deliver_to
         return None if folder is None else str(folder)
 
+    def asking_register(self) -> list[Work]:
+        """Return the work of which every page tells: one that is left alone goes on."""
+        return [work for work in self.works.under_way() if work.kind in _ASKING_REGISTER]
+
     # Pages
 
     def page(self, name: str, *, status: int = 200, **told: Any) -> Response:
         """Return a page made from its template."""
-        under_way = self.works.under_way()
-        text = self._templates.get_template(f"{name}.html.j2").render(
-            under_way=[work for work in under_way if work.kind != "preview"], **told
-        )
+        template = self._templates.get_template(f"{name}.html.j2")
+        text = template.render(under_way=self.asking_register(), **told)
         return HTMLResponse(text.encode("utf-8", "replace"), status)
 
     def failed(self, told: Mapping[str, Any], *, back: str = "/", status: int = 400) -> Response:

@@ -25,15 +25,21 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from batch import systems
+from batch.app.copies import Copy, copied
+from batch.app.lists import Corrections, read_list
 from batch.commands.close import close_run
 from batch.commands.execute import Context, Finished
 from batch.commands.plan import Plan
 from batch.commands.preview_file import PreviewedFile, preview_file
 from batch.commands.reconcile import NothingReported, Reconciled, Which, reconcile
+from batch.commands.report import write_again
 from batch.commands.resume import resume_run
 from batch.commands.run import run_file
+from batch.commands.run_names import NamedRun
+from batch.commands.verify import verify_run
 from batch.errors import DeferBatchError, UsageProblem
 from batch.record.records import Who
+from batch.record.verify import Verification
 from batch.rows import Settled
 from batch.run_settings import InputOptions, RunSettings
 from batch.unexpected import fault_of_this_tool
@@ -47,6 +53,7 @@ COUNTS_EVERY_SECONDS = 0.1
 class Job:
     """What is to be done, as it goes from one process to the other.
 
+    `corrections` are those of the list in `file`: the work makes the copy that is looked up.
     `expected` is the number that the person typed: where another number of rows would be sent, or
     none was typed, the work asks before anything is sent.
     """
@@ -57,6 +64,7 @@ class Job:
     token: str | None = None
     settings: Mapping[str, Any] | None = None
     file: Mapping[str, Any] | None = None
+    corrections: Mapping[str, Any] | None = None
     run_id: str | None = None
     expected: int | None = None
     deliver_to: str | None = None
@@ -168,11 +176,13 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _previewed(found: PreviewedFile) -> dict[str, Any]:
+def _previewed(found: PreviewedFile, copy: Copy) -> dict[str, Any]:
     preview = found.plan.preview
     would = preview.would if preview else {}
     return {
         "plan": plan_as_json(found.plan),
+        "file": file_as_json(copy.options),
+        "lost": sorted(copy.lost),
         "columns": list(found.run.columns),
         "held_in": dict(found.run.held_in),
         "codes": found.codes,
@@ -209,6 +219,10 @@ def _reconciled(found: Reconciled | NothingReported) -> dict[str, Any]:
     return {"lines": found.lines(), "differing": differing, "exit_code": found.exit_code}
 
 
+def _verified(found: Verification) -> dict[str, Any]:
+    return {"exit_code": found.verdict.exit_code, "lines": found.lines()}
+
+
 def _do(job: Job, watcher: Telling) -> dict[str, Any]:
     """Do the work, and return what a page shows of it. Raises what the commands raise."""
     deliver_to = None if job.deliver_to is None else Path(job.deliver_to)
@@ -216,7 +230,8 @@ def _do(job: Job, watcher: Telling) -> dict[str, Any]:
     match job.kind:
         case "preview" if job.settings is not None and job.file is not None:
             settings = RunSettings.from_json(job.settings)
-            return _previewed(preview_file(context, settings, _file_of(job.file), out=None))
+            copy = _copy_of(_file_of(job.file), job.corrections)
+            return _previewed(preview_file(context, settings, copy.options, out=None), copy)
         case "run" if job.settings is not None and job.file is not None:
             settings = RunSettings.from_json(job.settings)
             return _finished(run_file(context, settings, _file_of(job.file), start_over=False))
@@ -227,8 +242,28 @@ def _do(job: Job, watcher: Telling) -> dict[str, Any]:
         case "reconcile" if job.run_id is not None:
             which = Which(job.run_id)
             return _reconciled(reconcile(context, which, {}, register=None, out=None))
+        case "verify" if job.run_id is not None:
+            name = NamedRun(job.run_id)
+            version = context.who.tool_version
+            return _verified(verify_run(name, context.reports_dir, None, tool_version=version))
+        case "report" if job.run_id is not None:
+            return _finished(
+                write_again(
+                    context.reports_dir,
+                    job.run_id,
+                    tool_version=context.who.tool_version,
+                    deliver_to=deliver_to,
+                )
+            )
         case _:
             raise UsageProblem(f"there is no such work: {job.kind}")
+
+
+def _copy_of(options: InputOptions, corrections: Mapping[str, Any] | None) -> Copy:
+    """Return the list that is looked up and sent: the file itself, or its corrected copy."""
+    if corrections is None:
+        return Copy(options)
+    return copied(read_list(options), Corrections.from_json(corrections))
 
 
 def _who_of(told: Mapping[str, Any]) -> Who:

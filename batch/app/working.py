@@ -70,12 +70,14 @@ class Told:
 class Work:
     """A job under way in a process of its own. `result` or `failure` is there once it has ended."""
 
-    def __init__(self, job: Job, *, back: str, title: str) -> None:
+    def __init__(self, job: Job, *, back: str, title: str, about: str) -> None:
         self.id = secrets.token_urlsafe(12)
         self.kind = job.kind
         self.run_id = job.run_id
         self.back = back
         self.title = title
+        self.about = about
+        """The name of the list that it is about."""
         self.told = Told()
         self.result: dict[str, Any] | None = None
         self.failure: dict[str, Any] | None = None
@@ -175,9 +177,9 @@ class Works:
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
 
-    def start(self, job: Job, *, back: str, title: str) -> Work:
+    def start(self, job: Job, *, back: str, title: str, about: str) -> Work:
         """Begin some work; `back` is the address that a person goes back to."""
-        work = Work(job, back=back, title=title)
+        work = Work(job, back=back, title=title, about=about)
         self._works[work.id] = work
         return work
 
