@@ -26,10 +26,10 @@ from batch import __version__
 from batch.app.gate import FORM_TOKEN, Keys, refused
 from batch.app.journeys import FOLDER, Journey, Journeys, Place
 from batch.app.lists import in_words
-from batch.app.work import failure
+from batch.app.work import failure, failure_of_system
 from batch.app.working import Work, Works
 from batch.codes import Code, Outcome
-from batch.errors import DeferBatchError, UnknownRun, UsageProblem
+from batch.errors import DeferBatchError, UnknownRun
 from batch.record.page import visible
 from batch.record.records import Who
 from batch.run_settings import EMULATOR
@@ -169,8 +169,7 @@ class Site:
         except DeferBatchError as error:
             return self.failed(failure(error), back=str(request.scope.get("back", "/")))
         except OSError as error:
-            words = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-            return self.failed(failure(UsageProblem(words)))
+            return self.failed(failure_of_system(error))
         except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
             return self.fault(error)
 
@@ -280,7 +279,9 @@ _TITLES = {
     "UnusableFile": "This list cannot be used as it is",
     "Interrupted": "Stopped: nothing was sent",
     "Fault": "A fault of this tool",
-    "Killed": "The work ended without a word",
+    "Killed": "The work was cut off",
+    "DiskFull": "The disk is full",
+    "JournalProblem": "The record of runs cannot be used",
     "Missing": "This page is not here",
     "SelfCheckFailed": "Do not trust this report",
 }

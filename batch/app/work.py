@@ -10,6 +10,7 @@ signals, locks, journal and reports are the command line's own.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import signal
@@ -305,8 +306,7 @@ def _done(job: Job, watcher: Telling, work: Callable[[], dict[str, Any]]) -> int
         watcher.tell("failed", kind="Interrupted", exit_code=130, **told)
         return 130
     except OSError as error:
-        words = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-        watcher.tell("failed", **failure(UsageProblem(words)))
+        watcher.tell("failed", **failure_of_system(error))
         return 2
     except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
         watcher.tell("failed", **failure(fault_of_this_tool(error, Path(job.reports_dir))))
@@ -323,6 +323,21 @@ def failure(error: DeferBatchError) -> dict[str, Any]:
         "notes": list(error.notes),
         "exit_code": error.exit_code,
     }
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def failure_of_system(error: OSError) -> dict[str, Any]:
+    """Return what a page shows where the system refused a file: a full disk, most often."""
+    found = failure(
+        UsageProblem(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
+    )
+    if error.errno not in _FULL:
+        return found
+    words = "There is no room left for the files of your list and its report. Nothing was sent"
+    hint = "Make room on the disk, then go back and try again"
+    return found | {"kind": "DiskFull", "message": words, "hint": hint}
 
 
 if __name__ == "__main__":
