@@ -62,6 +62,8 @@ class Journey:
     sheet: str | None = None
     hidden_rows: str | None = None
     allow_unusual_dates: bool = False
+    was_not_found: bool = False
+    """Whether these are rows of a run whose trainees Register did not know."""
     chosen: dict[str, str] = field(default_factory=dict)
     """Which header holds a name, "" none; empty until the person has said so."""
     corrections: Corrections = field(default_factory=Corrections)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
 from batch.app.lists import CheckedList, ShownRow, is_changed
-from batch.app.run_pages import TO_CORRECT_FROM, run_of
+from batch.app.run_pages import TO_CORRECT, TO_CORRECT_FROM, run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
 from batch.commands.runs import listed_runs
@@ -53,19 +53,24 @@ _GROUPS = (
 
 def start(site: Site, _request: Request, _form: FormData) -> Response:
     """Show where a journey begins, and the runs before it."""
-    return site.page("start", runs=listed_runs(site.reports_dir))
+    return _start_page(site)
+
+
+def _start_page(site: Site, problem: str = "") -> Response:
+    return site.page(
+        "start",
+        status=400 if problem else 200,
+        runs=listed_runs(site.reports_dir),
+        reports_dir=site.reports_dir.resolve(),
+        problem=problem,
+    )
 
 
 def take(site: Site, _request: Request, form: FormData) -> Response:
     """Begin a journey with the file that was given."""
     given = given_file(form)
     if given is None:
-        return site.page(
-            "start",
-            status=400,
-            runs=listed_runs(site.reports_dir),
-            problem="Choose a list: a .csv or .xlsx file.",
-        )
+        return _start_page(site, "Choose a list: a .csv or .xlsx file.")
     name, data = given
     return _begun(site, name, data)
 
@@ -102,6 +107,7 @@ def take_what_is_to_correct(site: Site, request: Request, form: FormData) -> Res
         raise UnknownRun("no such file")
     journey = site.journeys.begin(source.name, source.read_bytes(), date_format=run.date_format)
     journey.name = run.input_name
+    journey.was_not_found = name != TO_CORRECT
     headers = {one.header for one in journey.outline().columns}
     journey.chosen = {name: run.held_in.get(name, "") for name in columns.ALIASES}
     if not set(run.held_in.values()) <= headers:
@@ -236,6 +242,7 @@ def _to_correct(found: CheckedList, request: Request) -> dict[str, Any]:
         else list(found.rows_of(found.to_correct[first : first + ROWS_A_PAGE]).values())
     )
     used = sorted(found.places.values())
+    hidden = {*(columns.origin_places(found.headers) or ()), *found.layout.left_out[1:]}
     with_problem = {cell.place for row in rows for cell in row.cells if cell.messages}
     return {
         "found": found,
@@ -244,7 +251,7 @@ def _to_correct(found: CheckedList, request: Request) -> dict[str, Any]:
         "others": [
             p
             for p, header in enumerate(found.headers)
-            if p not in {*used, *with_problem} and not columns.is_blank([header])
+            if p not in {*used, *with_problem, *hidden} and not columns.is_blank([header])
         ],
         "is_unusual": found.has(Code.UNUSUAL_DEFER_DATE),
         "at": at,

@@ -48,14 +48,19 @@ def show_where(site: Site, request: Request, _form: FormData) -> Response:
         return _where_page(site, journey)
 
 
-def _where_page(site: Site, journey: Journey, problem: str = "", wrong: str = "") -> Response:
+def _where_page(
+    site: Site, journey: Journey, problem: str = "", wrong: str = "", chosen: int | None = None
+) -> Response:
     places = site.places()
+    if chosen is None:
+        chosen = next((n for n, place in enumerate(places) if place == journey.place), 0)
     return site.page(
         "where",
         status=400 if problem else 200,
         journey=journey,
         found=journey.check(),
         places=places,
+        chosen=chosen,
         has_token={place.origin: site.token_for(place.origin) is not None for place in places},
         problem=problem,
         wrong=wrong,
@@ -70,15 +75,17 @@ def choose_where(site: Site, request: Request, form: FormData) -> Response:
         places = site.places()
         if not number.isdecimal() or int(number) >= len(places):
             return _where_page(site, journey, "Choose where the list goes.", "where")
-        place = places[int(number)]
+        chosen = int(number)
+        place = places[chosen]
         try:
             if (pasted := text_of(form, "token").strip()) and not place.is_rehearsal:
                 site.keep_token(place.origin, pasted)
         except UsageProblem:
             words = "That is no token: copy it again, whole and alone."
-            return _where_page(site, journey, words, "token")
+            return _where_page(site, journey, words, "token", chosen)
         if not place.is_rehearsal and site.token_for(place.origin) is None:
-            return _where_page(site, journey, "Paste the token for this Register.", "token")
+            words = "Paste the token for this Register."
+            return _where_page(site, journey, words, "token", chosen)
         journey.place = place
         _look(site, journey, place)
         return see(f"/lists/{journey.id}/preview")

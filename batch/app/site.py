@@ -35,7 +35,7 @@ from batch.record.records import Who
 from batch.run_settings import EMULATOR
 from batch.settings import Settings, target_of
 from batch.unexpected import trace_lines
-from batch.words import about, counted, duration
+from batch.words import about, counted, days_written_out, duration
 
 MOST_BYTES = 100 * 2**20
 LOG = "app.log"
@@ -278,6 +278,7 @@ _TITLES = {
     "JournalLost": "The run stopped early",
     "UnusableFile": "This list cannot be used as it is",
     "Interrupted": "Stopped: nothing was sent",
+    "Stopped": "Stopped",
     "Fault": "A fault of this tool",
     "Killed": "The work was cut off",
     "DiskFull": "The disk is full",
@@ -293,7 +294,11 @@ _ADVICE = {
     "StoppedEarly": "Go to the start page: the run is listed there and can be continued.",
     "JournalLost": "Make room on the disk. Then go to the start page: the run is listed there and "
     "can be continued.",
+    "RefusedByRegister": "If it is the token: it may have expired, or belong to another "
+    "environment. Someone with your provider’s account makes a new one in Register. Then go back, "
+    "and paste it.",
     "Interrupted": "You can go back and begin again.",
+    "Stopped": "Go to the start page: the run is listed there and can be continued.",
 }
 
 
@@ -346,6 +351,7 @@ def _environment() -> jinja2.Environment:
         "about": about,
         "duration": duration,
         "in_words": in_words,
+        "days": days_written_out,
     }
     environment.globals["outcomes"] = list(Outcome)
     environment.globals["codes"] = Code

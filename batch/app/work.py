@@ -99,6 +99,8 @@ class Telling:
         self._expected = expected
         self._counts: Counter[str] = Counter()
         self._last = 0.0
+        self.has_begun = False
+        """Whether rows may have been sent."""
 
     def tell(self, event: str, **more: object) -> None:
         """Write one event."""
@@ -135,6 +137,7 @@ class Telling:
 
     def begin(self, rows: int) -> None:
         """Send that sending begins."""
+        self.has_begun = True
         self.tell("begin", rows=rows)
 
     def settled(self, settled: Settled) -> None:
@@ -170,6 +173,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     return {
         "to_send": plan.to_send,
         "seconds_needed": plan.seconds_needed,
+        "register": plan.settings.origin,
+        "is_rehearsal": plan.settings.is_rehearsal,
         "api_version": plan.settings.api_version,
         "needs_yes": plan.needs_yes,
         "deferrals_known": plan.deferrals_known,
@@ -217,11 +222,15 @@ def _reconciled(found: Reconciled | NothingReported) -> dict[str, Any]:
     if isinstance(found, NothingReported):
         return {"lines": ["There is nothing to ask Register about."], "differing": []}
     differing = [(row.row.row_number, row.message) for row in found.rows if row.differs]
-    return {"lines": found.lines(), "differing": differing, "exit_code": found.exit_code}
+    return {
+        "lines": [line for line in found.lines() if line and not line.startswith(" ")],
+        "differing": differing,
+        "exit_code": found.exit_code,
+    }
 
 
 def _verified(found: Verification) -> dict[str, Any]:
-    return {"exit_code": found.verdict.exit_code, "lines": found.lines()}
+    return {"exit_code": found.verdict.exit_code, "lines": found.lines()[1:]}
 
 
 def _do(job: Job, watcher: Telling) -> dict[str, Any]:
@@ -302,8 +311,10 @@ def _done(job: Job, watcher: Telling, work: Callable[[], dict[str, Any]]) -> int
         watcher.tell("failed", **failure(error))
         return error.exit_code
     except KeyboardInterrupt:
-        told = {"message": "interrupted; nothing more was sent", "hint": "", "notes": []}
-        watcher.tell("failed", kind="Interrupted", exit_code=130, **told)
+        kind = "Stopped" if watcher.has_begun else "Interrupted"
+        words = "what was sent is written down" if watcher.has_begun else "no run was kept"
+        told = {"message": words, "hint": "", "notes": []}
+        watcher.tell("failed", kind=kind, exit_code=130, **told)
         return 130
     except OSError as error:
         watcher.tell("failed", **failure_of_system(error))
