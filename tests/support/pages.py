@@ -88,6 +88,13 @@ class Pages:
             until(lambda work=work: work.has_ended or work.told.question)  # type: ignore[misc]
         return self.get(self.path) if self.path.startswith("/under-way/") else page
 
+    def worked(self, path: str) -> str:
+        """Begin some work by a form without fields; return the page of what it found."""
+        self.post(path)
+        for work in self.works():
+            work.wait()
+        return self.get(self.path)
+
     def works(self) -> list[Work]:
         return self.site.works.under_way()
 
