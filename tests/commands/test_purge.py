@@ -50,7 +50,7 @@ def made_old(reports: Path) -> None:
 
 
 def in_the_journal(reports: Path) -> bool:
-    """Tell whether the reason stands anywhere in the journal's files."""
+    """Whether the reason stands anywhere in the journal's files."""
     return any(REASON in path.read_bytes() for path in reports.glob("journal.db*"))
 
 
