@@ -21,7 +21,7 @@ SYMPTOMS = (
     "disk is full", "certificate", "interrupted", "unresolved", "altered", "token is refused",
 )  # fmt: skip
 SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-THREATS = dict(re.findall(r"^\| ([a-z].+?) \| (.+) \|$", SECURITY.split("|---|")[1], re.M))
+THREATS = dict(re.findall(r"^\| ([a-z].+?) \| (.+) \|$", SECURITY.split("|---")[-1], re.MULTILINE))
 """Each row of its table by its first cell."""
 
 

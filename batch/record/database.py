@@ -255,8 +255,8 @@ def _begin_with_an_empty_wal(connection: sqlite3.Connection) -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+    if version < len(MIGRATIONS):
         connection.executescript(
-            f"BEGIN; {statements} PRAGMA user_version={number};"
+            f"BEGIN; {' '.join(MIGRATIONS[version:])} PRAGMA user_version={len(MIGRATIONS)};"
             f" PRAGMA application_id={APPLICATION_ID}; COMMIT;"
         )
