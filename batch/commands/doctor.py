@@ -552,8 +552,6 @@ def _command(settings: Settings, *more: str) -> str:
         del given["--reports-dir"]
     given |= dict(zip(more[::2], more[1::2], strict=True))
     options = (
-        f"{name} {systems.as_argument(Path(value)) if isinstance(value, Path) else value}"
-        for name, value in given.items()
-        if value is not None
+        systems.as_command((name, str(value))) for name, value in given.items() if value is not None
     )
     return " ".join(("defer-batch doctor", *options))
