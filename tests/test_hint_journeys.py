@@ -17,13 +17,15 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from typer.main import get_command
 
+from batch.cli import app
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from tests.support import troubles
-from tests.support.hints import Makers, Paster, commands_in, sources
+from tests.support.hints import Makers, Paster, commands_in, options_named, sources
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Fault, FaultPlan, Never
 
@@ -35,11 +37,6 @@ ELSEWHERE = {
     ("cli", ""): "COMMAND stands there for any",
     ("commands.doctor", "_delivery_folder"): "needs a user outside the group: "
     "tests/commands/test_doctor",
-    ("terminal", "__init__"): "stands until the plan is shown, which names the run",
-    (
-        "terminal",
-        "confirm",
-    ): "is shown as the process ends at once: tests/commands/test_interrupted",
     ("unexpected", "fault_of_this_tool"): "needs a defect: tests/commands/test_machine_trouble",
     ("record.database", "_gone"): "needs a journal that another program takes away in mid-run: "
     "tests/commands/test_journal_taken_away",
@@ -391,6 +388,12 @@ def test_what_is_printed_works_as_it_stands(
         if ran.code not in {0, 1, *ENDED_BY_CTRL_C.get(command, ())}
     ]
     assert not failed
+
+
+def test_every_option_that_is_named_is_one() -> None:
+    commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+    there = {name for command in commands for param in command.params for name in param.opts}
+    assert options_named() - there == {"--help"}
 
 
 def test_every_place_that_prints_a_command_is_in_a_situation(tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ def sources() -> Iterator[Source]:
             yield from _sources_in(name, ast.parse(path.read_text(encoding="utf-8")))
 
 
+def options_named() -> set[str]:
+    """Return every option that a literal of the package names."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py"))
+    parts = (
+        part for tree in trees for node, _ in _with_functions(tree, "") for part in _own_parts(node)
+    )
+    return {
+        name for part in parts for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+\b", _literal(part))
+    }
+
+
 def _sources_in(module: str, tree: ast.Module) -> Iterator[Source]:
     for node, function in _with_functions(tree, ""):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
