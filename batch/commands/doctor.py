@@ -120,14 +120,12 @@ def _register(settings: Settings, wall: Callable[[], float]) -> Iterator[Examine
         yield Examined(
             "Register",
             "none was named, so token, version, network and clock were not checked",
-            f"name the one you mean (production, sandbox or a base URL): {command}",
+            f"name the one you mean, production or sandbox: {command}",
         )
         yield from token.examined(None, None)
         return
     if settings.target.is_rehearsal:
-        yield Examined(
-            "Register", "the emulator in this process: a rehearsal, which needs no token"
-        )
+        yield Examined("Register", "a rehearsal on this machine, which needs no token")
         return
     try:
         told = _asked(settings, token.value or _NO_TOKEN, wall)

@@ -61,7 +61,9 @@ def options_named() -> set[str]:
         part for tree in trees for node, _ in _with_functions(tree, "") for part in _own_parts(node)
     )
     return {
-        name for part in parts for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+\b", _literal(part))
+        name
+        for part in parts
+        for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+\b", _literal(part))
     }
 
 
