@@ -30,6 +30,8 @@ from batch.words import (
     counted,
     duration,
     every_row,
+    in_one_line,
+    no_rows,
     printable,
     row_list,
     wrapped,
@@ -461,7 +463,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines += plan.reading_lines or [plan.input_name]
+    lines += plan.reading_lines or [in_one_line(plan.input_name)]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += [*_memory_lines(plan), *_row_lines(plan)]
     if plan.to_read_first and plan.preview is None:
@@ -494,7 +496,7 @@ def _cost_lines(plan: Plan) -> list[str]:
 def preview_lines(found: PreviewedFile) -> list[str]:
     """Return the plan that `run` would show, without its question."""
     if not found.rows:
-        return [f"{found.run.input_name} has a header and no rows: nothing to do."]
+        return [no_rows(found.run.input_name, found.run.hidden_rows)]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
 

@@ -38,7 +38,7 @@ ELSEWHERE = {
     ("commands.doctor", "_delivery_folder"): "needs a user outside the group: "
     "tests/commands/test_doctor",
     ("unexpected", "fault_of_this_tool"): "needs a defect: tests/commands/test_machine_trouble",
-    ("record.database", "_gone"): "needs a journal that another program takes away in mid-run: "
+    ("record.open_files", "_gone"): "needs a journal that another program takes away in mid-run: "
     "tests/commands/test_journal_taken_away",
     ("record.database", ""): "needs a disk that fails: tests/commands/test_machine_trouble",
 }

@@ -37,6 +37,7 @@ OWNERS = {
     "httpx": {"register.client", "register.connections"},
     "jinja2": {"app.site", "record.page"},
     "polars": {
+        "intake.certain",
         "intake.cleaning",
         "intake.derived",
         "intake.duplicates",
@@ -65,7 +66,7 @@ OWNERS = {
     "truststore": {"register.connections"},
     "typer": {"cli", "command_help", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
-    "xlsxwriter": {"app.lists", "record.workbook"},
+    "xlsxwriter": {"app.copies", "record.workbook"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(

@@ -86,6 +86,12 @@ class RunRecord:
         return bool(has_made) and is_finished and not self.rehearsal
 
     @property
+    def hidden_rows(self) -> int:
+        """How many filled rows the file hides."""
+        count = self.reading.get("hidden_rows")
+        return count if isinstance(count, int) else 0
+
+    @property
     def banner(self) -> str | None:
         """The warning on top of every report of a run that changed no real record, if it is one."""
         if self.rehearsal:

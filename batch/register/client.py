@@ -14,7 +14,7 @@ import httpx
 
 from batch import __version__
 from batch.register.api import Answer, NoReply, Reply
-from batch.register.body import is_about_another
+from batch.register.body import DeferralRequest, is_about_another
 from batch.register.connections import Connections, surplus_of
 from batch.rows import Deferral
 
@@ -76,11 +76,9 @@ class Client:
 
     async def defer(self, deferral: Deferral) -> Answer:
         """Ask Register to defer one trainee."""
-        data = {"defer_date": deferral.defer_date}
-        if deferral.defer_reason is not None:
-            data["defer_reason"] = deferral.defer_reason
         path = f"/trainees/{quote(deferral.trainee_id, safe='')}/defer"
-        return await self._ask("POST", path, content={"data": data}, about=deferral.trainee_id)
+        content = DeferralRequest.of(deferral).content()
+        return await self._ask("POST", path, content=content, about=deferral.trainee_id)
 
     async def trainee(self, trainee_id: str) -> Answer:
         """Read one trainee, on a new connection: it settles what another one left open."""

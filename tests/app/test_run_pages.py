@@ -40,11 +40,11 @@ def sent_to(pages: Pages, emulator: Emulator, content: str = TWO, number: int = 
 
 def test_a_report_is_proved_and_a_changed_one_is_not(pages: Pages) -> None:
     run = rehearsed(pages)
-    assert heading(pages.get(f"{run}/verify")) == "The report is proved"
+    assert heading(pages.worked(f"{run}/verify")) == "The report is proved"
     (pages.reports / run.removeprefix("/runs/") / "succeeded.csv").write_text("x")
-    assert heading(pages.get(f"{run}/verify")) == "The report differs"
-    pages.post(f"{run}/report")
-    assert heading(pages.get(f"{run}/verify")) == "The report is proved"
+    assert heading(pages.worked(f"{run}/verify")) == "The report differs"
+    pages.worked(f"{run}/report")
+    assert heading(pages.worked(f"{run}/verify")) == "The report is proved"
 
 
 def test_the_rows_to_correct_go_straight_to_the_check(pages: Pages) -> None:
