@@ -21,7 +21,7 @@ SYMPTOMS = (
     "disk is full", "certificate", "interrupted", "unresolved", "altered", "token is refused",
 )  # fmt: skip
 THREATS = (
-    "token theft", "man in the middle", "hostile CSV", "hostile server", "hostile co-user",
+    "token theft", "man in the middle", "a `.env` in someone else's folder", "hostile CSV", "hostile server", "hostile co-user",
     "another user of this machine, at the app", "a hostile page in the browser, at the app",
     "a stale tab, at the app", "what a browser sends, at the app", "spreadsheet formulas", "tampered reports", "stolen laptop",
 )  # fmt: skip
@@ -133,6 +133,12 @@ def test_every_file_that_is_named_exists(document: str) -> None:
 def test_no_address_but_registers_own_is_named() -> None:
     addresses = re.findall(r"https?://[^\s`)]+", README)
     assert not [url for url in addresses if "register-trainee-teachers.service.gov.uk" not in url]
+
+
+def test_every_threat_of_the_table_is_looked_at() -> None:
+    security = (ROOT / "SECURITY.md").read_text("utf-8")
+    named = re.findall(r"^\| ([^|]+) \|", security, re.MULTILINE)
+    assert set(named) - {"threat", "---"} == {*THREATS}
 
 
 @pytest.mark.parametrize("threat", THREATS)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.app import site
 from batch.app.site import MOST_BYTES
 from batch.emulator.server import Emulator
 from tests.support import troubles
@@ -231,6 +232,29 @@ def test_what_is_given_is_private_and_goes_with_the_journey(pages: Pages) -> Non
     assert not path.parent.exists()
 
 
+def test_a_corrected_copy_is_private_too(pages: Pages) -> None:
+    journey = pages.begin(ONE_WRONG)
+    pages.columns(journey)
+    pages.post(f"{journey}/check", {"r3c1": "2026-10-14", "shown": "3"})
+    pages.looked_up(journey)
+    pages.get(f"{journey}/corrected")
+    copies = list(pages.reports.glob(".app/lists/*/*/corrected.csv"))
+    assert len(copies) == 2
+    assert {stat.S_IMODE(one.stat().st_mode) for one in copies} == {0o600}
+    assert {stat.S_IMODE(one.parent.stat().st_mode) for one in copies} == {0o700}
+
+
+def test_a_file_that_does_not_say_how_large_it_is_is_refused_on_the_way(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "MOST_BYTES", 1000)
+    headers = {"origin": pages.origin, "content-type": "multipart/form-data; boundary=x"}
+    parts = (b"x" * 50_000 for _ in range(3))  # sent in chunks, without a length
+    answer = pages.client.post("/lists", content=parts, headers=headers)
+    assert "larger than" in answer.text
+    assert pages.site.journeys.all() == []
+
+
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(pages: Pages) -> None:
     told = (
         f"POST /lists HTTP/1.1\r\nHost: 127.0.0.1:{pages.port}\r\nOrigin: {pages.origin}\r\n"
@@ -277,7 +301,7 @@ def test_two_journeys_do_not_mix(pages: Pages) -> None:
     assert heading(pages.get(f"{other}/check")) == "You need to correct 2 rows"
     assert heading(pages.looked_up(one)) == "2 rows will be sent"
     assert heading(pages.looked_up(other)) == "1 row will be sent"
-    pages.post(f"{one}/preview", {"search": "def"})
+    pages.post(f"{one}/preview", {"search": "2 October 2026"})
     assert "1 row matches" in pages.get(f"{one}/preview")
     assert "matches" not in pages.get(f"{other}/preview")
     pages.sent(one, 2)

@@ -307,6 +307,30 @@ def test_the_token_is_asked_for_only_where_something_is_sent(
     context.close()
 
 
+def test_a_page_of_the_web_can_neither_send_nor_frame_anything(
+    browser: Browser, app: Pages
+) -> None:
+    """Even one that has learned the form's token, in the browser that the app is open in."""
+    context = browser.new_context()
+    entered(app, context)
+    evil = context.new_page()
+    content = (
+        f'<form method="post" action="{app.origin}/end">'
+        f'<input name="form_token" value="{app.site.keys.form}"><button>Go</button></form>'
+        f'<iframe src="{app.origin}/"></iframe>'
+    )
+    evil.route(
+        "http://evil.example/", lambda route: route.fulfill(body=content, content_type="text/html")
+    )
+    evil.goto("http://evil.example/")
+    assert not evil.frames[1].url.startswith(app.origin)
+    evil.click("button")
+    evil.wait_for_url(f"{app.origin}/end")
+    assert evil.inner_text("h1") == "This page is not open to you"
+    assert not app.site.is_ending
+    context.close()
+
+
 def test_a_run_that_was_killed_is_continued_from_the_start_page(
     browser: Browser, tmp_path: Path, workbook: Path, emulator: Emulator
 ) -> None:
