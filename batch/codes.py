@@ -21,8 +21,16 @@ class Outcome(StrEnum):
 
     @property
     def label(self) -> str:
-        """The outcome as people read it: `not found`."""
-        return self.value.replace("_", " ")
+        """The outcome as people read it: whoever knows none of these words knows what it means."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.NOT_FOUND: "not found",
+    Outcome.UNPROCESSABLE: "could not be deferred",
+    Outcome.UNRESOLVED: "no answer yet",
+}
 
 
 class Code(StrEnum):

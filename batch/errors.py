@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from batch.words import printable
+from batch.words import in_one_line, printable
 
 
 class DeferBatchError(Exception):
@@ -64,7 +64,9 @@ def unusable(
     path: _Named, why: str, *, hint: str = "", notes: tuple[str, ...] = ()
 ) -> UnusableFile:
     """Return the error that says why an input file cannot be used."""
-    return UnusableFile(f"cannot use {path.name or path}: {why}", hint=hint, notes=notes)
+    return UnusableFile(
+        f"cannot use {in_one_line(path.name or str(path))}: {why}", hint=hint, notes=notes
+    )
 
 
 class JournalProblem(DeferBatchError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from batch.codes import CHECK_CODES, CORRECTABLE, TABLE, Attention, Code, Outcome, advice_on
 from batch.hints import completed, corrections_command, reconcile_command, resume_command
-from batch.words import repair_list, row_list
+from batch.words import in_one_line, repair_list, row_list
 
 if TYPE_CHECKING:
     from batch.commands.execute import Finished
@@ -120,7 +120,7 @@ def _checked(finished: Finished) -> Iterator[str]:
 
 def _rows(finished: Finished) -> Iterator[str]:
     counts = (f"{finished.counts[outcome]} {outcome.label}" for outcome in Outcome)
-    yield f"{finished.run.input_name}: {', '.join(counts)}"
+    yield f"{in_one_line(finished.run.input_name)}: {', '.join(counts)}"
     if finished.run.blank_rows:
         yield f"blank rows skipped: {finished.run.blank_rows}"
     if finished.run.repairs:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from batch.words import (
     counted,
     duration,
     every_row,
+    in_one_line,
+    no_rows,
     printable,
     row_list,
 )
@@ -166,14 +169,22 @@ _STAGES = {
 }
 
 
-def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[str]:
-    """Return the runs as a table for people, and below it the commands that continue them."""
+def runs_lines(
+    listed: list[dict[str, Any]], width: int | None = None, *, of_term: bool = False
+) -> list[str]:
+    """Return the runs as a table for people, and below it the commands that continue them.
+
+    `of_term`: of each run, how its trainees stand.
+    """
     if not listed:
-        return ["no runs yet"]
+        return ["no runs yet" if not of_term else "no runs since that day"]
     room = _width() if width is None else width
-    wide = _rendered(_wide(listed), WIDTH_WITHOUT_TERMINAL)
-    is_fitting = max(len(line) for line in wide) <= room
-    lines = wide if is_fitting else _rendered(_narrow(listed), room)
+    if of_term:
+        lines = _term_lines(listed, room)
+    else:
+        wide = _rendered(_wide(listed), WIDTH_WITHOUT_TERMINAL)
+        is_fitting = max(len(line) for line in wide) <= room
+        lines = wide if is_fitting else _rendered(_narrow(listed), room)
     commands = [f"  {run['carry_on']}" for run in listed if run["carry_on"]]
     if commands:
         lines += ["", "To continue what is unfinished:", *commands]
@@ -181,21 +192,66 @@ def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[s
 
 
 def _wide(listed: list[dict[str, Any]]) -> Any:
-    names = [name.replace("_", " ") for name in listed[0]["counts"]]
+    names = [outcome.label for outcome in Outcome]
     table = _table("run", "stage", *names, "Register", numbers=names)
     for run in listed:
-        counts = [f"{count:,}" for count in run["counts"].values()]
-        table.add_row(run["run_id"], _stage(run), *counts, _register(run))
+        counts = [f"{run['counts'][outcome]:,}" for outcome in Outcome]
+        table.add_row(_named(run), _stage(run), *counts, _register(run))
     return table
 
 
 def _narrow(listed: list[dict[str, Any]]) -> Any:
     table = _table("run", "rows", numbers=())
     for run in listed:
-        counts = [f"{n:,} {name.replace('_', ' ')}" for name, n in run["counts"].items() if n]
-        about = [run["run_id"], _stage(run), _register(run), ""]
+        counts = [f"{n:,} {outcome.label}" for outcome in Outcome if (n := run["counts"][outcome])]
+        about = [_named(run), _stage(run), _register(run), ""]
         table.add_row("\n".join(about), "\n".join(counts) or "none")
     return table
+
+
+def _named(run: dict[str, Any]) -> str:
+    """Return a run's id and, below it, the run that it follows most closely, where it does."""
+    followed = run["follows"]
+    more = f" and {len(followed) - 1} before it" if len(followed) > 1 else ""
+    return f"{run['run_id']}\n  follows {followed[0]}{more}" if followed else str(run["run_id"])
+
+
+_OF_A_TERM = ("deferred", "confirmed", "refused")
+
+
+def _term_lines(listed: list[dict[str, Any]], room: int) -> list[str]:
+    """Return how many trainees each run deferred, what it waits for, and what that comes to."""
+    table = _table("trainees of", *_OF_A_TERM, "waits for", numbers=_OF_A_TERM)
+    known = [run["trainees"] for run in listed if run["trainees"] is not None]
+    for run in listed:
+        if not run["rehearsal"]:
+            table.add_row(_named(run), *_term_cells(run["trainees"]), _waits(run))
+    total = Counter[str]()
+    for trainees in known:
+        total.update(trainees)
+    table.add_row("all of them", *_term_cells(total), "")
+    uncounted = sum(run["trainees"] is None and not run["rehearsal"] for run in listed)
+    return [
+        *_rendered(table, room),
+        "",
+        "Each trainee is counted once: with the run that deferred them, or else with the",
+        "newest that named them. Those refused have to be looked up in Register.",
+        *([f"{counted(uncounted, 'run')} can no longer be counted by trainee."] * bool(uncounted)),
+    ]
+
+
+def _term_cells(trainees: Mapping[str, int] | None) -> list[str]:
+    return ["?" if trainees is None else f"{trainees[name]:,}" for name in _OF_A_TERM]
+
+
+def _waits(run: dict[str, Any]) -> str:
+    """Return what has to happen to a run, and who began it: they know."""
+    trainees = run["trainees"]
+    if trainees is None:
+        return _stage(run)
+    waiting = (("to_correct", "to correct"), ("no_answer", Outcome.UNRESOLVED.label))
+    parts = [f"{n:,} {words}" for name, words in waiting if (n := trainees[name])]
+    return f"{printable(run['operator'])}: {', '.join(parts)}" if parts else "nobody"
 
 
 def _table(*names: str, numbers: Any) -> Any:
@@ -387,7 +443,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [_target_line(settings)]
     if plan.resumed_from is not None:
         lines.append(f"Resuming {plan.run_id}, begun {age(plan.resumed_from)} ago")
-    lines += plan.reading_lines or [plan.input_name]
+    lines += plan.reading_lines or [in_one_line(plan.input_name)]
     lines += [f"notice: {notice}" for notice in plan.notices]
     lines += [*_memory_lines(plan), *_row_lines(plan)]
     if plan.to_read_first and plan.preview is None:
@@ -420,7 +476,7 @@ def _cost_lines(plan: Plan) -> list[str]:
 def preview_lines(found: PreviewedFile) -> list[str]:
     """Return the plan that `run` would show, without its question."""
     if not found.rows:
-        return [f"{found.run.input_name} has a header and no rows: nothing to do."]
+        return [no_rows(found.run.input_name, found.run.hidden_rows)]
     banner = [REHEARSAL, ""] if found.run.rehearsal else []
     return banner + plan_lines(found.plan)
 

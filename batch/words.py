@@ -20,6 +20,22 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda found: found[0] if found[0].isprintable() else "\ufffd", text)
 
 
+def in_one_line(text: str) -> str:
+    """Return text as a terminal may show it within a line: a file's name may hold a line end."""
+    return printable(text.replace("\n", "\ufffd"))
+
+
+def no_rows(file: str, hidden_rows: int) -> str:
+    """Return that a file has no rows to send, or that all it has were hidden and skipped."""
+    name = in_one_line(file)
+    if not hidden_rows:
+        return f"{name} has a header and no rows: nothing to do."
+    return (
+        f"{name} has no rows but {counted(hidden_rows, 'hidden row')}, left out by "
+        "--hidden-rows skip: nothing to do. To send them too: --hidden-rows include"
+    )
+
+
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: `1 row`, `2 rows`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -15,6 +15,7 @@ LAYERS = (
     ("cli", "app"),
     ("wiring",),
     ("options", "failures"),
+    ("completing", "command_help"),
     ("terminal",),
     ("last_screen",),
     ("commands",),
@@ -33,9 +34,10 @@ ALLOWED = {("roster", "register")}
 OWNERS = {
     "dotenv": {"settings"},
     "filelock": {"record.locks"},
-    "httpx": {"register.client"},
+    "httpx": {"register.client", "register.connections"},
     "jinja2": {"app.site", "record.page"},
     "polars": {
+        "intake.certain",
         "intake.cleaning",
         "intake.derived",
         "intake.duplicates",
@@ -61,8 +63,8 @@ OWNERS = {
         "emulator.server",
     },
     "structlog": {"submission.run_log"},
-    "truststore": {"register.client"},
-    "typer": {"cli", "failures", "options"},
+    "truststore": {"register.connections"},
+    "typer": {"cli", "command_help", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"app.copies", "record.workbook"},
 }

@@ -218,7 +218,7 @@ class ReadList:
     @property
     def sha256(self) -> str:
         """The SHA-256 of the file."""
-        return self.reader.encoded.sha256
+        return self.reader.sha256
 
     @property
     def layout(self) -> Layout:

@@ -16,7 +16,7 @@ from batch.intake.evidence import Reading
 from batch.rows import Problem
 from batch.run_settings import InputOptions, RateLimit
 from batch.submission.pacing import Pacer
-from batch.words import about, counted, repair_list, row_list
+from batch.words import about, counted, no_rows, repair_list, row_list
 
 MOST_SHOWN = 10
 MOST_LISTED = 10_000
@@ -106,7 +106,7 @@ class CheckedFile:
     def lines(self) -> list[str]:
         """Return the answer for people: the problems by code with their cells, the rows to send."""
         if not self.rows:
-            return [f"{self.reading.file} has a header and no rows: nothing to do."]
+            return [no_rows(self.reading.file, self.reading.hidden_rows)]
         lines = self.reading.lines()
         if self.blank_rows:
             lines.append(f"  blank rows skipped: {self.blank_rows}")

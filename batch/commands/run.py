@@ -25,6 +25,7 @@ from batch.record.records import RunRecord, iso
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.run_log import RunLog
 from batch.submission.staging import Staged, stage_rows, superseded
+from batch.words import no_rows
 
 
 def run_file(
@@ -97,7 +98,7 @@ def _execute_staged(
     run = journal.ledger.run(run_id)
     if not staged.input_rows:
         journal.discard(staged.run_no)
-        context.watcher.warn(f"{run.input_name} has a header and no rows: nothing to do.")
+        context.watcher.warn(no_rows(run.input_name, run.hidden_rows))
         return None
     ending = superseded(journal, run, start_over=start_over, reports_dir=context.reports_dir)
 

@@ -1,16 +1,20 @@
-"""A CSV's bytes, read in steps: no row, however long, can take all memory."""
+"""A CSV's bytes and text, read in steps: no row, however long, can take all memory."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import itertools
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 ROWS_A_STEP = 100
 MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
+
+LETTERS_A_BLOCK = 1_000_000
+"""No more than a step may read, however many bytes a letter takes."""
 
 
 class TooLongRowError(Exception):
@@ -32,12 +36,14 @@ class CsvRecords(Protocol):
 class BoundedFile(io.RawIOBase):
     """A file from which only so much can be read before the next step is allowed.
 
-    It hashes what passes, so that the SHA-256 is of what was parsed.
+    It hashes what passes, so that the SHA-256 is of what was parsed. The checksum, which costs a
+    tenth of that, shows whether an earlier reading saw the same bytes.
     """
 
     def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self.checksum = 0
         self._until = MOST_BYTES_A_STEP
         self.bytes_read = 0
 
@@ -54,7 +60,9 @@ class BoundedFile(io.RawIOBase):
         if self.bytes_read > self._until:
             raise TooLongRowError
         count: int = self._file.readinto(buffer)  # type: ignore[union-attr, arg-type]
-        self._digest.update(memoryview(buffer)[:count])  # type: ignore[arg-type]
+        read = memoryview(buffer)[:count]  # type: ignore[arg-type]
+        self._digest.update(read)
+        self.checksum = zlib.crc32(read, self.checksum)
         self.bytes_read += count
         return count
 
@@ -66,6 +74,52 @@ class BoundedFile(io.RawIOBase):
         """Return its text, with line ends as they are."""
         buffered = io.BufferedReader(self, 1 << 20)
         return io.TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="")
+
+
+class Unread:
+    """The text of a file that was not read as rows yet: seen as a block, or asked for by line."""
+
+    def __init__(self, file: BoundedFile, text: io.TextIOBase) -> None:
+        self._file = file
+        self._text = text
+        self._block = ""
+        self._by_line = io.StringIO()
+        self.is_in_block = False
+        """Whether every line that was asked for stood in the block."""
+        self.has_ended = False
+        """Whether the block reaches to the end of the file."""
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether every line was asked for."""
+        return self.has_ended and not self.is_in_block
+
+    def block(self) -> str:
+        """Return the next letters, "" at the end; no line end is cut in two. They stay unread."""
+        self._block += self._by_line.read()
+        self._file.allow_a_step()
+        while not self.has_ended:
+            missing = LETTERS_A_BLOCK - len(self._block)
+            wanted = max(missing, int(self._block.endswith("\r")))
+            if wanted <= 0:
+                break
+            more = self._text.read(wanted)
+            self._block += more
+            self.has_ended = len(more) < wanted
+        return self._block
+
+    def skip(self, letters: int) -> None:
+        """Take the first letters of the block as read."""
+        self._block = self._block[letters:]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines, of the block and then of the file: those asked for are read."""
+        self._by_line, self._block = io.StringIO(self._block, newline=""), ""
+        self.is_in_block = True
+        for line in self._by_line:
+            yield line if line[-1] in "\r\n" else line + self._text.readline()
+        self.is_in_block = False
+        yield from self._text
 
 
 def add_a_step(

@@ -55,12 +55,11 @@ class RowChunk:
     def rows(self) -> Iterator[Row]:
         """Yield the rows as values, in the order of the file."""
         read = self.checked.frame.select("id", "day", "reason").iter_rows()
-        for place, (trainee_id, day, reason) in enumerate(read):
+        rows = zip(self.raw.numbers, self.raw.records, read, strict=True)
+        for place, (number, record, (trainee_id, day, reason)) in enumerate(rows):
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
-            record = self.raw.records[place]
             values = _own_values(record, self.layout)
-            number = self.raw.numbers[place]
             yield Row(number, values, trainee_id, deferral, problems, self._identity(record))
 
     def _identity(self, record: list[str]) -> Identity:
@@ -90,7 +89,7 @@ class InputFile:
         self.layout = reader.layout
         self.columns = reader.layout.kept
         self.separator = reader.layout.separator
-        self.sha256, self.size = reader.encoded.sha256, reader.encoded.size
+        self.size = reader.encoded.size
         self.row_count = 0
         """Known after the chunks."""
         self.repair_counts: Counter[str] = Counter()
@@ -106,6 +105,11 @@ class InputFile:
         self._numbers = NumberEvidence(reader.layout)
         self._export = ExportEvidence(reader.layout, options.today)
         self._broken_text: list[int] = []
+
+    @property
+    def sha256(self) -> str:
+        """Known after the chunks: of the bytes that were parsed, in hex."""
+        return self._reader.sha256
 
     @property
     def blank_row_count(self) -> int:

@@ -1,13 +1,15 @@
 """A CSV file → its rows, with the numbers that a spreadsheet shows.
 
-The structure comes from the standard library's strict reader. Where strictness is not enough, a
-quote that swallowed rows, the file is refused: nobody can know what was meant.
+The structure comes from the standard library's strict reader, which leaves only those lines to a
+faster one that can be read in no other way. Where strictness is not enough, a quote that swallowed
+rows, the file is refused: nobody can know what was meant.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import operator
 import re
@@ -17,15 +19,22 @@ from dataclasses import dataclass, field, replace
 from batch import columns
 from batch.codes import Code
 from batch.errors import UnusableFile, unusable
-from batch.intake.bounded import BoundedFile, CsvRecords, TooLongRowError, add_a_step
-from batch.intake.encoding import Encoded, Letters
+from batch.intake.bounded import (
+    ROWS_A_STEP,
+    BoundedFile,
+    CsvRecords,
+    TooLongRowError,
+    Unread,
+    add_a_step,
+)
+from batch.intake.certain import Columns, certain
+from batch.intake.encoding import Encoded, Letters, has_spaced_quotes
 from batch.intake.header import SEPARATORS, Layout, find_header
 from batch.intake.quoting import Unspaced
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 
 ROWS_A_CHUNK = 32_000
-BYTES_A_CHUNK = 16 << 20
 _FIRST_VALUE = operator.itemgetter(0)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
@@ -41,6 +50,7 @@ _ANOTHER_DATE = re.compile(
     re.IGNORECASE,
 )
 _AROUND = columns.SPACES + "'\""
+_NO_ROWS: tuple[Sequence[int], list[list[str]]] = ((), [])
 
 
 def holds_another_row(record: list[str], layout: Layout) -> bool:
@@ -100,11 +110,19 @@ class RawChunk:
     """
 
     numbers: Sequence[int]
-    records: list[list[str]]
+    records: Sequence[list[str]]
     problems: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
     date_cells: frozenset[int] = frozenset()
     may_be_ragged: bool = True
     """False where no row has more values than the header has columns."""
+
+
+def values_of(records: Sequence[list[str]], at: int) -> list[str]:
+    """Return a column's values, "" where a row is too short to have one."""
+    try:
+        return list(map(operator.itemgetter(at), records))
+    except IndexError:
+        return [record[at] if len(record) > at else "" for record in records]
 
 
 def has_doubtful_surplus(record: list[str], layout: Layout) -> bool:
@@ -226,26 +244,39 @@ class CsvReader:
         self._file = self._path.open("rb")
         self._bytes = BoundedFile(self._file)
         self._text = self._bytes.text(encoded.encoding)
+        self._unread = Unread(self._bytes, self._text)
         self._header = header
         self.blank_rows = header.blank_rows_before
         self.letters = Letters() if encoded.is_assumed else None
         self._surplus_is_everywhere: bool | None = None
-        self._goes_on = True
         self._fragments = _Fragments(self.layout)
+        self._place_of_name = _place_of_name(self.layout)
+        self._held = _NO_ROWS
+
+    @property
+    def sha256(self) -> str:
+        """Known after the chunks: the SHA-256 of the bytes that were parsed, in hex."""
+        return self._bytes.hexdigest()
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[io.TextIOWrapper]:
         with self._path.open(encoding=self.encoded.encoding, newline="") as text:
             yield text
 
-    def _records(self, text: io.TextIOBase) -> CsvRecords:
-        """Return a reader of the rows behind the header."""
+    @functools.cached_property
+    def _has_spaced_quotes(self) -> bool:
+        return has_spaced_quotes(self._path, self.encoded.encoding)
+
+    def _records(self, lines: Iterable[str]) -> CsvRecords:
+        """Return the strict reader of some lines."""
+        if self._has_spaced_quotes:
+            lines = Unspaced(lines, self.layout.separator)
+        return csv.reader(lines, delimiter=self.layout.separator, strict=True)
+
+    def _behind_the_header(self, text: io.TextIOBase) -> io.TextIOBase:
         for _ in range(self._header.lines):
             text.readline()
-        lines: Iterable[str] = text
-        if self.encoded.has_spaced_quotes:
-            lines = Unspaced(text, self.layout.separator)
-        return csv.reader(lines, delimiter=self.layout.separator, strict=True)
+        return text
 
     def close(self) -> None:
         """Close the file."""
@@ -254,38 +285,66 @@ class CsvReader:
 
     def chunks(self) -> Iterator[RawChunk]:
         """Yield the rows. Raises UnusableFile, naming the row where a quote opened."""
-        reader = self._records(self._text)
+        self._behind_the_header(self._text)
         first = self._header.row + 1
-        held: tuple[Sequence[int], list[list[str]]] = (range(0), [])
-        while records := self._next_records(reader, first):
-            numbers = range(first, first + len(records))
+        while text := self._next_block():
+            certain_rows = self._certain(text)
+            rows = self._next_records(first) if certain_rows is None else certain_rows
+            numbers = range(first, first + len(rows))
             first = numbers.stop
-            kept = self._without_blank_rows(numbers, records)
-            if not records:
-                continue
-            if held[1]:
-                kept = _joined(held[0], kept)
-                records[:0] = held[1]
-                held = (range(0), [])
-            if self._goes_on and len(records) > 1:
-                held = self._last(kept, records)
-                kept = kept[: len(records)]
-            yield self._chunk(kept, records)
-        if held[1]:
-            yield self._chunk(*held)
-        if self._bytes.hexdigest() != self.encoded.sha256:
+            yield from self._settled(numbers, rows)
+        if self._held[1]:
+            yield self._chunk(*self._held)
+        if self._bytes.checksum != self.encoded.checksum:
             raise self._changed()
         if self.letters is not None:
             self.letters.refuse_unlikely(self._options)
+
+    def _settled(self, numbers: range, rows: Columns | list[list[str]]) -> Iterator[RawChunk]:
+        """Yield the rows that nothing behind them can change, and hold the others back."""
+        held_numbers, held = self._held
+        self._held = _NO_ROWS
+        if isinstance(rows, Columns):
+            if held:
+                yield self._chunk(held_numbers, held)
+            yield RawChunk(numbers, rows, may_be_ragged=False)
+            return
+        kept = _joined(held_numbers, self._without_blank_rows(numbers, rows))
+        rows[:0] = held
+        if not self._unread.is_at_end:
+            self._held = self._last(kept, rows)
+        if rows:
+            yield self._chunk(kept[: len(rows)], rows)
+
+    def _next_block(self) -> str:
+        try:
+            return self._unread.block()
+        except UnicodeError:
+            raise self._changed() from None
+
+    def _certain(self, text: str) -> Columns | None:
+        """Take the rows of a block that can be read in one way only, None where some cannot.
+
+        The last row stays unread, but at the end of the file: what follows may be the rest of it.
+        """
+        has_ended = self._unread.has_ended
+        lines = text if has_ended else text[: text.rfind("\n") + 1]
+        if self.letters is not None and not lines.isascii():
+            return None
+        rows = certain(lines, self.layout, self._place_of_name)
+        if rows is None or (not has_ended and len(rows) <= ROWS_A_STEP):
+            return None
+        last_line = len(lines) if has_ended else lines.rfind("\n", 0, -1) + 1
+        self._unread.skip(last_line)
+        return rows if has_ended else rows[:-1]
 
     def _last(
         self, numbers: Sequence[int], records: list[list[str]]
     ) -> tuple[Sequence[int], list[list[str]]]:
         """Take the last rows out, down to a full one: what follows may be the rest of them."""
         at = len(records) - 1
-        while at > len(records) - 50 and len(records[at]) < self.layout.width:
+        while at > max(0, len(records) - 50) and len(records[at]) < self.layout.width:
             at -= 1
-        at = max(at, 1)
         taken = records[at:]
         del records[at:]
         return numbers[at:], taken
@@ -333,7 +392,8 @@ class CsvReader:
         behind = self.layout.places.get(columns.DEFER_REASON, -1) + 1
         with self._path.open("rb") as file, contextlib.suppress(csv.Error, TooLongRowError):
             raw = BoundedFile(file)
-            reader = self._records(raw.text(self.encoded.encoding))
+            text = raw.text(self.encoded.encoding)
+            reader = self._records(self._behind_the_header(text))
             records: list[list[str]] = []
             while add_a_step(records, reader, raw):
                 for record in records:
@@ -345,22 +405,22 @@ class CsvReader:
             return rows > 1
         return False
 
-    def _next_records(self, reader: CsvRecords, first: int) -> list[list[str]]:
+    def _next_records(self, first: int) -> list[list[str]]:
+        """Return the rows of the block, at most so many as a chunk has, by the strict reader."""
         records: list[list[str]] = []
-        lines, last = reader.line_num, self._bytes.bytes_read + BYTES_A_CHUNK
+        reader = self._records(self._unread.lines())
         try:
-            while len(records) < ROWS_A_CHUNK and self._bytes.bytes_read <= last:
+            while len(records) < ROWS_A_CHUNK and (self._unread.is_in_block or not records):
                 if not add_a_step(records, reader, self._bytes, ROWS_A_CHUNK - len(records)):
-                    self._goes_on = False
                     break
         except TooLongRowError:
             raise self._too_long(first + len(records)) from None
         except csv.Error as error:
-            taken = reader.line_num - lines - sum(map(_lines_of, records))
+            taken = reader.line_num - sum(map(_lines_of, records))
             raise self._broken(first + len(records), str(error), lines=taken) from None
         except UnicodeError:
             raise self._changed() from None
-        if reader.line_num - lines != len(records):
+        if reader.line_num != len(records):
             for number, record in enumerate(records, first):
                 self._refuse_swallowed(record, number)
         return records
@@ -423,6 +483,8 @@ def _continues(record: list[str], at: int) -> bool:
 
 def _joined(first: Sequence[int], then: Sequence[int]) -> Sequence[int]:
     """Return row numbers one after the other; a range stays one, which is read faster."""
+    if not first:
+        return then
     if isinstance(first, range) and isinstance(then, range) and first.stop == then.start:
         return range(first.start, then.stop)
     return [*first, *then]

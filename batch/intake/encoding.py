@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,16 +106,15 @@ _SEVERAL_BYTES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """How a file's bytes are to be read, and what they are: size, SHA-256 in hex.
+    """How a file's bytes are to be read, and what they are: size, CRC-32.
 
     `is_assumed`: nothing but Windows-1252 explains the bytes, and nobody named it.
     """
 
     encoding: str
     size: int
-    sha256: str
+    checksum: int = 0
     is_assumed: bool = False
-    has_spaced_quotes: bool = False
     has_broken_text: bool = False
 
     @property
@@ -311,9 +310,8 @@ class _Decoded:
     """What one reading of the bytes shows; `wrong_at` is where decoding fails, None if nowhere."""
 
     size: int = 0
-    sha256: str = ""
+    checksum: int = 0
     wrong_at: int | None = None
-    has_spaced_quotes: bool = False
     has_broken_text: bool = False
 
     def encoded(self, encoding: str) -> Encoded:
@@ -321,14 +319,12 @@ class _Decoded:
         return Encoded(
             encoding,
             self.size,
-            self.sha256,
-            has_spaced_quotes=self.has_spaced_quotes,
+            self.checksum,
             has_broken_text=self.has_broken_text,
         )
 
     def note(self, text: str) -> None:
         """Take what a part of the text shows."""
-        self.has_spaced_quotes = self.has_spaced_quotes or ' "' in text or '" ' in text
         if not self.has_broken_text and not text.isascii():
             self.has_broken_text = any(sign in text for sign in SIGNS_OF_BROKEN_TEXT)
 
@@ -337,7 +333,18 @@ SIGNS_OF_BROKEN_TEXT = ("\ufffd", "Ã©", "Ã¨", "Ã¡", "Ã¶", "Ã¼", "Ã±"
 """What UTF-8 looks like after somebody read it as Windows-1252, and what could not be read."""
 
 
-def rows_of_broken_text(numbers: Sequence[int], records: list[list[str]]) -> list[int]:
+def has_spaced_quotes(path: Path, encoding: str) -> bool:
+    """Whether a space stands beside a quote anywhere in the file."""
+    last = ""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        while text := file.read(BLOCK_BYTES):
+            if any(spaced in last + text for spaced in (' "', '" ')):
+                return True
+            last = text[-1:]
+    return False
+
+
+def rows_of_broken_text(numbers: Sequence[int], records: Iterable[list[str]]) -> list[int]:
     """Return the rows with text that was broken earlier."""
     return [
         number
@@ -347,8 +354,8 @@ def rows_of_broken_text(numbers: Sequence[int], records: list[list[str]]) -> lis
 
 
 def _decoded(path: Path, encoding: str) -> _Decoded:
-    """Decode and hash the whole file once, a block at a time."""
-    digest, found, last = hashlib.sha256(), _Decoded(), ""
+    """Decode the whole file once, a block at a time."""
+    found, last = _Decoded(), ""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -362,14 +369,13 @@ def _decoded(path: Path, encoding: str) -> _Decoded:
                     found.note(text)
                     found.note(last + text[:2])
                     last = text[-2:]
-            digest.update(block)
+            found.checksum = zlib.crc32(block, found.checksum)
             found.size += len(block)
     if found.wrong_at is None:
         try:
             decoder.decode(b"", final=True)
         except UnicodeError:
             found.wrong_at = max(0, found.size - len(decoder.getstate()[0]))
-    found.sha256 = digest.hexdigest()
     return found
 
 

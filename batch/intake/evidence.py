@@ -20,7 +20,7 @@ from batch.intake.csv_reader import RawChunk
 from batch.intake.header import Layout
 from batch.rows import Problem
 from batch.run_settings import InputOptions
-from batch.words import counted, row_list
+from batch.words import counted, in_one_line, row_list
 
 LENGTH_OF_IDS = 24
 """Register's ids have 24 characters in practice (API.md, "Trainee ids")."""
@@ -94,7 +94,7 @@ class Reading:
         return {name: header for name, header in found.items() if header is not None}
 
     def _of_the_file(self) -> Iterator[str]:
-        yield self.file
+        yield in_one_line(self.file)
         if self.sheet is not None:
             count = 1 + len(self.other_sheets)
             yield f"sheet {self.sheet}" + (f" (1 of {count})" if count > 1 else "")

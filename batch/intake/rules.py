@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +11,9 @@ import polars as pl
 from batch import columns
 from batch.codes import Code
 from batch.intake import dates, evidence
+from batch.intake.certain import Columns
 from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_text
-from batch.intake.csv_reader import RawChunk
+from batch.intake.csv_reader import RawChunk, values_of
 from batch.intake.header import Layout
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
@@ -187,10 +187,7 @@ class Rules:
             row = pl.int_range(numbers.start, numbers.stop, dtype=pl.UInt32, eager=True)
         else:
             row = pl.Series(numbers, dtype=pl.UInt32)
-        values = {
-            name: pl.Series(self._column(chunk.records, column), dtype=pl.String)
-            for name, column in _NAMED
-        }
+        values = {name: self._column(chunk, column) for name, column in _NAMED}
         return pl.DataFrame(
             {"row": row} | values | {"too_many": self._too_many(chunk)}
         ).with_row_index("place")
@@ -201,14 +198,13 @@ class Rules:
         width = self._layout.width
         return pl.Series([len(record) > width for record in chunk.records], dtype=pl.Boolean)
 
-    def _column(self, records: Sequence[list[str]], known: str) -> list[str]:
+    def _column(self, chunk: RawChunk, known: str) -> pl.Series:
         place = self._layout.places.get(known)
         if place is None:
-            return [""] * len(records)
-        try:
-            return list(map(operator.itemgetter(place), records))
-        except IndexError:
-            return [record[place] if len(record) > place else "" for record in records]
+            return pl.repeat("", len(chunk.records), dtype=pl.String, eager=True)
+        if isinstance(chunk.records, Columns):
+            return chunk.records.frame.to_series(place)
+        return pl.Series(values_of(chunk.records, place), dtype=pl.String)
 
     def _with_days(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read each different date once, however many rows share it."""

@@ -47,7 +47,8 @@ class WorkbookReader:
         self._options = options
         self._path = options.path
         data = _bytes_of(options.path)
-        self.encoded = Encoded("xlsx", len(data), hashlib.sha256(data).hexdigest())
+        self.encoded = Encoded("xlsx", len(data))
+        self.sha256 = hashlib.sha256(data).hexdigest()
         self._book = Book(options.path, data)
         found = chosen_sheet(self._book, options)
         self.sheet = found.name

@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def table(lines: list[Line]) -> str:
-    """Give the table as Markdown."""
+    """Return the table as Markdown."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     rows = "".join(f"| {line.what} | {line.figure} | {line.limit} |\n" for line in lines)
@@ -339,7 +339,7 @@ def spent(command: list[str]) -> Spent:
 
 
 def until_asked(path: Path, reports: Path) -> float:
-    """Give the seconds from the start of a run to the first byte that it sends."""
+    """Return the seconds from the start of a run to the first byte that it sends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         began = time.perf_counter()

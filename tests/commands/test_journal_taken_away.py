@@ -36,8 +36,13 @@ def cut(reports: Path) -> None:
     os.truncate(reports / "journal.db-wal", 0)
 
 
+def cut_in_half(reports: Path) -> None:
+    wal = reports / "journal.db-wal"
+    os.truncate(wal, wal.stat().st_size // 2)
+
+
 @posix_only
-@pytest.mark.parametrize("harm", [deleted, without_journal, replaced, cut])
+@pytest.mark.parametrize("harm", [deleted, without_journal, replaced, cut, cut_in_half])
 def test_a_run_whose_journal_is_taken_away_stops_and_says_so(
     register: Serving, office: Office, harm: Callable[[Path], None]
 ) -> None:

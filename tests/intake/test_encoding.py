@@ -252,3 +252,13 @@ def test_utf_16_without_a_mark_is_told_with_its_command(read: Reading, encoding:
 def test_the_end_that_dos_programs_write_is_no_row(read: Reading) -> None:
     told = read(f"{HEADER}{GOOD}\x1a")
     assert (len(told.sent), told.file.blank_row_count) == (1, 1)
+
+
+@pytest.mark.parametrize("later", ["b,2026-10-02,ill\n", "a,2026-10-01,ill\nb,2026-10-01,ill\n"])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, later: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(HEADER + "a,2026-10-01,ill\n", encoding="utf-8")
+    with open_input(InputOptions(path, TODAY)) as file:
+        path.write_text(HEADER + later, encoding="utf-8")
+        with pytest.raises(UnusableFile, match="changed"):
+            list(file.chunks())

@@ -457,6 +457,8 @@ class History:
         for run_id, stage in self._stages().items():
             if stage == "started":
                 self._finish_or_close(run_id)
+        if any(self.office.reports.glob(".*.purged")):  # a purge was killed; the next one ends it
+            self.give("purge", "--older-than", "0d")
         for run_id, stage in self._stages().items():
             if stage in {"started", "purging"}:
                 self._breaks(f"{run_id} is {stage}, and nothing ends it")

@@ -32,6 +32,7 @@ from batch.record import database
 from batch.record.journal import Journal
 from batch.run_settings import InputOptions, RateLimit
 from batch.submission.staging import stage_rows
+from tests.support.certain import differently_read
 from tests.support.journals import RUN
 from tests.support.strict import strictly_read
 
@@ -83,9 +84,12 @@ def _wrong_with(path: Path, date_format: str) -> str:
         with open_input(options) as file:
             rows = [row for chunk in file.chunks() for row in chunk.rows()]
     except UnusableFile as refused:
-        said = str(refused).replace("\n", "")
-        return "" if said.isprintable() else "its refusal steers the terminal"
+        if not str(refused).replace("\n", "").isprintable():
+            return "its refusal steers the terminal"
+        return differently_read(options) if path.suffix == ".csv" else ""
     numbers = [row.row_number for row in rows]
+    if path.suffix == ".csv" and (found := differently_read(options)):
+        return found
     if numbers != sorted(set(numbers)) or file.row_count != len(rows):
         return f"{file.row_count} rows counted, {len(rows)} read, or out of order"
     by_hand = COUNTED[path.name](path, file.separator)

@@ -54,13 +54,13 @@ class Pages:
         return answer.text
 
     def begin(self, content: str | bytes, name: str = "list.csv") -> str:
-        """Give a list; return the address of its journey."""
+        """Upload a list; return the address of its journey."""
         data = content.encode() if isinstance(content, str) else content
         self.post("/lists", files={"file": (name, data)})
         return self.path.rsplit("/", 1)[0]
 
     def columns(self, journey: str, **chosen: str) -> str:
-        """Say which header holds what, the others by what the page proposes; return the check."""
+        """Choose which header holds what, the others by what the page proposes; return the check."""
         page = self.get(f"{journey}/columns")
         fields = {}
         for name, options in re.findall(r'<select id="(\w+)".*?>(.*?)</select>', page, re.DOTALL):
