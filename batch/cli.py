@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sys
 import time
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from batch import __version__, terminal
+from batch import __version__, completing, terminal
+from batch.command_help import CommandWithExamples
 from batch.errors import UsageProblem
 from batch.failures import exit_code_of
 from batch.options import (
@@ -24,9 +24,11 @@ from batch.options import (
     Ending,
     FileReading,
     NewestRun,
+    NewestUnfinished,
     OneRun,
     OutFile,
     Pace,
+    RegisterAsBegun,
     RegisterChoice,
     Reports,
     RowChoice,
@@ -34,7 +36,10 @@ from batch.options import (
     Sending,
     SendingPace,
     Since,
-    Yes,
+    UnfinishedRun,
+    YesToClose,
+    YesToDelete,
+    YesToSend,
     given,
     with_groups,
 )
@@ -50,13 +55,10 @@ from batch.wiring import (
 if TYPE_CHECKING:
     from batch.commands.execute import Finished
 
-RARELY = (200_000, 50, 100)
-"""When to look for garbage: starting and reading make much that stays, and looking through it all
-again and again costs a third of the time: after so many allocations, then collections."""
-
 app = typer.Typer(
     name="defer-batch",
-    help="Defer many trainees in the Register of trainee teachers from one CSV.",
+    help="Defer many trainees in the Register of trainee teachers from one list.",
+    epilog="`defer-batch COMMAND --help` shows what a command takes, with two examples.",
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -69,7 +71,6 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
-    gc.set_threshold(*RARELY)
     terminal.make_streams_usable()
     code = exit_code_of(lambda: app(standalone_mode=False))
     terminal.say_what_was_lost()
@@ -78,7 +79,7 @@ def main() -> None:
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Add a command of the function's name, with the options of the groups that it takes."""
-    return app.command()(with_groups(function))
+    return app.command(cls=CommandWithExamples)(with_groups(function))
 
 
 @app.callback(invoke_without_command=True)
@@ -87,13 +88,13 @@ def begin(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Defer many trainees in the Register of trainee teachers from one CSV."""
+    """Defer many trainees in the Register of trainee teachers from one list."""
     if version:
         print(f"defer-batch {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
         terminal.show(
-            "defer-batch: defer many trainees from one CSV.\n\n"
+            "defer-batch: defer many trainees from one list.\n\n"
             "Where to begin:\n\n"
             "`defer-batch app` opens it in your browser. Or here:\n\n"
             "An empty file with the right header:\n"
@@ -109,7 +110,7 @@ def begin(
 
 @command
 def check(reading: FileReading, pace: Pace, *, as_json: AsJson = False) -> None:
-    """Read and validate every row; needs no token, sends nothing, writes nothing."""
+    """Check every row of a list. Needs no token, sends and writes nothing."""
     from batch.commands.check import check_file
 
     settings = settings_of(reading, pace)
@@ -129,7 +130,7 @@ def preview(
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check, look each trainee up, and say what each row would become; reads only."""
+    """Show what would become of each row. Looks trainees up, only reads."""
     from batch.commands.preview_file import preview_file
     from batch.terminal import preview_lines
 
@@ -155,9 +156,12 @@ def run(
     ending: Ending,
     told: Screen,
     *,
-    yes: Yes = False,
+    yes: YesToSend = False,
 ) -> None:
-    """Check, ask Register, confirm, submit, report."""
+    """Send a list to Register, row by row, and report.
+
+    First it checks every row, looks each trainee up, shows what will become of them, and asks.
+    """
     from batch.commands.run import run_file
 
     settings = settings_of(register, pace, reports, reading, matching, ending)
@@ -181,16 +185,19 @@ def run(
 
 @command
 def resume(
-    register: RegisterChoice,
+    register: RegisterAsBegun,
     pace: SendingPace,
     reports: Reports,
     ending: Ending,
     told: Screen,
     *,
-    run: NewestRun = None,
-    yes: Yes = False,
+    run: NewestUnfinished = None,
+    yes: YesToSend = False,
 ) -> None:
-    """Continue a run that stopped early; without RUN, the newest unfinished one."""
+    """Continue a run that stopped early.
+
+    It asks Register about rows without an answer before it sends anything again.
+    """
     from batch.commands.resume import newest_unfinished, resume_run
 
     settings = settings_of(register, pace, reports.of(run), ending)
@@ -216,10 +223,13 @@ def close(
     ending: Ending,
     told: Screen,
     *,
-    run: OneRun,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")] = False,
+    run: UnfinishedRun,
+    yes: YesToClose = False,
 ) -> None:
-    """End an unfinished run for good: nothing of it is sent any more."""
+    """End an unfinished run for good. Nothing of it is sent any more.
+
+    A row whose request may have arrived is looked up in Register first.
+    """
     from batch.commands.close import close_run
 
     settings = settings_of(access, pace, reports.of(run), ending)
@@ -234,7 +244,7 @@ def close(
 
 @command
 def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> None:
-    """List the runs, newest first, with their counts."""
+    """List the runs, newest first, and what became of their rows."""
     from batch.commands.run_names import day_named
     from batch.commands.runs import listed_runs, warnings_of_runs
     from batch.terminal import runs_lines
@@ -243,7 +253,7 @@ def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> N
     for words in warnings_of_runs(reports_dir):
         terminal.say(f"warning: {words}")
     listed = listed_runs(reports_dir, day)
-    terminal.show_either(listed, runs_lines(listed), as_json=as_json)
+    terminal.show_either(listed, runs_lines(listed, of_term=day is not None), as_json=as_json)
 
 
 @command
@@ -255,7 +265,7 @@ def report(
     run: OneRun,
     open_page: Annotated[bool, typer.Option("--open", help="Show the HTML page.")] = False,
 ) -> None:
-    """Write a run's report again from the journal."""
+    """Write a run's report again, from the record of all runs."""
     from batch.commands.report import write_again
 
     settings = settings_of(reports.of(run), delivery)
@@ -279,11 +289,18 @@ def verify(
         bool, typer.Option("--all", help="Every run, and whether one is missing.")
     ] = False,
     manifest_sha256: Annotated[
-        str | None, typer.Option("--manifest-sha256", help="The one that `run` printed.")
+        str | None,
+        typer.Option(
+            "--manifest-sha256", metavar="SHA256", help="The last line that `run` printed then."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that a run's files are complete, agree with the journal and are unaltered."""
+    """Prove that a run's report is complete and unaltered.
+
+    Each file is held against the run's manifest.json (its list of files and fingerprints), and
+    against journal.db, the record of all runs.
+    """
     from batch.commands.verify import verify_all, verify_run
 
     if (run is None) != every_run or (every_run and manifest_sha256):
@@ -309,7 +326,7 @@ def reconcile(
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask Register whether what a run reported still stands; reads only."""
+    """Ask Register whether what a run reported still stands. Only reads."""
     from batch.commands.reconcile import Which
     from batch.commands.reconcile import reconcile as reconciled
 
@@ -329,10 +346,15 @@ def reconcile(
 def purge(
     reports: Reports,
     *,
-    older_than: Annotated[str, typer.Option("--older-than", help="An age, such as 90d.")],
-    yes: Yes = False,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="Days or weeks: 90d, 26w.")
+    ],
+    yes: YesToDelete = False,
 ) -> None:
-    """Delete old runs: journal rows and report folders."""
+    """Delete the rows and reports of old runs.
+
+    What they deferred stays known, so that it is not sent again. Unfinished runs are kept.
+    """
     from batch.commands.purge import purge_runs
 
     purged = purge_runs(
@@ -348,7 +370,7 @@ def purge(
 
 @command
 def template() -> None:
-    """Print an empty CSV with the right header."""
+    """Print an empty list, a CSV with the right header."""
     from batch.columns import KNOWN
 
     terminal.show(",".join(KNOWN))
@@ -358,26 +380,36 @@ def template() -> None:
 def explain(
     *,
     code: Annotated[
-        str | None, typer.Argument(metavar="[CODE]", help="A code of a report, such as not_sent.")
+        str | None,
+        typer.Argument(
+            metavar="CODE",
+            help="A code of a report, such as not_sent.  [all of them]",
+            autocompletion=completing.codes,
+        ),
     ] = None,
 ) -> None:
-    """Explain what a code means and what to do; without CODE, all of them."""
+    """Explain the codes of a report: what they mean, what to do."""
     from batch.commands.explain import explained
 
     terminal.show("\n".join(explained(code)))
 
 
 @command
-def doctor(register: RegisterChoice, reports: Reports, *, as_json: AsJson = False) -> None:
-    """Is everything ready? Token, version, network, folder, clock; reads only."""
+def doctor(
+    register: RegisterChoice, reports: Reports, delivery: Delivery, *, as_json: AsJson = False
+) -> None:
+    """Look whether everything is ready for a run. Only reads.
+
+    Token, version, network, folders, clock, and runs that are unfinished.
+    """
     from batch.commands.doctor import examine
 
-    readiness = examine(settings_of(register, reports), time.time)
+    readiness = examine(settings_of(register, reports, delivery), time.time)
     terminal.show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
     raise typer.Exit(readiness.exit_code)
 
 
-@app.command("app")
+@app.command("app", cls=CommandWithExamples)
 @with_groups
 def open_app(
     register: RegisterChoice,
@@ -386,13 +418,19 @@ def open_app(
     ending: Ending,
     *,
     port: Annotated[
-        int, typer.Option("--port", help="Where it listens, on this machine.  [any that is free]")
+        int,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            show_default=False,
+            help="Where it listens, on this machine.  [any that is free]",
+        ),
     ] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address.")
     ] = False,
 ) -> None:
-    """Open the same work as pages in a browser, on this machine only."""
+    """Open the same work as pages in your browser."""
     from batch.app.serving import serve_app
 
     settings = settings_of(register, pace, reports, ending)
@@ -404,11 +442,22 @@ def emulator(
     pace: Pace,
     *,
     trainees: Annotated[
-        Path | None, typer.Option("--trainees", help="CSV of trainee_id,state that it knows.")
+        Path | None,
+        typer.Option(
+            "--trainees", metavar="FILE", help="The trainees that it knows: trainee_id,state."
+        ),
     ] = None,
-    port: Annotated[int, typer.Option("--port", help="Where it listens, on this machine.")] = 8765,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            show_default=False,
+            help="Where it listens, on this machine.  [8765]",
+        ),
+    ] = 8765,
 ) -> None:
-    """Serve a local emulator of Register until Ctrl-C."""
+    """Serve a stand-in for Register on this machine, until Ctrl-C."""
     from batch.commands.emulator import serve_until_interrupted
 
     limit = settings_of(pace).rate_limit

@@ -21,8 +21,16 @@ class Outcome(StrEnum):
 
     @property
     def label(self) -> str:
-        """The outcome as people read it: `not found`."""
-        return self.value.replace("_", " ")
+        """The outcome as people read it: whoever knows none of these words knows what it means."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.NOT_FOUND: "not found",
+    Outcome.UNPROCESSABLE: "could not be deferred",
+    Outcome.UNRESOLVED: "no answer yet",
+}
 
 
 class Code(StrEnum):
@@ -251,7 +259,8 @@ TABLE: Mapping[Code, Entry] = {
     ),
     Code.ALREADY_DEFERRED: Entry(
         Outcome.UNPROCESSABLE,
-        "The trainee was deferred already, and not by this run.",
+        "The trainee was deferred already, and not by this run as far as Register shows. Where it "
+        "may have been this run's own request, arrived twice, the message says so.",
         "Nothing if Register's date is right; otherwise correct it there.",
         ("was deferred already", "were deferred already"),
         Attention.TO_KNOW,

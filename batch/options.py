@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import typer
 
+from batch import completing
 from batch.commands.run_names import NamedRun, named
 
 
@@ -30,13 +31,21 @@ class OptionGroup:
 class Access(OptionGroup):
     """How Register is reached."""
 
-    api_token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None
-    api_version: Annotated[
-        str | None, typer.Option(help="The version in the URL path.  [v2025.0]")
+    api_token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file that holds your token, and nothing else."),
     ] = None
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait for one answer.  [30]")] = (
-        None
-    )
+    api_version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="The version of Register's API.  [v2025.0]",
+            autocompletion=completing.versions,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long to wait for one answer.  [30]")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +56,22 @@ class RegisterChoice(Access):
     """
 
     register_name: Annotated[
-        str | None, typer.Option("--register", help="production, sandbox, emulator, or a base URL.")
+        str | None,
+        typer.Option(
+            "--register",
+            metavar="WHICH",
+            help="production; sandbox, for tests; emulator, a rehearsal on this machine; or the "
+            "address of another one (https://…).",
+            autocompletion=completing.registers,
+        ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterAsBegun(RegisterChoice):
+    """The Register that a run began with: it can be repeated, and is not offered."""
+
+    register_name: Annotated[str | None, typer.Option("--register", hidden=True)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +79,11 @@ class Pace(OptionGroup):
     """How many requests may be sent."""
 
     rate_limit: Annotated[
-        str | None, typer.Option(help="Requests / seconds, or none.  [100/60]")
+        str | None,
+        typer.Option(
+            metavar="N/SECONDS",
+            help="Send N requests in so many seconds, or none: no limit.  [100/60]",
+        ),
     ] = None
 
 
@@ -64,9 +91,12 @@ class Pace(OptionGroup):
 class AskingPace(Pace):
     """How fast Register is asked, and for how long."""
 
-    max_at_once: Annotated[int | None, typer.Option(help="Requests in flight.  [10]")] = None
+    max_at_once: Annotated[
+        int | None, typer.Option(metavar="N", help="Requests that wait for an answer.  [10]")
+    ] = None
     give_up_after: Annotated[
-        float | None, typer.Option(help="Seconds of Register failing before the run stops.  [120]")
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long Register may fail before it stops.  [120]"),
     ] = None
 
 
@@ -76,7 +106,10 @@ class SendingPace(AskingPace):
 
     lost_answer_wait: Annotated[
         float | None,
-        typer.Option(help="Seconds after a lost answer before the row may be sent again.  [60]"),
+        typer.Option(
+            metavar="SECONDS",
+            help="How long to wait after a lost answer before a row may be sent again.  [60]",
+        ),
     ] = None
 
 
@@ -85,7 +118,11 @@ class Reports(OptionGroup):
     """Where the journal and the reports are."""
 
     reports_dir: Annotated[
-        Path | None, typer.Option(help="Where the journal and the run folders live.  [reports]")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the reports are, and the record of all runs (journal.db).  [reports]",
+        ),
     ] = None
 
     def of(self, run: NamedRun | None) -> Self:
@@ -109,30 +146,45 @@ class Delivery(OptionGroup):
 class Ending(Delivery):
     """Who answers for a run, and where its report goes besides."""
 
-    operator: Annotated[str | None, typer.Option(help="Your name, for the manifest.")] = None
+    operator: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name, for the report.  [your login]")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReading(OptionGroup):
     """Which file, and how it is to be read."""
 
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV (or .xlsx) of trainees.")]
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Your list: a CSV or .xlsx.")]
     date_format: Annotated[
-        str | None, typer.Option(help="iso (2024-06-17) or dmy (17/06/2024).  [iso]")
+        str | None,
+        typer.Option(
+            metavar="iso|dmy",
+            help="How dates are written: iso (2024-06-17) or dmy (17/06/2024).  [iso]",
+            autocompletion=completing.date_formats,
+        ),
     ] = None
     encoding: Annotated[
-        str | None, typer.Option(help="How the file is encoded.  [told by the bytes]")
+        str | None,
+        typer.Option(metavar="NAME", help="How a CSV is encoded.  [found out from the file]"),
     ] = None
     sheet: Annotated[
-        str | None, typer.Option(help="The sheet of an .xlsx.  [the only one that fits]")
+        str | None,
+        typer.Option(metavar="NAME", help="The sheet of an .xlsx.  [the only one that fits]"),
     ] = None
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=HEADER", help="Which column holds NAME; `NAME=` uses none."),
+        typer.Option(
+            metavar="NAME=HEADER",
+            help="The header of your column that holds NAME, such as defer_date; `NAME=`: none.",
+            autocompletion=completing.column_names,
+        ),
     ] = None
     hidden_rows: Annotated[
         Literal["include", "skip"] | None,
-        typer.Option(help="include or skip rows that a workbook hides.  [refuse]"),
+        typer.Option(
+            metavar="include|skip", help="What to do with rows that a workbook hides.  [refuse]"
+        ),
     ] = None
     allow_unusual_dates: Annotated[
         bool,
@@ -149,11 +201,14 @@ class RowChoice(OptionGroup):
     match_by: Annotated[
         str | None,
         typer.Option(
-            help="trainee_id, trn, hesa_id or provider_trainee_id.  [told by the columns]"
+            metavar="NAME",
+            help="What says who the trainee is: trainee_id, trn, hesa_id or provider_trainee_id.  "
+            "[found out from the columns]",
+            autocompletion=completing.naming_columns,
         ),
     ] = None
     again: Annotated[
-        bool, typer.Option("--again", help="Send rows that earlier runs would hold back.")
+        bool, typer.Option("--again", help="Send also what earlier runs dealt with.")
     ] = False
 
 
@@ -171,12 +226,16 @@ class Sending(OptionGroup):
         bool, typer.Option("--no-final-check", help="Do not read the deferrals back at the end.")
     ] = False
     start_over: Annotated[
-        bool, typer.Option("--start-over", help="Begin anew although a run is unfinished.")
+        bool,
+        typer.Option(
+            "--start-over", help="Give up the unfinished run of this list, and begin anew."
+        ),
     ] = False
     accept_older_journal: Annotated[
         bool,
         typer.Option(
-            "--accept-older-journal", help="Go on although reports are of runs it does not know."
+            "--accept-older-journal",
+            help="Go on although reports are of runs that the record of all runs does not know.",
         ),
     ] = False
 
@@ -191,7 +250,9 @@ class Screen(OptionGroup):
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False
 
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
+YesToSend = Annotated[bool, typer.Option("--yes", help="Do not ask before sending.")]
+YesToClose = Annotated[bool, typer.Option("--yes", help="Do not ask before closing.")]
+YesToDelete = Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OutFile = Annotated[
     Path | None,
@@ -199,19 +260,54 @@ OutFile = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="DATE", help="Every run begun on or after that day."),
+    typer.Option(
+        "--since", metavar="DATE", help="Only runs begun on or after that day: 2026-09-01."
+    ),
 ]
 OneRun = Annotated[
     NamedRun,
-    typer.Argument(metavar="RUN", parser=named, help="A run id, or a path to its folder."),
+    typer.Argument(
+        metavar="RUN",
+        parser=named,
+        help="The run's id, or its folder.",
+        autocompletion=completing.all_runs,
+    ),
+]
+UnfinishedRun = Annotated[
+    NamedRun,
+    typer.Argument(
+        metavar="RUN",
+        parser=named,
+        help="The run's id, or its folder.",
+        autocompletion=completing.unfinished_runs,
+    ),
 ]
 AnyRun = Annotated[
     NamedRun | None,
-    typer.Argument(metavar="[RUN]", parser=named, help="A run id, or a path to its folder."),
+    typer.Argument(
+        metavar="RUN",
+        parser=named,
+        help="The run's id, or its folder.",
+        autocompletion=completing.all_runs,
+    ),
 ]
 NewestRun = Annotated[
     NamedRun | None,
-    typer.Argument(metavar="[RUN]", parser=named, help="A run id or folder.  [newest]"),
+    typer.Argument(
+        metavar="RUN",
+        parser=named,
+        help="The run's id, or its folder.  [the newest]",
+        autocompletion=completing.all_runs,
+    ),
+]
+NewestUnfinished = Annotated[
+    NamedRun | None,
+    typer.Argument(
+        metavar="RUN",
+        parser=named,
+        help="The run's id, or its folder.  [the newest unfinished one]",
+        autocompletion=completing.unfinished_runs,
+    ),
 ]
 
 
@@ -249,12 +345,21 @@ def _parameters(
     """Yield what typer is shown: the fields of a group in place of the group."""
     for name, own in inspect.signature(function).parameters.items():
         if _is_group(hints[name]):
-            of_fields = get_type_hints(hints[name], include_extras=True)
-            for field in fields(hints[name]):
-                default = inspect.Parameter.empty if field.default is MISSING else field.default
-                yield _parameter(field.name, of_fields[field.name], default)
+            yield from _of_group(hints[name])
         else:
             yield _parameter(name, hints[name], own.default)
+
+
+@functools.cache
+def _of_group(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    empty = inspect.Parameter.empty
+    return [
+        _parameter(
+            field.name, hints[field.name], empty if field.default is MISSING else field.default
+        )
+        for field in fields(group)
+    ]
 
 
 def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 _POSIX = os.name == "posix"
@@ -61,6 +62,39 @@ def share_as(path: Path, folder: Path) -> None:
         path.chmod(mode)
     except PermissionError:  # a service may not set the bit by which a folder hands on its group
         path.chmod(mode & 0o777)
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Whom a folder is for besides its owner; `is_ours` where this user may give things its group.
+
+    A folder that hands on its group does so for whoever puts something there.
+    """
+
+    group: str
+    group_reads: bool
+    everyone_reads: bool
+    is_ours: bool
+
+
+def sharing_of(folder: Path) -> Sharing | None:
+    """Return whom a folder is for, None on Windows, where its access list says so."""
+    if sys.platform == "win32":
+        return None
+    import grp  # noqa: PLC0415 — Windows has none
+
+    told = folder.stat()
+    try:
+        group = grp.getgrgid(told.st_gid).gr_name
+    except KeyError:
+        group = str(told.st_gid)
+    hands_on = bool(told.st_mode & stat.S_ISGID)
+    return Sharing(
+        group,
+        group_reads=bool(told.st_mode & stat.S_IRGRP),
+        everyone_reads=bool(told.st_mode & stat.S_IROTH),
+        is_ours=hands_on or os.geteuid() == 0 or told.st_gid in {os.getegid(), *os.getgroups()},
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from batch.words import (
     no_rows,
     printable,
     row_list,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -97,8 +99,17 @@ def show(words: str, *, as_is: bool = False) -> None:
 
     `as_is` leaves alone what is for programs.
     """
-    sys.stdout.write((words if as_is else printable(words)) + "\n")
+    sys.stdout.write((words if as_is else _fitting(sys.stdout, words)) + "\n")
     sys.stdout.flush()
+
+
+def _fitting(stream: IO[str], words: str) -> str:
+    """Return words as a stream may show them: on a terminal no word is broken at its edge."""
+    text = printable(words)
+    room = columns_of(stream) if stream.isatty() else 0
+    if not room:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, room))
 
 
 def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
@@ -115,7 +126,8 @@ def _show_last_screen(lines: list[str]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
-    for line in map(printable, lines):
+    text = _fitting(sys.stdout, "\n".join(lines))
+    for line in text.splitlines():
         label = next((label for label in LABELS if line.startswith(f"{label} ")), "")
         style = "bold yellow" if label in {"To do", "Stopped"} else "bold"
         console.print(Text.assemble((label, style), line.removeprefix(label)))
@@ -123,7 +135,7 @@ def _show_last_screen(lines: list[str]) -> None:
 
 def say(words: str) -> None:
     """Write to standard error."""
-    sys.stderr.write(printable(words) + "\n")
+    sys.stderr.write(_fitting(sys.stderr, words) + "\n")
     sys.stderr.flush()
 
 
@@ -168,14 +180,22 @@ _STAGES = {
 }
 
 
-def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[str]:
-    """Return the runs as a table for people, and below it the commands that continue them."""
+def runs_lines(
+    listed: list[dict[str, Any]], width: int | None = None, *, of_term: bool = False
+) -> list[str]:
+    """Return the runs as a table for people, and below it the commands that continue them.
+
+    `of_term`: of each run, how its trainees stand.
+    """
     if not listed:
-        return ["no runs yet"]
+        return ["no runs yet" if not of_term else "no runs since that day"]
     room = _width() if width is None else width
-    wide = _rendered(_wide(listed), WIDTH_WITHOUT_TERMINAL)
-    is_fitting = max(len(line) for line in wide) <= room
-    lines = wide if is_fitting else _rendered(_narrow(listed), room)
+    if of_term:
+        lines = _term_lines(listed, room)
+    else:
+        wide = _rendered(_wide(listed), WIDTH_WITHOUT_TERMINAL)
+        is_fitting = max(len(line) for line in wide) <= room
+        lines = wide if is_fitting else _rendered(_narrow(listed), room)
     commands = [f"  {run['carry_on']}" for run in listed if run["carry_on"]]
     if commands:
         lines += ["", "To continue what is unfinished:", *commands]
@@ -183,21 +203,66 @@ def runs_lines(listed: list[dict[str, Any]], width: int | None = None) -> list[s
 
 
 def _wide(listed: list[dict[str, Any]]) -> Any:
-    names = [name.replace("_", " ") for name in listed[0]["counts"]]
+    names = [outcome.label for outcome in Outcome]
     table = _table("run", "stage", *names, "Register", numbers=names)
     for run in listed:
-        counts = [f"{count:,}" for count in run["counts"].values()]
-        table.add_row(run["run_id"], _stage(run), *counts, _register(run))
+        counts = [f"{run['counts'][outcome]:,}" for outcome in Outcome]
+        table.add_row(_named(run), _stage(run), *counts, _register(run))
     return table
 
 
 def _narrow(listed: list[dict[str, Any]]) -> Any:
     table = _table("run", "rows", numbers=())
     for run in listed:
-        counts = [f"{n:,} {name.replace('_', ' ')}" for name, n in run["counts"].items() if n]
-        about = [run["run_id"], _stage(run), _register(run), ""]
+        counts = [f"{n:,} {outcome.label}" for outcome in Outcome if (n := run["counts"][outcome])]
+        about = [_named(run), _stage(run), _register(run), ""]
         table.add_row("\n".join(about), "\n".join(counts) or "none")
     return table
+
+
+def _named(run: dict[str, Any]) -> str:
+    """Return a run's id and, below it, the run that it follows most closely, where it does."""
+    followed = run["follows"]
+    more = f" and {len(followed) - 1} before it" if len(followed) > 1 else ""
+    return f"{run['run_id']}\n  follows {followed[0]}{more}" if followed else str(run["run_id"])
+
+
+_OF_A_TERM = ("deferred", "confirmed", "refused")
+
+
+def _term_lines(listed: list[dict[str, Any]], room: int) -> list[str]:
+    """Return how many trainees each run deferred, what it waits for, and what that comes to."""
+    table = _table("trainees of", *_OF_A_TERM, "waits for", numbers=_OF_A_TERM)
+    known = [run["trainees"] for run in listed if run["trainees"] is not None]
+    for run in listed:
+        if not run["rehearsal"]:
+            table.add_row(_named(run), *_term_cells(run["trainees"]), _waits(run))
+    total = Counter[str]()
+    for trainees in known:
+        total.update(trainees)
+    table.add_row("all of them", *_term_cells(total), "")
+    uncounted = sum(run["trainees"] is None and not run["rehearsal"] for run in listed)
+    return [
+        *_rendered(table, room),
+        "",
+        "Each trainee is counted once: with the run that deferred them, or else with the",
+        "newest that named them. Those refused have to be looked up in Register.",
+        *([f"{counted(uncounted, 'run')} can no longer be counted by trainee."] * bool(uncounted)),
+    ]
+
+
+def _term_cells(trainees: Mapping[str, int] | None) -> list[str]:
+    return ["?" if trainees is None else f"{trainees[name]:,}" for name in _OF_A_TERM]
+
+
+def _waits(run: dict[str, Any]) -> str:
+    """Return what has to happen to a run, and who began it: they know."""
+    trainees = run["trainees"]
+    if trainees is None:
+        return _stage(run)
+    waiting = (("to_correct", "to correct"), ("no_answer", Outcome.UNRESOLVED.label))
+    parts = [f"{n:,} {words}" for name, words in waiting if (n := trainees[name])]
+    return f"{printable(run['operator'])}: {', '.join(parts)}" if parts else "nobody"
 
 
 def _table(*names: str, numbers: Any) -> Any:
@@ -230,6 +295,15 @@ def _stage(run: dict[str, Any]) -> str:
 
 def _register(run: dict[str, Any]) -> str:
     return REHEARSAL if run["rehearsal"] else printable(run["register"])
+
+
+_LINES_BESIDE = 8
+"""Lines that the prompt, the bar, the manifest's SHA-256 and lines that are broken may take."""
+
+
+def _lines_free() -> int:
+    """Return how many lines a terminal shows at once, for what has to be seen together."""
+    return shutil.get_terminal_size().lines - _LINES_BESIDE
 
 
 def _width() -> int:
@@ -378,7 +452,7 @@ def age(moment: str) -> str:
 _ENVIRONMENTS = {
     "production": "Register of trainee teachers",
     "sandbox": "Register's sandbox: these are not real records",
-    EMULATOR: "in this process: nothing is sent to Register",
+    EMULATOR: "a rehearsal on this machine: nothing is sent to Register",
 }
 """What stands behind an environment's name in the plan; a base URL speaks for itself."""
 
@@ -463,13 +537,12 @@ def _settled_line(plan: Plan, code: str, count: int) -> str:
 def _memory_lines(plan: Plan) -> list[str]:
     if plan.settings.is_rehearsal:
         return []
-    lines = [
-        f"Journal: {plan.journal}, which knows {counted(plan.deferrals_known, 'earlier deferral')}"
-    ]
+    known = counted(plan.deferrals_known, "earlier deferral")
+    lines = [f"The record of all runs, {plan.journal}, knows {known}."]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs.\n"
-            "If there were any, name their folder with --reports-dir"
+            "warning: that record is new, so nothing is known of earlier runs. If there were any, "
+            "name their folder with --reports-dir"
         )
     return lines
 
@@ -490,7 +563,8 @@ def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = F
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        _show_last_screen(last_screen(finished, verbose=verbose))
+        room = _lines_free() if sys.stdout.isatty() else None
+        _show_last_screen(last_screen(finished, verbose=verbose, room=room))
     for words in finished.warnings:
         say(f"warning: {words}")
     if finished.not_delivered:

@@ -15,6 +15,7 @@ LAYERS = (
     ("cli", "app"),
     ("wiring",),
     ("options", "failures"),
+    ("completing", "command_help"),
     ("terminal",),
     ("last_screen",),
     ("commands",),
@@ -33,7 +34,7 @@ ALLOWED = {("roster", "register")}
 OWNERS = {
     "dotenv": {"settings"},
     "filelock": {"record.locks"},
-    "httpx": {"register.client"},
+    "httpx": {"register.client", "register.connections"},
     "jinja2": {"app.site", "record.page"},
     "polars": {
         "intake.certain",
@@ -62,10 +63,10 @@ OWNERS = {
         "emulator.server",
     },
     "structlog": {"submission.run_log"},
-    "truststore": {"register.client"},
-    "typer": {"cli", "failures", "options"},
+    "truststore": {"register.connections"},
+    "typer": {"cli", "command_help", "failures", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
-    "xlsxwriter": {"app.lists", "record.workbook"},
+    "xlsxwriter": {"app.copies", "record.workbook"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(

@@ -59,7 +59,7 @@ HEADERS = {
 
 
 def marked(given: Canned) -> Canned:
-    """Give the answer as it would be if it told more than it has to."""
+    """Return the answer as it would be if it told more than it has to."""
     body = given.reply.body
     if body.startswith(b"{"):
         body = json.dumps({**json.loads(body), "data": ABOUT_A_PERSON}).encode()
@@ -79,7 +79,7 @@ ERROR, MAINTENANCE, BLOCKED, DATABASE, SIGN_IN, UNAUTHORISED, ANY_404 = map(
 
 
 def refusal(message: str) -> Canned:
-    """Give a 422 that says so."""
+    """Return a 422 that says so."""
     return marked(troubles.json_content(422, {"errors": [{"message": message}]}))
 
 
@@ -238,7 +238,7 @@ def asking(emulator: Emulator, more: str = "") -> list[str]:
 
 
 def leaks(office: Office, *ran: Ran) -> set[tuple[str, str]]:
-    """Give each mark that stands where it may not, with the file or output it stands in."""
+    """Return each mark that stands where it may not, with the file or output it stands in."""
     found = set()
     for name, content in left_behind(office, *ran):
         marks = NOWHERE if name in MAY_HOLD_ROWS else NOWHERE + ONLY_WITH_THE_ROWS
@@ -247,7 +247,7 @@ def leaks(office: Office, *ran: Ran) -> set[tuple[str, str]]:
 
 
 def left_behind(office: Office, *ran: Ran) -> Iterator[tuple[str, bytes]]:
-    """Give everything that is left, name by name; of a workbook also what is packed in it."""
+    """Return everything that is left, name by name; of a workbook also what is packed in it."""
     for each in ran:
         yield "standard output", each.out.encode()
         yield "standard error", each.err.encode()

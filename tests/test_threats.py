@@ -80,7 +80,7 @@ def test_an_endless_answer_is_given_up(
     emulator = register(faults=[endless])
 
     async def ask() -> object:
-        settings = {"api_version": "v2025.0", "timeout_seconds": 30.0, "max_at_once": 1}
+        settings = {"api_version": "v2025.0", "timeout_seconds": 30.0}
         async with Client(emulator.base_url, token=TOKEN, **settings) as client:  # type: ignore[arg-type]
             return await client.info()
 

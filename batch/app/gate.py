@@ -6,6 +6,8 @@ here, before any page sees it; the headers that keep a browser from doing more a
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
@@ -42,8 +44,20 @@ _OPENED = """<!doctype html>
 <meta http-equiv="refresh" content="0; url=/"></head>
 <body><main><h1>Defer trainees</h1><p><a href="/">Go on</a></p></main></body></html>
 """
+_STYLE = (
+    "body{font:1.0625rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}"
+)
+_REFUSED_HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-"
+    f"{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
+}
+"""The style of this page stands in it: a stranger is given none of our files."""
+
 _REFUSED = """<!doctype html>
-<html lang="en-GB"><head><meta charset="utf-8"><title>Not open to you</title></head>
+<html lang="en-GB"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Not open to you</title>
+<style>{style}</style></head>
 <body><main><h1>This page is not open to you</h1>
 <p>It belongs to whoever started the app, and to the window that it opened.
 If you started it: it has been restarted since, or this is another browser.
@@ -152,7 +166,7 @@ class Gate:
 
 def refused() -> Response:
     """Return the answer to whoever has no business here."""
-    return HTMLResponse(_REFUSED, 403)
+    return HTMLResponse(_REFUSED.format(style=_STYLE), 403, _REFUSED_HEADERS)
 
 
 def _is_of_our_own(headers: Headers) -> bool:

@@ -10,12 +10,12 @@ import datetime as dt
 import secrets
 import shutil
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
 
 from batch import columns, files
-from batch.app.lists import CheckedList, Corrections, checked, corrected
+from batch.app.copies import Copy, copied
+from batch.app.lists import CheckedList, Corrections, ReadList, read_list
 from batch.app.working import Work
 from batch.errors import UnusableFile
 from batch.intake import dates
@@ -62,6 +62,8 @@ class Journey:
     sheet: str | None = None
     hidden_rows: str | None = None
     allow_unusual_dates: bool = False
+    was_not_found: bool = False
+    """Whether these are rows of a run whose trainees Register did not know."""
     chosen: dict[str, str] = field(default_factory=dict)
     """Which header holds a name, "" none; empty until the person has said so."""
     corrections: Corrections = field(default_factory=Corrections)
@@ -72,8 +74,9 @@ class Journey:
     shown: Shown = field(default_factory=Shown)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _outline: Outline | None = None
-    _original: CheckedList | None = None
-    _copy: tuple[InputOptions, CheckedList] | None = None
+    _read: ReadList | None = None
+    _checked: CheckedList | None = None
+    _copy: Copy | None = None
 
     @property
     def original(self) -> InputOptions:
@@ -100,50 +103,50 @@ class Journey:
 
     def forget_the_check(self, *, outline: bool = False) -> None:
         """Have the list read again: it is to be read another way, or was corrected."""
-        self._original = self._copy = None
-        self.looking = None
+        self._read = None
+        self._changed()
         if outline:
             self._outline = None
 
     def check(self) -> CheckedList:
         """Return what is true of the list as it is corrected now. Raises UnusableFile."""
         with self.naming():
-            if self._original is None:
-                self._original = checked(self.original)
-            if not self.corrections:
-                return self._original
-            if self._copy is None:
-                self._copy = corrected(self.original, self._original, self.corrections, self.folder)
-            return self._copy[1]
+            if self._checked is None:
+                self._checked = self._as_read().checked(self.corrections)
+            return self._checked
+
+    def _as_read(self) -> ReadList:
+        if self._read is None:
+            self._read = read_list(self.original)
+        return self._read
 
     def correct(self, row: int, place: int, value: str) -> None:
         """Take a corrected value."""
         self.corrections.values.setdefault(row, {})[place] = value
-        self._copy = self.looking = None
+        self._changed()
 
     def leave_out(self, rows: set[int]) -> None:
         """Leave these rows out, and no others."""
         if rows != self.corrections.left_out:
             self.corrections.left_out = rows
-            self._copy = self.looking = None
+            self._changed()
 
     def undo(self) -> None:
         """Take back every correction."""
         self.corrections = Corrections()
-        self._copy = self.looking = None
+        self._changed()
 
-    def to_run(self) -> InputOptions:
-        """Return how the list is read that is run: the file, or its corrected copy."""
-        found = self.check()
-        if self._copy is None or self._original is None:
-            return self.original
-        told: dict[str, Any] = {
-            "name": self.name,
-            "sha256": self._original.sha256,
-            "corrected_sha256": found.sha256,
-            **self.corrections.as_json(self._original.headers),
-        }
-        return replace(self._copy[0], corrected=told)
+    def _changed(self) -> None:
+        self._checked = self._copy = self.looking = None
+
+    def as_corrected(self) -> Path:
+        """Return the file as it is corrected now: itself, or a copy. Raises UnusableFile."""
+        if not self.corrections:
+            return self.path
+        if self._copy is None:
+            with self.naming():
+                self._copy = copied(self._as_read(), self.corrections)
+        return self._copy.options.path
 
     def naming(self) -> _Naming:
         """Return a block in which errors name the file as the person knows it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from starlette.responses import Response
 
 from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
-from batch.app.lists import CheckedList, RowAtFault, any_rows, is_changed, rows_of
-from batch.app.run_pages import TO_CORRECT_FROM, run_of
+from batch.app.lists import CheckedList, ShownRow, is_changed
+from batch.app.run_pages import TO_CORRECT, TO_CORRECT_FROM, run_of
 from batch.app.site import Site, given_file, journey_of, see, text_of
 from batch.codes import Code
 from batch.commands.runs import listed_runs
@@ -54,19 +53,24 @@ _GROUPS = (
 
 def start(site: Site, _request: Request, _form: FormData) -> Response:
     """Show where a journey begins, and the runs before it."""
-    return site.page("start", runs=listed_runs(site.reports_dir))
+    return _start_page(site)
+
+
+def _start_page(site: Site, problem: str = "") -> Response:
+    return site.page(
+        "start",
+        status=400 if problem else 200,
+        runs=listed_runs(site.reports_dir),
+        reports_dir=site.reports_dir.resolve(),
+        problem=problem,
+    )
 
 
 def take(site: Site, _request: Request, form: FormData) -> Response:
     """Begin a journey with the file that was given."""
     given = given_file(form)
     if given is None:
-        return site.page(
-            "start",
-            status=400,
-            runs=listed_runs(site.reports_dir),
-            problem="Choose a list: a .csv or .xlsx file.",
-        )
+        return _start_page(site, "Choose a list: a .csv or .xlsx file.")
     name, data = given
     return _begun(site, name, data)
 
@@ -103,6 +107,7 @@ def take_what_is_to_correct(site: Site, request: Request, form: FormData) -> Res
         raise UnknownRun("no such file")
     journey = site.journeys.begin(source.name, source.read_bytes(), date_format=run.date_format)
     journey.name = run.input_name
+    journey.was_not_found = name != TO_CORRECT
     headers = {one.header for one in journey.outline().columns}
     journey.chosen = {name: run.held_in.get(name, "") for name in columns.ALIASES}
     if not set(run.held_in.values()) <= headers:
@@ -220,10 +225,10 @@ def show_check(site: Site, request: Request, _form: FormData) -> Response:
         if not found.rows and not journey.corrections:
             site.journeys.end(journey)
             raise UsageProblem(f"{journey.name} has a header and no rows: there is nothing to do")
-        return site.page("check", journey=journey, **_to_correct(journey, found, request))
+        return site.page("check", journey=journey, **_to_correct(found, request))
 
 
-def _to_correct(journey: Journey, found: CheckedList, request: Request) -> dict[str, Any]:
+def _to_correct(found: CheckedList, request: Request) -> dict[str, Any]:
     """Return the rows of one page, and what the page says of all: those with problems, or any."""
     shows_all = request.query_params.get("rows") == "all"
     page = request.query_params.get("page", "1")
@@ -231,10 +236,13 @@ def _to_correct(journey: Journey, found: CheckedList, request: Request) -> dict[
     pages = max(1, -(-count // ROWS_A_PAGE))
     at = min(max(int(page), 1), pages) if page.isdecimal() and len(page) < 7 else 1
     first = (at - 1) * ROWS_A_PAGE
-    rows: Sequence[RowAtFault] = found.to_correct[first : first + ROWS_A_PAGE]
-    if shows_all:
-        rows = any_rows(journey.to_run(), found, first=first, count=ROWS_A_PAGE)
+    rows = (
+        found.any_rows(first, ROWS_A_PAGE)
+        if shows_all
+        else list(found.rows_of(found.to_correct[first : first + ROWS_A_PAGE]).values())
+    )
     used = sorted(found.places.values())
+    hidden = {*(columns.origin_places(found.headers) or ()), *found.layout.left_out[1:]}
     with_problem = {cell.place for row in rows for cell in row.cells if cell.messages}
     return {
         "found": found,
@@ -243,9 +251,9 @@ def _to_correct(journey: Journey, found: CheckedList, request: Request) -> dict[
         "others": [
             p
             for p, header in enumerate(found.headers)
-            if p not in {*used, *with_problem} and not columns.is_blank([header])
+            if p not in {*used, *with_problem, *hidden} and not columns.is_blank([header])
         ],
-        "is_unusual": any(Code.UNUSUAL_DEFER_DATE in row.codes for row in found.to_correct),
+        "is_unusual": found.has(Code.UNUSUAL_DEFER_DATE),
         "at": at,
         "pages": pages,
         "shows_all": shows_all,
@@ -266,7 +274,7 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
             if isinstance(value, str) and (where := _CELL.fullmatch(name))
         }
         shown = {int(n) for n in form.getlist("shown") if isinstance(n, str) and n.isdecimal()}
-        rows = rows_of(journey.to_run(), found, {row for row, _ in told} | shown)
+        rows = found.rows_of({row for row, _ in told} | shown)
         for (number, place), value in told.items():
             _correct_one(journey, rows.get(number), place, value)
         ticked = {int(n) for n in form.getlist("leave_out") if isinstance(n, str) and n.isdecimal()}
@@ -283,7 +291,7 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         return see(f"/lists/{journey.id}/check#result")
 
 
-def _correct_one(journey: Journey, row: RowAtFault | None, place: int, value: str) -> None:
+def _correct_one(journey: Journey, row: ShownRow | None, place: int, value: str) -> None:
     """Take one value, where the list has that row and the value is another one."""
     cell = next((one for one in row.cells if one.place == place), None) if row else None
     if row is not None and cell is not None and is_changed(cell.value, value):
@@ -294,7 +302,7 @@ def download_corrected(site: Site, request: Request, _form: FormData) -> Respons
     """Return the list as it is corrected now."""
     journey = journey_of(site, request)
     with journey.lock:
-        path = journey.to_run().path
+        path = journey.as_corrected()
         stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(journey.name).stem).strip("-") or "list"
         kind = "text/csv" if path.suffix == ".csv" else "application/vnd.ms-excel"
         return _download(path.read_bytes(), f"{stem}-corrected{path.suffix}", kind)

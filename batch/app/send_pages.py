@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -18,11 +18,14 @@ from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
 from batch.errors import UsageProblem
-from batch.words import about
+from batch.words import about, days_written_out
 
 ROWS_A_PAGE = 50
 NEWS_EVERY_SECONDS = 0.25
 _MOST_SAID = 20
+_RESULT_PAGES = {"reconcile": "reconciled", "verify": "verified"}
+"""The page of what some kinds of work found; the others lead to a run, or to the preview."""
+
 _FIRST_SHOWN = (
     columns.LAST_NAME,
     columns.FIRST_NAMES,
@@ -45,14 +48,19 @@ def show_where(site: Site, request: Request, _form: FormData) -> Response:
         return _where_page(site, journey)
 
 
-def _where_page(site: Site, journey: Journey, problem: str = "", wrong: str = "") -> Response:
+def _where_page(
+    site: Site, journey: Journey, problem: str = "", wrong: str = "", chosen: int | None = None
+) -> Response:
     places = site.places()
+    if chosen is None:
+        chosen = next((n for n, place in enumerate(places) if place == journey.place), 0)
     return site.page(
         "where",
         status=400 if problem else 200,
         journey=journey,
         found=journey.check(),
         places=places,
+        chosen=chosen,
         has_token={place.origin: site.token_for(place.origin) is not None for place in places},
         problem=problem,
         wrong=wrong,
@@ -67,15 +75,17 @@ def choose_where(site: Site, request: Request, form: FormData) -> Response:
         places = site.places()
         if not number.isdecimal() or int(number) >= len(places):
             return _where_page(site, journey, "Choose where the list goes.", "where")
-        place = places[int(number)]
+        chosen = int(number)
+        place = places[chosen]
         try:
             if (pasted := text_of(form, "token").strip()) and not place.is_rehearsal:
                 site.keep_token(place.origin, pasted)
         except UsageProblem:
             words = "That is no token: copy it again, whole and alone."
-            return _where_page(site, journey, words, "token")
+            return _where_page(site, journey, words, "token", chosen)
         if not place.is_rehearsal and site.token_for(place.origin) is None:
-            return _where_page(site, journey, "Paste the token for this Register.", "token")
+            words = "Paste the token for this Register."
+            return _where_page(site, journey, words, "token", chosen)
         journey.place = place
         _look(site, journey, place)
         return see(f"/lists/{journey.id}/preview")
@@ -89,13 +99,21 @@ def _look(site: Site, journey: Journey, place: Place) -> None:
     journey.settings = named.for_run(again=False, preview=True, final_check=True)
     journey.shown = Shown()
     journey.looking = site.works.start(
-        _job(site, journey, "preview"),
+        _job(site, journey, "preview", file=file_as_json(journey.original)),
         back=f"/lists/{journey.id}/where",
-        title="Looking your trainees up in Register",
+        title="Looking your trainees up",
+        about=journey.name,
     )
 
 
-def _job(site: Site, journey: Journey, kind: str, *, expected: int | None = None) -> Job:
+def _job(
+    site: Site,
+    journey: Journey,
+    kind: str,
+    *,
+    file: Mapping[str, Any],
+    expected: int | None = None,
+) -> Job:
     assert journey.settings is not None
     assert journey.place is not None
     origin = journey.place.origin
@@ -105,7 +123,8 @@ def _job(site: Site, journey: Journey, kind: str, *, expected: int | None = None
         site.who(),
         None if journey.place.is_rehearsal else site.token_for(origin),
         journey.settings.as_json(),
-        file_as_json(journey.to_run()),
+        file,
+        journey.corrections.as_json() if kind == "preview" and journey.corrections else None,
         expected=expected,
         deliver_to=site.deliver_to,
     )
@@ -173,7 +192,8 @@ def _is_shown(row: tuple[Any, ...], shown: Shown) -> bool:
     wanted = shown.search.casefold()
     if not wanted:
         return True
-    return any(wanted in str(text).casefold() for text in (number, *values, message))
+    shown_message = days_written_out(message)
+    return any(wanted in str(text).casefold() for text in (number, *values, message, shown_message))
 
 
 def choose_shown(site: Site, request: Request, form: FormData) -> Response:
@@ -238,9 +258,10 @@ def confirm(site: Site, request: Request, form: FormData) -> Response:
         assert journey.place is not None
         place = journey.place
         journey.sending = site.works.start(
-            _job(site, journey, "run", expected=to_send),
+            _job(site, journey, "run", file=looking.result["file"], expected=to_send),
             back=f"/lists/{journey.id}/preview",
             title="Rehearsing" if place.is_rehearsal else f"Sending to {place.name}",
+            about=journey.name,
         )
         return see(f"/under-way/{journey.sending.id}")
 
@@ -258,8 +279,8 @@ def show_work(site: Site, request: Request, _form: FormData) -> Response:
         return site.page("progress", work=work, told=work.told, left=left_of(work.told))
     if work.kind == "preview":
         return see(work.back.replace("/where", "/preview"))
-    if work.kind == "reconcile":
-        return site.page("reconciled", work=work, found=work.result)
+    if work.kind in _RESULT_PAGES:
+        return site.page(_RESULT_PAGES[work.kind], work=work, found=work.result)
     run_id = work.result.get("run_id")
     site.said[str(run_id)] = [*work.result.get("warnings", ()), *_lasting(work.told.warnings)]
     _forget(site, work)

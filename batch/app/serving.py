@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import http.client
 import json
 import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import webbrowser
@@ -29,12 +31,15 @@ from batch.app import list_pages, run_pages, send_pages
 from batch.app.gate import ASKING_AGAIN, Gate, Keys, proof
 from batch.app.journeys import FOLDER
 from batch.app.site import Page, Site, static
-from batch.errors import UnknownRun, UsageProblem
+from batch.errors import DeferBatchError, UnknownRun, UsageProblem
 from batch.failures import exit_code_of
 from batch.settings import Settings
 
 RUNNING = "running.json"
 """Where the app that serves this reports folder is, and what proves that it is ours."""
+
+REPORTS_OF_A_DOUBLE_CLICK = "defer-batch reports"
+"""Where reports are kept, within the user's own folder, where no working folder was chosen."""
 
 IDLE_SECONDS = 3600.0
 _OPENING_PAGE = "open.html"
@@ -49,13 +54,34 @@ _STATIC = {
 
 
 def open_app() -> None:
-    """Open the app without a terminal: the entry that Windows starts by itself."""
+    """Open the app without a terminal: the entry that Windows starts by itself.
+
+    What stands in the way is a page too: nobody sees a terminal.
+    """
     terminal.make_streams_usable()
 
     def serve() -> None:
-        serve_app(Settings.load({}), port=0, browser=True, say=terminal.show)
+        try:
+            serve_app(_without_a_folder(), port=0, browser=True, say=terminal.show)
+        except DeferBatchError as error:
+            folder = Path(tempfile.mkdtemp(prefix="defer-batch-"))
+            webbrowser.open(_page_in(folder, "problem.html", problem_page(error)).as_uri())
+            raise
 
     sys.exit(exit_code_of(serve))
+
+
+def _without_a_folder() -> Settings:
+    """Return the settings of a start by double click, whose working folder may be any.
+
+    The reports are kept in the user's own folder unless a setting names another: not in Documents,
+    which Windows and macOS copy to a cloud, with the reasons in them and a journal that must lie
+    on this machine.
+    """
+    settings = Settings.load({})
+    if "reports_dir" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"reports_dir": Path.home() / REPORTS_OF_A_DOUBLE_CLICK})
 
 
 def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[str], None]) -> None:
@@ -83,7 +109,7 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
             say(f"The app is open in your browser: {address}\nPress Ctrl-C to end it.")
             server = Server(site, on_ready=lambda: _open(folder, address, browser=browser))
             try:
-                with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c():
+                with contextlib.suppress(KeyboardInterrupt), _signals_end(server):
                     server.run([listener])
             finally:
                 site.is_ending = True
@@ -93,16 +119,25 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
 
 
 @contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM too, so that nothing of a list is left behind."""
+def _signals_end(server: uvicorn.Server) -> Iterator[None]:
+    """End in good order at SIGTERM, and when the terminal is closed: nothing of a list stays."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def leave(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    # while it serves, uvicorn has a handler of its own for SIGTERM
+    handlers: dict[int, Callable[..., None]] = {signal.SIGTERM: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = leave
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def opening_page(folder: Path, address: str) -> Path:
@@ -110,13 +145,29 @@ def opening_page(folder: Path, address: str) -> Path:
 
     On a browser's command line other users could see the key, and be faster than the browser.
     """
-    page = folder / _OPENING_PAGE
+    text = (
+        '<!doctype html><html lang="en-GB"><meta charset="utf-8"><title>Defer trainees</title>'
+        f'<meta http-equiv="refresh" content="0; url={address}">'
+        f'<a href="{address}">Open the app</a>'
+    )
+    return _page_in(folder, _OPENING_PAGE, text)
+
+
+def problem_page(error: DeferBatchError) -> str:
+    """Return a page that says why the app cannot be opened, and what to do."""
+    title = "The app cannot be opened"
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in (error.message, error.hint) if line)
+    return (
+        f'<!doctype html><html lang="en-GB"><meta charset="utf-8"><title>{title}</title>'
+        f"<main><h1>{title}</h1>{lines}<p>Nothing was sent.</p></main>"
+    )
+
+
+def _page_in(folder: Path, name: str, text: str) -> Path:
+    """Write a page that only this user can read; return where it is."""
+    page = folder / name
     with files.replacing(page) as file:
-        file.write(
-            '<!doctype html><html lang="en-GB"><meta charset="utf-8"><title>Defer trainees</title>'
-            f'<meta http-equiv="refresh" content="0; url={address}">'
-            f'<a href="{address}">Open the app</a>'.encode()
-        )
+        file.write(text.encode())
     return page.resolve()
 
 
@@ -149,7 +200,7 @@ def asgi(site: Site) -> ASGIApp:
         ("POST", "/under-way/{work}/stop", send_pages.stop),
         ("POST", "/under-way/{work}/answer", send_pages.answer),
         ("GET", "/runs/{run}", run_pages.show_run),
-        ("GET", "/runs/{run}/verify", run_pages.verify),
+        ("POST", "/runs/{run}/verify", run_pages.verify),
         ("POST", "/runs/{run}/report", run_pages.write_report),
         ("POST", "/runs/{run}/correct", list_pages.take_what_is_to_correct),
         ("GET", "/runs/{run}/{deed:deed}", run_pages.ask),

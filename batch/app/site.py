@@ -26,21 +26,22 @@ from batch import __version__
 from batch.app.gate import FORM_TOKEN, Keys, refused
 from batch.app.journeys import FOLDER, Journey, Journeys, Place
 from batch.app.lists import in_words
-from batch.app.work import failure
+from batch.app.work import failure, failure_of_system
 from batch.app.working import Work, Works
 from batch.codes import Code, Outcome
-from batch.errors import DeferBatchError, UnknownRun, UsageProblem
+from batch.errors import DeferBatchError, UnknownRun
 from batch.record.page import visible
 from batch.record.records import Who
 from batch.run_settings import EMULATOR
 from batch.settings import Settings, target_of
 from batch.unexpected import trace_lines
-from batch.words import about, counted, duration
+from batch.words import about, counted, days_written_out, duration
 
 MOST_BYTES = 100 * 2**20
 LOG = "app.log"
 _MOST_FIELDS = 20_000
 _ROOM_FOR_THE_FORM = 64 * 1024
+_ASKING_REGISTER = frozenset({"run", "resume", "close", "reconcile"})
 _NO_COMMAND = re.compile(r"`|--\w")
 
 Page = Callable[["Site", Request, FormData], Response]
@@ -110,14 +111,16 @@ class Site:
         folder = self.settings.deliver_to
         return None if folder is None else str(folder)
 
+    def asking_register(self) -> list[Work]:
+        """Return the work of which every page tells: one that is left alone goes on."""
+        return [work for work in self.works.under_way() if work.kind in _ASKING_REGISTER]
+
     # Pages
 
     def page(self, name: str, *, status: int = 200, **told: Any) -> Response:
         """Return a page made from its template."""
-        under_way = self.works.under_way()
-        text = self._templates.get_template(f"{name}.html.j2").render(
-            under_way=[work for work in under_way if work.kind != "preview"], **told
-        )
+        template = self._templates.get_template(f"{name}.html.j2")
+        text = template.render(under_way=self.asking_register(), **told)
         return HTMLResponse(text.encode("utf-8", "replace"), status)
 
     def failed(self, told: Mapping[str, Any], *, back: str = "/", status: int = 400) -> Response:
@@ -166,8 +169,7 @@ class Site:
         except DeferBatchError as error:
             return self.failed(failure(error), back=str(request.scope.get("back", "/")))
         except OSError as error:
-            words = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-            return self.failed(failure(UsageProblem(words)))
+            return self.failed(failure_of_system(error))
         except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
             return self.fault(error)
 
@@ -276,8 +278,11 @@ _TITLES = {
     "JournalLost": "The run stopped early",
     "UnusableFile": "This list cannot be used as it is",
     "Interrupted": "Stopped: nothing was sent",
+    "Stopped": "Stopped",
     "Fault": "A fault of this tool",
-    "Killed": "The work ended without a word",
+    "Killed": "The work was cut off",
+    "DiskFull": "The disk is full",
+    "JournalProblem": "The record of runs cannot be used",
     "Missing": "This page is not here",
     "SelfCheckFailed": "Do not trust this report",
 }
@@ -289,7 +294,11 @@ _ADVICE = {
     "StoppedEarly": "Go to the start page: the run is listed there and can be continued.",
     "JournalLost": "Make room on the disk. Then go to the start page: the run is listed there and "
     "can be continued.",
+    "RefusedByRegister": "If it is the token: it may have expired, or belong to another "
+    "environment. Someone with your provider’s account makes a new one in Register. Then go back, "
+    "and paste it.",
     "Interrupted": "You can go back and begin again.",
+    "Stopped": "Go to the start page: the run is listed there and can be continued.",
 }
 
 
@@ -342,6 +351,7 @@ def _environment() -> jinja2.Environment:
         "about": about,
         "duration": duration,
         "in_words": in_words,
+        "days": days_written_out,
     }
     environment.globals["outcomes"] = list(Outcome)
     environment.globals["codes"] = Code

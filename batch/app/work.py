@@ -10,6 +10,7 @@ signals, locks, journal and reports are the command line's own.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import signal
@@ -25,15 +26,21 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from batch import systems
+from batch.app.copies import Copy, copied
+from batch.app.lists import Corrections, read_list
 from batch.commands.close import close_run
 from batch.commands.execute import Context, Finished
 from batch.commands.plan import Plan
 from batch.commands.preview_file import PreviewedFile, preview_file
 from batch.commands.reconcile import NothingReported, Reconciled, Which, reconcile
+from batch.commands.report import write_again
 from batch.commands.resume import resume_run
 from batch.commands.run import run_file
+from batch.commands.run_names import NamedRun
+from batch.commands.verify import verify_run
 from batch.errors import DeferBatchError, UsageProblem
 from batch.record.records import Who
+from batch.record.verify import Verification
 from batch.rows import Settled
 from batch.run_settings import InputOptions, RunSettings
 from batch.unexpected import fault_of_this_tool
@@ -47,6 +54,7 @@ COUNTS_EVERY_SECONDS = 0.1
 class Job:
     """What is to be done, as it goes from one process to the other.
 
+    `corrections` are those of the list in `file`: the work makes the copy that is looked up.
     `expected` is the number that the person typed: where another number of rows would be sent, or
     none was typed, the work asks before anything is sent.
     """
@@ -57,6 +65,7 @@ class Job:
     token: str | None = None
     settings: Mapping[str, Any] | None = None
     file: Mapping[str, Any] | None = None
+    corrections: Mapping[str, Any] | None = None
     run_id: str | None = None
     expected: int | None = None
     deliver_to: str | None = None
@@ -90,6 +99,8 @@ class Telling:
         self._expected = expected
         self._counts: Counter[str] = Counter()
         self._last = 0.0
+        self.has_begun = False
+        """Whether rows may have been sent."""
 
     def tell(self, event: str, **more: object) -> None:
         """Write one event."""
@@ -126,6 +137,7 @@ class Telling:
 
     def begin(self, rows: int) -> None:
         """Send that sending begins."""
+        self.has_begun = True
         self.tell("begin", rows=rows)
 
     def settled(self, settled: Settled) -> None:
@@ -161,6 +173,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     return {
         "to_send": plan.to_send,
         "seconds_needed": plan.seconds_needed,
+        "register": plan.settings.origin,
+        "is_rehearsal": plan.settings.is_rehearsal,
         "api_version": plan.settings.api_version,
         "needs_yes": plan.needs_yes,
         "deferrals_known": plan.deferrals_known,
@@ -168,11 +182,13 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _previewed(found: PreviewedFile) -> dict[str, Any]:
+def _previewed(found: PreviewedFile, copy: Copy) -> dict[str, Any]:
     preview = found.plan.preview
     would = preview.would if preview else {}
     return {
         "plan": plan_as_json(found.plan),
+        "file": file_as_json(copy.options),
+        "lost": sorted(copy.lost),
         "columns": list(found.run.columns),
         "held_in": dict(found.run.held_in),
         "codes": found.codes,
@@ -206,7 +222,15 @@ def _reconciled(found: Reconciled | NothingReported) -> dict[str, Any]:
     if isinstance(found, NothingReported):
         return {"lines": ["There is nothing to ask Register about."], "differing": []}
     differing = [(row.row.row_number, row.message) for row in found.rows if row.differs]
-    return {"lines": found.lines(), "differing": differing, "exit_code": found.exit_code}
+    return {
+        "lines": [line for line in found.lines() if line and not line.startswith(" ")],
+        "differing": differing,
+        "exit_code": found.exit_code,
+    }
+
+
+def _verified(found: Verification) -> dict[str, Any]:
+    return {"exit_code": found.verdict.exit_code, "lines": found.lines()[1:]}
 
 
 def _do(job: Job, watcher: Telling) -> dict[str, Any]:
@@ -216,7 +240,8 @@ def _do(job: Job, watcher: Telling) -> dict[str, Any]:
     match job.kind:
         case "preview" if job.settings is not None and job.file is not None:
             settings = RunSettings.from_json(job.settings)
-            return _previewed(preview_file(context, settings, _file_of(job.file), out=None))
+            copy = _copy_of(_file_of(job.file), job.corrections)
+            return _previewed(preview_file(context, settings, copy.options, out=None), copy)
         case "run" if job.settings is not None and job.file is not None:
             settings = RunSettings.from_json(job.settings)
             return _finished(run_file(context, settings, _file_of(job.file), start_over=False))
@@ -227,8 +252,28 @@ def _do(job: Job, watcher: Telling) -> dict[str, Any]:
         case "reconcile" if job.run_id is not None:
             which = Which(job.run_id)
             return _reconciled(reconcile(context, which, {}, register=None, out=None))
+        case "verify" if job.run_id is not None:
+            name = NamedRun(job.run_id)
+            version = context.who.tool_version
+            return _verified(verify_run(name, context.reports_dir, None, tool_version=version))
+        case "report" if job.run_id is not None:
+            return _finished(
+                write_again(
+                    context.reports_dir,
+                    job.run_id,
+                    tool_version=context.who.tool_version,
+                    deliver_to=deliver_to,
+                )
+            )
         case _:
             raise UsageProblem(f"there is no such work: {job.kind}")
+
+
+def _copy_of(options: InputOptions, corrections: Mapping[str, Any] | None) -> Copy:
+    """Return the list that is looked up and sent: the file itself, or its corrected copy."""
+    if corrections is None:
+        return Copy(options)
+    return copied(read_list(options), Corrections.from_json(corrections))
 
 
 def _who_of(told: Mapping[str, Any]) -> Who:
@@ -266,12 +311,13 @@ def _done(job: Job, watcher: Telling, work: Callable[[], dict[str, Any]]) -> int
         watcher.tell("failed", **failure(error))
         return error.exit_code
     except KeyboardInterrupt:
-        told = {"message": "interrupted; nothing more was sent", "hint": "", "notes": []}
-        watcher.tell("failed", kind="Interrupted", exit_code=130, **told)
+        kind = "Stopped" if watcher.has_begun else "Interrupted"
+        words = "what was sent is written down" if watcher.has_begun else "no run was kept"
+        told = {"message": words, "hint": "", "notes": []}
+        watcher.tell("failed", kind=kind, exit_code=130, **told)
         return 130
     except OSError as error:
-        words = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-        watcher.tell("failed", **failure(UsageProblem(words)))
+        watcher.tell("failed", **failure_of_system(error))
         return 2
     except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
         watcher.tell("failed", **failure(fault_of_this_tool(error, Path(job.reports_dir))))
@@ -288,6 +334,21 @@ def failure(error: DeferBatchError) -> dict[str, Any]:
         "notes": list(error.notes),
         "exit_code": error.exit_code,
     }
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def failure_of_system(error: OSError) -> dict[str, Any]:
+    """Return what a page shows where the system refused a file: a full disk, most often."""
+    found = failure(
+        UsageProblem(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
+    )
+    if error.errno not in _FULL:
+        return found
+    words = "There is no room left for the files of your list and its report. Nothing was sent"
+    hint = "Make room on the disk, then go back and try again"
+    return found | {"kind": "DiskFull", "message": words, "hint": hint}
 
 
 if __name__ == "__main__":

@@ -70,12 +70,14 @@ class Told:
 class Work:
     """A job under way in a process of its own. `result` or `failure` is there once it has ended."""
 
-    def __init__(self, job: Job, *, back: str, title: str) -> None:
+    def __init__(self, job: Job, *, back: str, title: str, about: str) -> None:
         self.id = secrets.token_urlsafe(12)
         self.kind = job.kind
         self.run_id = job.run_id
         self.back = back
         self.title = title
+        self.about = about
+        """The name of the list that it is about."""
         self.told = Told()
         self.result: dict[str, Any] | None = None
         self.failure: dict[str, Any] | None = None
@@ -138,7 +140,7 @@ class Work:
                 self._take(json.loads(line))
         code = self._process.wait()
         if not self.has_ended:
-            self.failure = _ended_without_a_word(code, has_begun=self.told.has_begun)
+            self.failure = _cut_off(code, has_begun=self.told.has_begun)
         self.told.changes += 1
         for pipe in (self._process.stdin, out):
             with contextlib.suppress(OSError):
@@ -156,14 +158,15 @@ class Work:
         self.told.changes += 1
 
 
-def _ended_without_a_word(code: int, *, has_begun: bool) -> dict[str, Any]:
+def _cut_off(code: int, *, has_begun: bool) -> dict[str, Any]:
     """Return the failure of work whose process was killed, or could not begin."""
-    sent = "Rows may have been sent; what was sent is written down." if has_begun else ""
     return {
         "kind": "Killed",
-        "message": f"the work ended without a word (exit code {code}). "
-        + (sent or "Nothing was sent."),
-        "hint": "an unfinished run is listed on the start page, and can be continued there",
+        "message": f"its process ended unexpectedly (exit code {code}). "
+        + ("Rows were being sent; each is written down." if has_begun else "Nothing was sent."),
+        "hint": "Go to the start page: the run is listed there and can be continued"
+        if has_begun
+        else "Go back and try again",
         "notes": [],
         "exit_code": 70,
     }
@@ -175,9 +178,9 @@ class Works:
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
 
-    def start(self, job: Job, *, back: str, title: str) -> Work:
+    def start(self, job: Job, *, back: str, title: str, about: str) -> Work:
         """Begin some work; `back` is the address that a person goes back to."""
-        work = Work(job, back=back, title=title)
+        work = Work(job, back=back, title=title, about=about)
         self._works[work.id] = work
         return work
 

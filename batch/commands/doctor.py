@@ -16,10 +16,12 @@ from batch.errors import JournalProblem, UsageProblem
 from batch.hints import DEFAULT_REPORTS_DIR
 from batch.record import locks, recent_requests
 from batch.record.database import JOURNAL
+from batch.record.delivery import refuse_unusable
 from batch.record.records import iso
 from batch.register.answers import Kind, Meaning, meaning_of_info, meaning_of_list
 from batch.register.api import VERSIONS, Answer
-from batch.register.client import UNVERIFIED, Client, proxy_for
+from batch.register.client import UNVERIFIED, Client
+from batch.register.connections import proxy_for
 from batch.run_settings import environment_of
 from batch.settings import NAMED_TARGETS, Settings, Target
 from batch.words import counted, duration
@@ -105,6 +107,7 @@ def examine(settings: Settings, wall: Callable[[], float]) -> Readiness:
         (
             *_register(settings, wall),
             *_reports_folder(settings.reports_dir),
+            *_delivery_folder(settings),
             *runs,
         )
     )
@@ -117,14 +120,12 @@ def _register(settings: Settings, wall: Callable[[], float]) -> Iterator[Examine
         yield Examined(
             "Register",
             "none was named, so token, version, network and clock were not checked",
-            f"name the one you mean (production, sandbox or a base URL): {command}",
+            f"name the one you mean, production or sandbox: {command}",
         )
         yield from token.examined(None, None)
         return
     if settings.target.is_rehearsal:
-        yield Examined(
-            "Register", "the emulator in this process: a rehearsal, which needs no token"
-        )
+        yield Examined("Register", "a rehearsal on this machine, which needs no token")
         return
     try:
         told = _asked(settings, token.value or _NO_TOKEN, wall)
@@ -175,7 +176,6 @@ def _asked(settings: Settings, token: str, wall: Callable[[], float]) -> _Told:
             api_version=settings.api_version or VERSIONS[0],
             token=token,
             timeout_seconds=settings.timeout,
-            max_at_once=1,
         )
     except UsageProblem:  # a proxy in the environment cannot be used
         return _Told(Meaning(Kind.NEVER_LEFT, _NO_SUCH_PROXY), "")
@@ -435,6 +435,38 @@ def _reports_folder(folder: Path) -> Iterator[Examined]:
     yield _disk(there)
 
 
+def _delivery_folder(settings: Settings) -> Iterator[Examined]:
+    """Yield whether reports can be delivered, and who can read them there, if they are to be."""
+    name, folder = "delivery folder", settings.deliver_to
+    if folder is None:
+        return
+    try:
+        refuse_unusable(folder, settings.reports_dir)
+    except UsageProblem as problem:
+        yield Examined(name, problem.message.removesuffix(". Nothing was sent"), problem.hint)
+        return
+    shown, sharing = systems.as_argument(folder), systems.sharing_of(folder)
+    if sharing is None:
+        yield Examined(name, f"{folder}: who can open this folder can read the reports in it")
+    elif sharing.everyone_reads:
+        yield Examined(
+            name,
+            f"everybody on this machine can read what is delivered to {folder}",
+            f"leave it to its group, {sharing.group}: chmod o-rwx {shown}",
+        )
+    elif not sharing.is_ours:
+        yield Examined(
+            name,
+            f"this user is not in the group {sharing.group} of {folder}, so nothing can be "
+            "delivered",
+            f"as an administrator, let the folder hand on its group: chmod g+s {shown}",
+        )
+    elif sharing.group_reads:
+        yield Examined(name, f"{folder}, which the group {sharing.group} can read")
+    else:
+        yield Examined(name, f"{folder}, which you alone can read: its group, {sharing.group}, not")
+
+
 def _shows_reports(folder: Path) -> bool:
     """Whether other users can read the journal, or list what a run left, in a reports folder."""
     if not (folder.exists() and systems.can_be_read_by_others(folder)):
@@ -512,13 +544,12 @@ def _command(settings: Settings, *more: str) -> str:
         "--api-version": settings.api_version,
         "--api-token-file": settings.api_token_file,
         "--reports-dir": settings.reports_dir,
+        "--deliver-to": settings.deliver_to,
     }
     if settings.reports_dir == Path(DEFAULT_REPORTS_DIR):
         del given["--reports-dir"]
     given |= dict(zip(more[::2], more[1::2], strict=True))
     options = (
-        f"{name} {systems.as_argument(Path(value)) if isinstance(value, Path) else value}"
-        for name, value in given.items()
-        if value is not None
+        systems.as_command((name, str(value))) for name, value in given.items() if value is not None
     )
     return " ".join(("defer-batch doctor", *options))

@@ -19,7 +19,7 @@ def explained(name: str | None) -> list[str]:
 
 
 def _of_outcome(outcome: Outcome) -> Iterator[str]:
-    yield f"{outcome.label.upper()}"
+    yield f"{outcome.label.upper()}: in {outcome}.csv"
     for code, entry in TABLE.items():
         if entry.outcome is outcome:
             yield from ("", *(f"  {line}" for line in _of_code(code)))
@@ -28,7 +28,7 @@ def _of_outcome(outcome: Outcome) -> Iterator[str]:
 
 def _of_code(code: Code) -> Iterator[str]:
     entry = TABLE[code]
-    yield f"{code} ({entry.outcome.label})"
+    yield f"{code} ({entry.outcome.label}: in {entry.outcome}.csv)"
     yield f"  {entry.meaning}"
     yield f"  What to do: {entry.advice}"
 

@@ -101,8 +101,10 @@ class Looking:
         self._again = settings.again
         self._match_by = settings.match_by
         self._earlier = {} if self._again else settled_earlier(journal, self._run_no, run.base_url)
-        rows = (row for row in journal.ledger.to_look_up(run.run_id) if not row.is_open)
-        self._sought = [self._sought_by(row) for row in rows if row.row_number not in self._earlier]
+        rows = list(journal.ledger.to_look_up(run.run_id))
+        self._open = frozenset(row.row_number for row in rows if row.is_open)
+        known = self._earlier.keys() | journal.ledger.sent_in_doubt(self._run_no)
+        self._sought = [self._sought_by(row) for row in rows if row.row_number not in known]
         by = None if self._match_by in {None, "trainee_id"} else self._match_by
         self._matching = Matching(self._sought, by=by)
         self._cycles: set[int] = set()
@@ -129,8 +131,9 @@ class Looking:
         matches = {row.row_number: self._match(row, unread) for row in self._sought}
         found = {n: match.trainee_id for n, match in matches.items() if isinstance(match, Sighting)}
         matched = {row.row_number for row in self._sought if not row.trainee_id}
-        dealt_with = self._note(matched, found) if matched else frozenset()
-        repeats = dict(repeated(self._asked(found, dealt_with))) if matched else {}
+        settled, is_open = self._note(matched, found) if matched else (frozenset(), self._open)
+        repeats = dict(repeated(self._asked(found, settled))) if matched else {}
+        dealt_with = settled | (is_open - repeats.keys())
         would: dict[int, Would] = {n: WillNotBeSent(told) for n, told in self._earlier.items()}
         would |= self._would(matches, repeats, dealt_with)
         forecast = Forecast()
@@ -185,22 +188,24 @@ class Looking:
         trainee_id = row.trainee_id if is_by_id else ""
         return Sought(row.row_number, row.defer_date, trainee_id, person_of(self._run, row.values))
 
-    def _note(self, matched: AbstractSet[int], found: Mapping[int, str]) -> frozenset[int]:
-        """Write down whom rows were found to mean; return those that need no table any more.
+    def _note(
+        self, matched: AbstractSet[int], found: Mapping[int, str]
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """Write down whom rows were found to mean; return those that an earlier run settled.
 
-        An earlier run settled them, or may have sent for their trainee: those are read first.
+        And those for whose trainee one may have sent: they are read first.
         """
         self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
         settled, _ = set_aside_remembered(
             self._journal, self._run_no, self._run.base_url, again=self._again
         )
         rows = self._journal.ledger.to_look_up(self._run.run_id)
-        is_open = {row.row_number for row in rows if row.is_open}
-        return frozenset(is_open) if self._again else settled | is_open
+        is_open = frozenset(row.row_number for row in rows if row.is_open)
+        return (frozenset() if self._again else settled), is_open
 
-    def _asked(self, found: Mapping[int, str], dealt_with: frozenset[int]) -> Iterator[Asked]:
+    def _asked(self, found: Mapping[int, str], settled: frozenset[int]) -> Iterator[Asked]:
         for row in self._journal.ledger.to_look_up(self._run.run_id):
-            if row.row_number in found and row.row_number not in dealt_with:
+            if row.row_number in found and row.row_number not in settled:
                 yield Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
 
 

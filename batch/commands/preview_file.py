@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ def preview_file(
             plan_of_run(journal, run, staged, context.journal), journal.ledger, run
         )
         plan = _previewed(context, journal, plan)
-        corrected = journal.ledger.corrected_later(run.input_sha256, run.base_url)
+        corrected, unknown = journal.ledger.corrected_later(run.input_sha256, run.base_url)
         found = _counted(
             PreviewedFile(
                 run,
@@ -166,19 +166,28 @@ def preview_file(
                 tuple(_rows(journal.ledger, plan)),
                 journal.ledger.requests(run_id),
                 frozenset(corrected),
-            )
+            ),
+            unknown,
         )
     if out is not None:
         found.write(out)
     return found
 
 
-def _counted(found: PreviewedFile) -> PreviewedFile:
-    """Return the preview, its plan saying how far the list has come where earlier runs began it."""
-    if not found.done:
-        return found
-    words = f"of this list {found.done:,} done by earlier runs, {found.open:,} open"
-    return replace(found, plan=replace(found.plan, notices=(words, *found.plan.notices)))
+def _counted(found: PreviewedFile, unknown: Sequence[str]) -> PreviewedFile:
+    """Return the preview, its plan saying how far the list has come where earlier runs began it.
+
+    `unknown` are runs that corrected rows of it and of which nothing is left that says which.
+    """
+    notices = []
+    if found.done:
+        notices.append(f"of this list {found.done:,} done by earlier runs, {found.open:,} open")
+    if unknown and found.open:
+        notices.append(
+            f"some of what counts as open here may be done: {', '.join(unknown)} corrected rows of "
+            "this list and was purged, so nobody can tell which"
+        )
+    return replace(found, plan=replace(found.plan, notices=(*notices, *found.plan.notices)))
 
 
 def _refuse(out: Path | None, file: Path) -> None:

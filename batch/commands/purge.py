@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -100,15 +101,29 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     try:
         for corrected in set_aside_of(folder):
             corrected.unlink()
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        pass
+        _delete(folder)
     except OSError as error:
         why = error.strerror or str(error)
         return [f"{folder} cannot be deleted ({why}), so its run is kept; then purge again"]
     remember_for_good(journal, run_id)
     journal.purge(run_id)
     return []
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder if it is there; who is killed meanwhile leaves no half of it as a report.
+
+    Out of sight it waits for the next purge.
+    """
+    aside = folder.with_name(f".{folder.name}.purged")
+    for gone in (aside, folder):
+        with contextlib.suppress(FileNotFoundError):
+            gone.rename(aside)
+            try:
+                shutil.rmtree(aside)
+            except OSError:
+                aside.rename(folder)
+                raise
 
 
 def _is_unreported(journal: Purge, run_id: str, folder: Path) -> bool:

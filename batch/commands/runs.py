@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.codes import TABLE, counts_of
+from batch.commands.term import confirmed_of, trainees_of_term
 from batch.hints import resume_command
 from batch.record import locks
 from batch.record.database import JOURNAL
@@ -21,13 +22,13 @@ from batch.roster.standing import Held
 def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[str, Any]]:
     """Return every run, the unfinished first, then newest first, with its counts.
 
-    `since` leaves out runs that began before that day, in UTC.
+    `since` leaves out runs that began before that day, in UTC, and adds how the trainees of each
+    of the others stand.
     """
     if not (reports_dir / JOURNAL).exists():
         return []
     under_way = locks.run_that_writes(reports_dir / JOURNAL)
-    ledger = Ledger.read(reports_dir / JOURNAL)
-    try:
+    with contextlib.closing(Ledger.read(reports_dir / JOURNAL)) as ledger:
         runs = ledger.runs()
         listed = [
             {
@@ -44,12 +45,34 @@ def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[st
             for stage, run in runs
         ]
         listed += [_unreadable(run_id) for run_id, _ in ledger.unreadable_runs()]
-    finally:
-        ledger.close()
-    if since is not None:
-        began = since.isoformat()
-        listed = [run for run in listed if (run["started_at"] or began)[:10] >= began]
+        if since is not None:
+            began = since.isoformat()
+            listed = [run for run in listed if (run["started_at"] or began)[:10] >= began]
+            listed = _with_trainees(ledger, listed, dict(_by_id(runs)))
     return sorted(listed, key=lambda run: run["stage"] != "started")
+
+
+def _by_id(runs: Iterable[tuple[str, RunRecord]]) -> Iterator[tuple[str, RunRecord]]:
+    return ((run.run_id, run) for _, run in runs)
+
+
+def _with_trainees(
+    ledger: Ledger, listed: list[dict[str, Any]], records: dict[str, RunRecord]
+) -> list[dict[str, Any]]:
+    """Return the runs with how the trainees of each stand, None where that cannot be known."""
+    sound = [records[run["run_id"]] for run in listed if not run["is_altered"]]
+    counts = trainees_of_term(ledger, sound)
+    confirmed = {
+        run.run_id: {"confirmed": min(confirmed_of(ledger, run), counts[run.run_id]["deferred"])}
+        for run in sound
+        if run.run_id in counts
+    }
+    return [
+        {**run, "trainees": counts[run["run_id"]] | confirmed[run["run_id"]]}
+        if run["run_id"] in counts
+        else {**run, "trainees": None}
+        for run in listed
+    ]
 
 
 def warnings_of_runs(reports_dir: Path) -> Iterator[str]:
@@ -70,6 +93,7 @@ def _facts(ledger: Ledger, run: RunRecord) -> dict[str, Any]:
         "rehearsal": run.rehearsal,
         "input": run.input_name,
         "register": run.base_url,
+        "operator": run.operator_name or run.operator,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "exit_code": run.exit_code,
@@ -83,7 +107,15 @@ def _holds_unknown_codes(ledger: Ledger, run: RunRecord) -> bool:
 
 def _unreadable(run_id: str) -> dict[str, Any]:
     """Return what the list shows of a run whose record cannot be read."""
-    nothing = ("input", "started_at", "finished_at", "exit_code", "carry_on", "reconciled")
+    nothing = (
+        "input",
+        "operator",
+        "started_at",
+        "finished_at",
+        "exit_code",
+        "carry_on",
+        "reconciled",
+    )
     return {
         "run_id": run_id,
         "stage": "unreadable",

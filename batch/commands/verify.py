@@ -10,7 +10,7 @@ from typing import Any
 
 from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
-from batch.record import verify
+from batch.record import manifest, verify
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
 from batch.record.missing import (
@@ -36,7 +36,7 @@ def verify_run(
         if not folder.is_dir():
             return _without_folder(folder, name.run_id, ledger)
         run_id = (
-            name.run_id if name.is_run_id() or name.folder is None else verify.run_id_of(folder)
+            name.run_id if name.is_run_id() or name.folder is None else manifest.run_id_of(folder)
         )
         if not run_id:
             raise UnknownRun(
@@ -163,7 +163,7 @@ def _knowing(reports_dir: Path, folder: Path) -> Ledger | None:
     if not (reports_dir / JOURNAL).exists():
         return None
     ledger = Ledger.read(reports_dir / JOURNAL)
-    if any(run.run_id == verify.run_id_of(folder) for _, run in ledger.runs()):
+    if any(run.run_id == manifest.run_id_of(folder) for _, run in ledger.runs()):
         return ledger
     ledger.close()
     return None

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from batch.errors import JournalLost
-from batch.record.database import OpenFiles, journal_lost
+from batch.record.database import journal_lost
+from batch.record.open_files import OpenFiles
 
 GATHERING_SECONDS = 0.001
 """How long a commit waits for others to join it, in seconds."""
@@ -42,7 +42,7 @@ class GroupCommit:
         self._queued: list[_Statement] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._lost: JournalLost | None = None
+        self._lost: Exception | None = None
         self.between = asyncio.Lock()
 
     def queue(
@@ -52,7 +52,7 @@ class GroupCommit:
         self._queued.append(_Statement(sql, values, then))
 
     async def flush(self) -> None:
-        """Return once everything queued so far is on disk. Raises JournalLost."""
+        """Return once everything queued so far is on disk. Raises what keeps it from there."""
         if self._lost is not None:
             raise self._lost
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -72,25 +72,29 @@ class GroupCommit:
         waiting, self._waiting = self._waiting, []
         try:
             self._open_files.refuse_lost()
+            before = self._connection.total_changes
             self._connection.execute("BEGIN")
             for statement in queued:
                 self._connection.execute(statement.sql, statement.values)
             await self._commit(self._connection.commit)
-            self._open_files.refuse_lost()
+            self._open_files.refuse_lost(has_written=self._connection.total_changes > before)
         except sqlite3.Error as error:
             self._lose(journal_lost(error), waiting)
             return
-        except JournalLost as lost:
-            self._lose(lost, waiting)
+        except Exception as error:  # noqa: BLE001 — raised again at everyone who waits
+            self._lose(error, waiting)
             return
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        for statement in queued:
-            if statement.then is not None:
-                statement.then()
+        try:
+            for statement in queued:
+                if statement.then is not None:
+                    statement.then()
+        except Exception as error:  # noqa: BLE001 — a log on a full disk, say: told with the next
+            self._lose(error, [])
 
-    def _lose(self, lost: JournalLost, waiting: list[asyncio.Future[None]]) -> None:
+    def _lose(self, lost: Exception, waiting: list[asyncio.Future[None]]) -> None:
         self._lost = lost
         for future in [*waiting, *self._waiting]:
             if not future.done():

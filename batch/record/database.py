@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -65,69 +64,11 @@ def _what(error: sqlite3.Error | OSError) -> str:
 def _remedy(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, PermissionError):
         return "let this user write there"
+    if "readonly" in str(error):
+        return "let this user write journal.db"
     if "locked" in str(error):
         return "close the other program that has journal.db open"
     return _MAKE_ROOM
-
-
-class OpenFiles:
-    """The journal's files as they were opened: nothing but this writer may shrink or replace them.
-
-    A file that was deleted takes what is written to it, and then it is gone. `path` is None for a
-    journal in memory, which has no files.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        names = () if path is None else (path.name, f"{path.name}-wal")
-        self._known: dict[Path, os.stat_result | None] = (
-            {} if path is None else {path.with_name(name): None for name in names}
-        )
-
-    def refuse_lost(self) -> None:
-        """Raise JournalLost where a file was deleted, replaced or cut since it was last seen.
-
-        SQLite shortens neither of them while the writer has them open: its checkpoints write the
-        -wal again from its start, and only `purge`, which needs the writer's lock, truncates it.
-        """
-        for path, before in self._known.items():
-            try:
-                now = path.stat()
-            except FileNotFoundError:
-                if before is not None:
-                    raise _gone(path, "was deleted") from None
-                continue
-            except OSError as error:
-                raise _gone(path, f"cannot be reached ({error.strerror})") from error
-            if before is not None and not os.path.samestat(before, now):
-                raise _gone(path, "was replaced")
-            is_shorter = before is not None and now.st_size < before.st_size
-            if is_shorter or (path.name.endswith("-wal") and _has_lost_its_start(path)):
-                raise _gone(path, "was cut short")
-            self._known[path] = now
-
-
-_WAL_BEGINS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""SQLite's file format, "WAL header": the two orders of bytes."""
-
-
-def _has_lost_its_start(wal: Path) -> bool:
-    """Whether a -wal was cut, and then written to behind where it had ended.
-
-    It has no locks of SQLite's that closing it here could drop; those are on the other files.
-    """
-    with wal.open("rb") as file:
-        begins = file.read(len(_WAL_BEGINS[0]))
-    return begins != b"" and begins not in _WAL_BEGINS
-
-
-def _gone(path: Path, what: str) -> JournalLost:
-    return JournalLost(
-        f"{path} {what} by another program while the run went on: of the last requests there may "
-        "be no record",
-        hint="put back what was deleted, or restore journal.db from a backup, "
-        "then run `defer-batch resume`; without either, run the list again: each trainee is looked "
-        "up before anything is sent",
-    )
 
 
 @functools.cache
@@ -162,6 +103,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     try:
         _make_durable(connection, path)
         _migrate(connection)
+        _begin_with_an_empty_wal(connection)
     except sqlite3.Error as error:
         connection.close()
         if is_damage(error):
@@ -302,10 +244,19 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA secure_delete=ON")
 
 
+def _begin_with_an_empty_wal(connection: sqlite3.Connection) -> None:
+    """Put into the journal what stands in the -wal: new tables, or what a killed process wrote.
+
+    So all its frames are ours, and a cut can be told from what a crash left behind its last commit.
+    Where a reader is in the way, it stays as it is.
+    """
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+    if version < len(MIGRATIONS):
         connection.executescript(
-            f"BEGIN; {statements} PRAGMA user_version={number};"
+            f"BEGIN; {' '.join(MIGRATIONS[version:])} PRAGMA user_version={len(MIGRATIONS)};"
             f" PRAGMA application_id={APPLICATION_ID}; COMMIT;"
         )

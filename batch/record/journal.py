@@ -32,7 +32,8 @@ with two); readers open it read-only. A run that was not yet confirmed is `stage
 nothing, and the next writer removes it.
 
 What a crash cannot explain ends the run. A file that is deleted, replaced or cut while it is open
-would take every commit and keep none: before and after each group its place and size are looked at.
+would take every commit and keep none: before and after each group its place and size are looked at,
+and the group itself in the -wal.
 What the rows ask of Register is fixed by a digest when the run begins, so that a resumed run sends
 what the file asked for, whatever was done to the journal in between.
 """
@@ -54,6 +55,7 @@ from batch.record import database, locks, recent_requests
 from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
 from batch.record.ledger import Ledger
+from batch.record.open_files import OpenFiles
 from batch.record.records import ReportRecord, Resumption, RunRecord, iso
 from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joined_messages
 
@@ -81,7 +83,7 @@ class Journal:
         path: Path | None = None,
     ) -> None:
         self._connection = connection
-        self._open_files = database.OpenFiles(path)
+        self._open_files = OpenFiles(path)
         self._wall = wall
         self.ledger = Ledger(connection)
         self.has_begun = False
@@ -215,11 +217,11 @@ class Journal:
 
         What its rows ask of Register is fixed by its digest.
         """
-        self.has_begun = True
         with self._one_commit():
             self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
             self._connection.executemany(_SQL["end"], ((number,) for number in ending))
+        self.has_begun = True
 
     def _remove_staged(self) -> None:
         staged = self._connection.execute(_SQL["staged"])
@@ -229,6 +231,7 @@ class Journal:
     @contextmanager
     def _one_commit(self) -> Iterator[str]:
         """Write all of it or nothing; yield the time."""
+        before = self._connection.total_changes
         self._connection.execute("BEGIN")
         try:
             yield iso(self._wall())
@@ -236,7 +239,7 @@ class Journal:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-        self._open_files.refuse_lost()
+        self._open_files.refuse_lost(has_written=self._connection.total_changes > before)
 
     def note_report(self, run_id: str, written: ReportRecord) -> None:
         """Write down what a report holds, in place of what was noted of the one before."""
@@ -367,7 +370,7 @@ class Journal:
             _SQL["finish"], (iso(self._wall()), exit_code, stopped_because, run_no)
         )
         self._connection.execute("COMMIT")
-        self._open_files.refuse_lost()
+        self._open_files.refuse_lost(has_written=True)
 
     def end_for_good(self, run_no: int, *, exit_code: int, because: str) -> None:
         """End a run that nobody wants to resume; its rows stay as they are."""

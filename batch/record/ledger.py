@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,24 +168,48 @@ class Ledger:
             return []
         return [run_id for (run_id,) in self._found("origins", run_no, f"$[{places[1]}]")]
 
-    def corrected_later(self, input_sha256: str, origin: str) -> set[int]:
-        """Return the rows of a file that were corrected, and deferred, by later runs of such rows.
+    def corrected_later(self, input_sha256: str, origin: str) -> tuple[set[int], list[str]]:
+        """Return the rows of a file that later runs corrected and deferred, in however many rounds.
 
-        By `original_row` and `original_run`, through any number of rounds.
+        And the runs that may have corrected more of them: nothing is left that says which.
         """
         runs = [run for _, run in self.runs()]
         originals = {run.run_id for run in runs if run.input_sha256 == input_sha256}
         found: set[int] = set()
+        unknown: list[str] = []
         for run in runs:
-            places = origin_places(run.columns)
-            if places is None or run.rehearsal or run.base_url != origin:
+            if run.rehearsal or run.base_url != origin or originals.isdisjoint(run.follows):
                 continue
-            if originals.isdisjoint(run.follows):
-                continue
+            corrected = self.corrected_by(run)
+            if corrected is None:
+                unknown.append(run.run_id)
+            else:
+                found.update(*(corrected.get(run_id, ()) for run_id in originals))
+        return found, unknown
+
+    def corrected_by(self, run: RunRecord) -> Mapping[str, Sequence[int]] | None:
+        """Return the rows that a run corrected and deferred, by the run that had them first.
+
+        None where an earlier version purged its rows.
+        """
+        if run.is_purged:
+            return run.corrected
+        places = origin_places(run.columns)
+        corrected: dict[str, list[int]] = {}
+        if places is not None:
             paths = (f"$[{place}]" for place in places)
-            rows = self._of_run("corrected", run.run_id, *paths)
-            found |= {int(row) for row, of in rows if of in originals and str(row).isdecimal()}
-        return found
+            for row, run_id in self._of_run("corrected", run.run_id, *paths):
+                if run_id in run.follows and str(row).isdecimal():
+                    corrected.setdefault(run_id, []).append(int(row))
+        return corrected
+
+    def lines(
+        self, run: RunRecord
+    ) -> Iterator[tuple[int, str, str | None, str | None, str | None]]:
+        """Yield row number, folded id, code, original row and original run; None: not known."""
+        nowhere = len(run.columns)
+        places = origin_places(run.columns) or (nowhere, nowhere)
+        yield from self._of_run("lines", run.run_id, *(f"$[{place}]" for place in places))
 
     def trainees(self, run_id: str) -> dict[str, int]:
         """Return how many trainees each outcome's rows are about; a row without an id is one."""

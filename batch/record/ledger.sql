@@ -136,6 +136,11 @@ WHERE run_no = ? AND problems IS NOT NULL ORDER BY row_number;
 SELECT json_extract(own_values, ?2), json_extract(own_values, ?3) FROM rows
 WHERE run_no = ?1 AND outcome = 'succeeded';
 
+-- name: lines
+SELECT row_number, folded_id, code,
+    json_extract(own_values, ?2), json_extract(own_values, ?3)
+FROM rows WHERE run_no = ?1;
+
 -- name: origins
 SELECT DISTINCT x.run_id FROM rows r
 JOIN runs x ON x.run_id = json_extract(r.own_values, ?2) AND x.run_no <> ?1

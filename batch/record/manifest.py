@@ -36,11 +36,25 @@ _READ_AT_ONCE = 2**20
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return a folder's manifest, None where there is none that can be read."""
+    return told_in(folder / NAME)
+
+
+def told_in(path: Path) -> dict[str, Any] | None:
+    """Return what a manifest or a summary holds, None where it cannot be read."""
     try:
-        content = json.loads((folder / NAME).read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def run_id_of(folder: Path) -> str:
+    """Return the id of the run that a folder claims to be of, "" where it claims none."""
+    for name in (NAME, SUMMARY):
+        told = told_in(folder / name)
+        if told is not None and isinstance(told.get("run_id"), str):
+            return str(told["run_id"])
+    return ""
 
 
 def tells_the_end(folder: Path, run: RunRecord) -> bool:

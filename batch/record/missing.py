@@ -14,7 +14,6 @@ from pathlib import Path
 
 from batch.record import manifest
 from batch.record.ledger import Ledger
-from batch.record.verify import run_id_of
 
 _MOST_OF_A_LOG = 2**20
 """Where a run began, its log says so before this: behind what was asked of Register first."""
@@ -49,7 +48,7 @@ def unknown_reports(ledger: Ledger, reports_dir: Path) -> tuple[str, ...]:
 def reported_folders(reports_dir: Path) -> Iterator[tuple[str, Path]]:
     """Yield each run that has begun and has a folder of its name, oldest first."""
     for folder in sorted(reports_dir.iterdir()) if reports_dir.is_dir() else ():
-        if folder.is_dir() and folder.name in {run_id_of(folder), _logged_run(folder)}:
+        if folder.is_dir() and folder.name in {manifest.run_id_of(folder), _logged_run(folder)}:
             yield folder.name, folder
 
 

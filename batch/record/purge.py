@@ -53,10 +53,13 @@ class Purge:
     def purge(self, run_id: str) -> None:
         """Delete a run's rows and attempts; its one line, with the counts, stays.
 
+        So do the numbers of the rows that it corrected: `preview` of their list counts them done.
+
         Until `leave_nothing` its stage is `purging`: text of it may still be in the file.
         """
         counts, run_no = self.ledger.counts(run_id), self.ledger.run_number(run_id)
-        details = json.dumps({"purged_counts": counts} | _NOBODY)
+        corrected = self.ledger.corrected_by(self.ledger.run(run_id))
+        details = json.dumps({"purged_counts": counts, "corrected": corrected} | _NOBODY)
         self._connection.execute("BEGIN")
         for name in ("delete_rows", "delete_attempts", "delete_resumptions"):
             self._connection.execute(_SQL[name], (run_no,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -26,6 +26,8 @@ class RunRecord:
     Register, None in what versions before 0.2 began; `accepted_reports` are runs that the journal
     did not know, and with whose reports beside it somebody let this run begin. `follows` are the
     runs whose rows this one corrects; `looks` are the look-ups before sending, one a stretch of it.
+    `corrected` are the rows of those runs that this one deferred, by run: kept where its own rows
+    were purged, None where they are there, or where a version before 0.2 purged them.
     """
 
     run_id: str
@@ -65,6 +67,7 @@ class RunRecord:
     accepted_reports: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     looks: tuple[Mapping[str, object], ...] = ()
+    corrected: Mapping[str, Sequence[int]] | None = None
 
     @property
     def is_purged(self) -> bool:

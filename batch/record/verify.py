@@ -9,7 +9,6 @@ compared too: what another version would write says nothing about one that is ol
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -100,15 +99,6 @@ _HALF_WRITTEN = re.compile(
 """What `files.replacing` writes to until a file is whole."""
 _LEFT_BY_OFFICE_PROGRAMS = re.compile(r"~\$.+|\.~lock\..+#", re.DOTALL)
 """Files that stand beside a workbook or a CSV while a program has it open, or after it crashed."""
-
-
-def run_id_of(folder: Path) -> str:
-    """Return the id of the run that a folder claims to be of, "" where it claims none."""
-    for name in (manifest.NAME, manifest.SUMMARY):
-        told = _json_in(folder / name)
-        if isinstance(told, dict) and isinstance(told.get("run_id"), str):
-            return str(told["run_id"])
-    return ""
 
 
 def verify_folder(
@@ -258,8 +248,8 @@ class _Report:
 
     def _of_another_run(self) -> Iterator[str]:
         for name in (manifest.NAME, manifest.SUMMARY):
-            told = _json_in(self.folder / name)
-            if isinstance(told, dict) and told.get("run_id") != self.run_id:
+            told = manifest.told_in(self.folder / name)
+            if told is not None and told.get("run_id") != self.run_id:
                 yield f"{name} is of another run: {str(told.get('run_id'))[:80]}"
 
     def _of_the_manifest(self) -> Iterator[str]:
@@ -312,19 +302,12 @@ class _Report:
             for name in (name for name, value in facts.items() if self.told.get(name) != value):
                 yield f"{manifest.NAME} differs from the journal in `{name}`"
         path = self.folder / manifest.SUMMARY
-        if path.is_file() and _json_in(path) != report.summary(ledger, self.run_id):
+        if path.is_file() and manifest.told_in(path) != report.summary(ledger, self.run_id):
             yield f"{manifest.SUMMARY} differs from the journal"
 
 
 def _is_left_by_an_office_program(path: Path) -> bool:
     return bool(_LEFT_BY_OFFICE_PROGRAMS.fullmatch(path.name)) and path.is_file()
-
-
-def _json_in(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _hash(path: Path) -> str | None:

@@ -14,6 +14,9 @@ VERSIONS = ("v2025.0", "v2026.1", "v2026.0")
 DEFERRABLE = frozenset({"submitted_for_trn", "trn_received"})
 """The states from which deferring works (API.md, "Deferring is not idempotent")."""
 
+DEFER_DATE, DEFER_REASON = "defer_date", "defer_reason"
+"""The fields of a deferral, as they are asked and as a trainee shows them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

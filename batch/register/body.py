@@ -1,4 +1,4 @@
-"""What an answer holds: its body and headers, read with distrust.
+"""What is asked, and what an answer holds: its body and headers, read with distrust.
 
 Pure. Whatever is missing, broken or of another shape is read as nothing; nothing here raises.
 Fields of a person that nobody needs are in no model.
@@ -12,11 +12,11 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from batch.register.api import Reply
+from batch.register.api import DEFER_DATE, DEFER_REASON, Reply
 from batch.rows import Deferral, folded, is_same_reason
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?=T|$)", re.ASCII)
@@ -73,6 +73,24 @@ _Count = Annotated[int | None, BeforeValidator(_count)]
 _Personal = Annotated[_Text, Field(repr=False)]
 
 
+class DeferralRequest(BaseModel):
+    """What is asked of Register for one trainee, within `data` (API.md, "Defer a trainee")."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    defer_date: str = Field(serialization_alias=DEFER_DATE)
+    defer_reason: str | None = Field(serialization_alias=DEFER_REASON)
+
+    @classmethod
+    def of(cls, deferral: Deferral) -> Self:
+        """Return the request for a deferral."""
+        return cls(defer_date=deferral.defer_date, defer_reason=deferral.defer_reason)
+
+    def content(self) -> dict[str, dict[str, str]]:
+        """Return it as JSON's values; no reason is no field."""
+        return {"data": self.model_dump(by_alias=True, exclude_none=True)}
+
+
 class ListedTrainee(BaseModel):
     """A trainee as a list shows them: what is compared in memory, and never shown or kept.
 
@@ -80,11 +98,11 @@ class ListedTrainee(BaseModel):
     another shape is None; of a row without an id nothing is read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     trainee_id: Annotated[str | None, BeforeValidator(_id)] = None
     state: _State = None
-    defer_date: _Date = None
+    defer_date: Annotated[_Date, Field(alias=DEFER_DATE)] = None
     reinstate_date: _Date = None
     itt_start_date: _Date = None
     updated_at: _Moment = None
@@ -94,13 +112,13 @@ class ListedTrainee(BaseModel):
     last_name: _Personal = None
     first_names: _Personal = None
     date_of_birth: Annotated[_Date, Field(repr=False)] = None
-    defer_reason: _Personal = None
+    defer_reason: Annotated[_Personal, Field(alias=DEFER_REASON)] = None
 
 
 class ListMeta(BaseModel):
     """Where a page stands in its list; None where Register says nothing that can be true."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     current_page: _Count = None
     total_pages: _Count = None
@@ -183,9 +201,9 @@ def is_same_trainee(trainee: dict[str, Any], deferral: Deferral) -> bool:
 
 def is_our_reason(trainee: dict[str, Any], deferral: Deferral) -> bool | None:
     """Return whether the reason shown is the one asked for; None where the key is missing."""
-    if "defer_reason" not in trainee:
+    if DEFER_REASON not in trainee:
         return None
-    reason = trainee["defer_reason"]
+    reason = trainee[DEFER_REASON]
     is_text = reason is None or isinstance(reason, str)
     return is_same_reason(reason, deferral.defer_reason) if is_text else None
 
@@ -214,7 +232,7 @@ def state_of(trainee: dict[str, Any]) -> str | None:
 
 def date_of(trainee: dict[str, Any]) -> str | None:
     """Return the trainee's deferral date (`YYYY-MM-DD`), None where there is none."""
-    return _date(trainee.get("defer_date"))
+    return _date(trainee.get(DEFER_DATE))
 
 
 def latest_version_of(body: dict[str, Any]) -> str | None:

@@ -124,7 +124,6 @@ class Session:
             api_version=settings.api_version or VERSIONS[0],
             token=token,
             timeout_seconds=settings.timeout_seconds,
-            max_at_once=settings.max_at_once,
         )
         self._register = PacedClient(
             self._client,

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from batch.app.lists import CheckedList, Corrections, any_rows, checked, corrected, is_changed
+from batch.app.copies import copied
+from batch.app.lists import CheckedList, Corrections, is_changed, read_list
 from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
 from tests.support.reading import TODAY
@@ -20,7 +21,10 @@ Correcting = Callable[..., tuple[InputOptions, CheckedList]]
 
 @pytest.fixture
 def correct(tmp_path: Path) -> Correcting:
-    """Correct a list: `correct(content, {row: {place: value}}, {left out})`."""
+    """Correct a list: `correct(content, {row: {place: value}}, {left out})`.
+
+    What is told of it from memory is what reading the copy shows.
+    """
 
     def correcting(
         content: str | Path, values: dict[int, dict[int, str]], left_out: set[int] | None = None
@@ -30,7 +34,11 @@ def correct(tmp_path: Path) -> Correcting:
             path.write_text(content, encoding="utf-8", newline="")
         options = InputOptions(path, TODAY, require_trainee_id=False)
         corrections = Corrections(values, left_out or set())
-        return corrected(options, checked(options), corrections, tmp_path)
+        read = read_list(options)
+        copy = copied(read, corrections).options
+        found = read.checked(corrections)
+        assert found.problems == read_list(copy).checked().problems
+        return copy, found
 
     return correcting
 
@@ -54,7 +62,7 @@ HEADER = "trainee_id,defer_date,defer_reason\n"
 def test_a_value_is_changed_and_nothing_else(correct: Correcting) -> None:
     copy, found = correct(f"{HEADER}abc,x,ill\ndef,2026-10-01,\n", {2: {1: "2026-10-14"}})
     assert rows(copy) == {2: ("abc", "2026-10-14", "ill"), 3: ("def", "2026-10-01", "")}
-    assert found.to_correct == ()
+    assert found.to_correct == []
 
 
 def test_rows_keep_their_numbers_where_others_are_left_out_or_blank(correct: Correcting) -> None:
@@ -78,10 +86,10 @@ def test_the_separator_stays(correct: Correcting, separator: str) -> None:
 def test_a_row_with_too_many_values_stays_one_unless_it_is_corrected(correct: Correcting) -> None:
     content = f"{HEADER}abc,2026-10-01,ill, again\ndef,x,\n"
     copy, found = correct(content, {3: {1: "2026-10-01"}})
-    assert [row.number for row in found.to_correct] == [2]
+    assert found.to_correct == [2]
     copy, found = correct(content, {2: {2: "ill, again"}})
     assert rows(copy)[2][2] == "ill, again"
-    assert [row.number for row in found.to_correct] == [3]
+    assert found.to_correct == [3]
 
 
 def test_a_report_is_corrected_without_the_columns_that_it_added(correct: Correcting) -> None:
@@ -89,7 +97,7 @@ def test_a_report_is_corrected_without_the_columns_that_it_added(correct: Correc
     content = f"trainee_id,defer_date,{added}\nabc,x,2,unprocessable,a,b,,0,,,\n"
     copy, found = correct(content, {2: {1: "2026-10-01"}})
     assert rows(copy) == {2: ("abc", "2026-10-01")}
-    assert found.to_correct == ()
+    assert found.to_correct == []
 
 
 def test_a_workbook_stays_one_and_its_numbers_stay_numbers(
@@ -104,7 +112,7 @@ def test_a_workbook_stays_one_and_its_numbers_stay_numbers(
     copy, found = correct(path, {2: {1: "2026-10-14"}}, {4})
     assert copy.path.suffix == ".xlsx"
     assert rows(copy)[2] == ("abc", "2026-10-14", "1")
-    assert [row.number for row in found.to_correct] == [3]  # an id that is a number still is one
+    assert found.to_correct == [3]  # an id that is a number still is one
     assert list(rows(copy)) == [2, 3]
     assert path.read_bytes() == before
 
@@ -121,24 +129,23 @@ def test_a_formula_that_is_typed_into_a_workbook_is_text(
 
 
 def test_what_was_changed_is_told_without_values() -> None:
-    told = Corrections({3: {1: "Zq-secret"}}, {7}).as_json(["trainee_id", "defer_date"])
-    assert told == {"changed": [{"row": 3, "column": "defer_date"}], "left_out": [7]}
+    told = Corrections({3: {1: "Zq-secret"}}, {7}).as_noted(["trainee_id", "defer_date"], {8})
+    assert told == {"changed": [{"row": 3, "column": "defer_date"}], "left_out": [7, 8]}
 
 
 def test_problems_stand_in_their_cells(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(f"{HEADER}abc,x,\ndef,2026-10-01,\ndef,2026-10-01,\n", encoding="utf-8")
-    found = checked(InputOptions(path, TODAY))
-    marked = {row.number: [c.place for c in row.cells if c.messages] for row in found.to_correct}
-    assert marked[2] == [1]
+    found = read_list(InputOptions(path, TODAY)).checked()
+    shown = found.rows_of(found.to_correct)
+    assert [cell.place for cell in shown[2].cells if cell.messages] == [1]
     assert found.to_send == 3 - len(found.to_correct)
 
 
 def test_any_rows_are_paged(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(HEADER + "".join(f"id{n},2026-10-01,\n" for n in range(60)), encoding="utf-8")
-    options = InputOptions(path, TODAY)
-    shown = any_rows(options, checked(options), first=50, count=25)
+    shown = read_list(InputOptions(path, TODAY)).checked().any_rows(50, 25)
     assert [row.number for row in shown] == list(range(52, 62))
 
 
@@ -150,3 +157,54 @@ def test_what_a_form_does_to_line_ends_is_no_change(
     before: str, told: str, changed: object
 ) -> None:
     assert is_changed(before, told) is changed
+
+
+CUT = f"{HEADER}abc,2026-10-01\nand more,\ndef,2026-10-02,x\n"
+"""A line break that was not quoted: rows 2 and 3 are two halves of one."""
+
+
+def test_a_row_that_cannot_be_copied_as_it_stands_is_left_out_of_the_copy(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(CUT, encoding="utf-8")
+    read = read_list(InputOptions(path, TODAY, require_trainee_id=False))
+    assert read.checked().to_correct == [2, 3]
+    corrections = Corrections(left_out={3})  # the other half reads as a whole row now
+    copy = copied(read, corrections)
+    assert read.checked(corrections).to_correct == [2]
+    assert (set(copy.lost), list(rows(copy.options))) == ({2}, [4])
+
+
+def test_a_row_that_was_cut_in_two_is_made_whole(correct: Correcting) -> None:
+    copy, found = correct(CUT, {2: {2: "more"}}, {3})
+    assert found.to_correct == []
+    assert rows(copy)[2] == ("abc", "2026-10-01", "more")
+
+
+def test_a_row_that_is_emptied_is_none(correct: Correcting) -> None:
+    copy, found = correct(f"{HEADER}abc,x,\ndef,2026-10-02,\n", {2: {0: "", 1: ""}})
+    assert (found.rows, list(rows(copy))) == (1, [3])
+
+
+@pytest.mark.parametrize(
+    ("values", "left"),
+    [
+        ({}, [2, 3, 4, 5, 6]),
+        ({2: {0: "abc1"}}, [3, 4, 5, 6]),
+        ({3: {1: "2026-10-01"}}, [2, 4, 5, 6]),
+        ({4: {2: "ill"}}, [2, 3, 5, 6]),
+        ({5: {0: "jkl"}}, [2, 3, 4]),
+        ({6: {1: "2026-10-01"}}, [2, 3, 4, 6]),
+        ({6: {2: "x"}}, [2, 3, 4, 5, 6]),
+    ],
+)
+def test_what_a_workbooks_cells_are_is_corrected_cell_by_cell(
+    correct: Correcting, tmp_path: Path, values: dict[int, dict[int, str]], left: list[int]
+) -> None:
+    day = dt.date(2026, 10, 1)
+    path = workbook(
+        tmp_path / "list.xlsx",
+        ["trainee_id", "defer_date", "defer_reason"], [12345, day, ""], ["abc", "x", ""],
+        ["def", day, '"ill'], ["ghi", day, ""], ["ghi", dt.date(2026, 10, 2), ""],
+    )  # fmt: skip
+    _, found = correct(path, values)
+    assert found.to_correct == left

@@ -32,7 +32,7 @@ def main(pip_audit: str) -> int:
 
 
 def verdict(report: str) -> tuple[int, str]:
-    """Give the exit code and what to say of pip-audit's report, which is empty if it failed."""
+    """Return the exit code and what to say of pip-audit's report, which is empty if it failed."""
     if not report:
         return 3, "pip-audit could not ask its database: nothing was looked up"
     packages = json.loads(report)["dependencies"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import os
 import platform
 import random
+import re
 import shutil
 import socket
 import statistics
@@ -18,13 +20,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import xlsxwriter
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from batch.roster.listing import IN_A_HUNDRED_ROWS, Look
 from batch.run_settings import RateLimit
 from batch.submission.pacing import Pacer
+from tests.app.conftest import opened
 from tests.benchmarks import peers
 from tests.support import lists
+from tests.support.pages import Pages
 from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
 
 HERE = Path(__file__).parent
@@ -46,7 +52,16 @@ def main() -> None:
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
         peers.ENVIRONMENT["XDG_STATE_HOME"] = folder
-        for measure in (pacing, looks, throughput, checking, start_up, memory, looking):
+        for measure in (
+            pacing,
+            looks,
+            throughput,
+            checking,
+            start_up,
+            memory,
+            looking,
+            pages_of_the_app,
+        ):
             for line in measure(Path(folder)):
                 print(f"{line.what:<78} {line.figure:>10}   {line.limit}", flush=True)
                 lines.append(line)
@@ -54,7 +69,7 @@ def main() -> None:
 
 
 def table(lines: list[Line]) -> str:
-    """Give the table as Markdown."""
+    """Return the table as Markdown."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     rows = "".join(f"| {line.what} | {line.figure} | {line.limit} |\n" for line in lines)
@@ -210,6 +225,96 @@ def looking(folder: Path) -> Iterator[Line]:
     yield Line("peak memory with 30,000 trainees looked up over none looked up", figure, "64 MB")
 
 
+def pages_of_the_app(folder: Path) -> Iterator[Line]:
+    """The slowest page of the app, from the list to its report, with 10,000 rows."""
+    for suffix, write in ((".csv", _csv), (".xlsx", _workbook)):
+        where = folder / f"app{suffix}"
+        where.mkdir()
+        with opened(where) as pages:
+            taken = dict(_pages_of(pages, f"list{suffix}", write(_with_mistakes(10_000))))
+        slowest = max(taken, key=taken.__getitem__)
+        what = f"app, {suffix} of 10,000 rows: the slowest of {len(taken)} pages ({slowest})"
+        yield Line(what, f"{taken[slowest]:.2f} s", "1 s")
+
+
+def _pages_of(pages: Pages, name: str, data: bytes) -> Iterator[tuple[str, float]]:
+    """Go the whole way; yield what each page is and the seconds until it is there."""
+    began = time.perf_counter()
+
+    def taken() -> float:
+        nonlocal began
+        before, began = began, time.perf_counter()
+        return began - before
+
+    journey = pages.begin(data, name)
+    yield "columns", taken()
+    pages.columns(journey)
+    yield "check", taken()
+    for row, place, value in ((5, 3, "2026-10-14"), (9990, 4, "ill")):
+        pages.post(f"{journey}/check", {f"r{row}c{place}": value, "shown": [str(row)]})
+        yield f"row {row} corrected", taken()
+    for page in (1, 400):
+        pages.get(f"{journey}/check?rows=all&page={page}")
+        yield f"all rows, page {page}", taken()
+    pages.post(f"{journey}/where", {"where": "0"})
+    yield "looking", taken()
+    _wait(pages)
+    taken()
+    found = pages.get(f"{journey}/preview")
+    yield "preview", taken()
+    pages.post(f"{journey}/preview", {"search": "surname99"})
+    yield "preview, searched", taken()
+    (number,) = re.findall(r"<b>([\d,]+)</b> Will be sent", found)
+    pages.post(f"{journey}/confirm", {"number": number})
+    yield "confirmed", taken()
+    _wait(pages)
+    taken()
+    pages.get(pages.path)
+    yield "run", taken()
+    run = f"/runs/{max(pages.reports.glob('2*')).name}"
+    for what in ("verify", "report"):
+        pages.post(f"{run}/{what}")
+        yield what, taken()
+        _wait(pages)
+        taken()
+    pages.get("/")
+    yield "start", taken()
+    pages.post(f"{run}/correct", {"file": "to-correct.xlsx"})
+    yield "rows to correct", taken()
+
+
+def _wait(pages: Pages) -> None:
+    for work in pages.works():
+        work.wait()
+
+
+def _with_mistakes(rows: int) -> list[list[str]]:
+    """Return a list with its header in which every twentieth date is none."""
+    listed = [["trainee_id", "last_name", "course", "defer_date", "defer_reason"]]
+    for n in range(rows):
+        day = "14/13/2026" if n % 20 == 3 else f"2026-{1 + n % 10:02}-{1 + n % 28:02}"
+        listed.append([f"id{n:06}", f"Surname{n}", "History with QTS", day, "Illness, agreed"])
+    return listed
+
+
+def _csv(listed: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(listed)
+    return text.getvalue().encode()
+
+
+def _workbook(listed: list[list[str]]) -> bytes:
+    written = io.BytesIO()
+    book = xlsxwriter.Workbook(written, {"in_memory": True})
+    sheet, day = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd"})
+    for number, row in enumerate(listed):
+        sheet.write_row(number, 0, row)
+        if row[3].startswith("2"):
+            sheet.write_datetime(number, 3, dt.datetime.fromisoformat(row[3]), day)
+    book.close()
+    return written.getvalue()
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a command took."""
@@ -234,7 +339,7 @@ def spent(command: list[str]) -> Spent:
 
 
 def until_asked(path: Path, reports: Path) -> float:
-    """Give the seconds from the start of a run to the first byte that it sends."""
+    """Return the seconds from the start of a run to the first byte that it sends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         began = time.perf_counter()

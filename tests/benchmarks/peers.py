@@ -52,23 +52,23 @@ def serving(*listed: Path) -> Iterator[str]:
 
 
 def bare(url: str, path: Path) -> list[str]:
-    """Give the command that sends the rows as plainly as httpx can."""
+    """Return the command that sends the rows as plainly as httpx can."""
     return [sys.executable, str(HERE / "bare.py"), url, str(path)]
 
 
 def ours(url: str, path: Path, reports: Path) -> list[str]:
-    """Give the real command, unpaced, as it was before it looked: each row is sent at once."""
+    """Return the real command, unpaced, as it was before it looked: each row is sent at once."""
     return [*looking(url, path, reports), "--no-preview", "--no-final-check"]
 
 
 def looking(url: str, path: Path, reports: Path) -> list[str]:
-    """Give the real command, unpaced, with its look before and its check at the end."""
+    """Return the real command, unpaced, with its look before and its check at the end."""
     command = [sys.executable, "-m", "batch", "run", str(path), "--register", url]
     return [*command, "--rate-limit", "none", "--reports-dir", str(reports)]
 
 
 def curl(url: str, path: Path, _: Path) -> list[str]:
-    """Give curl, ten at once."""
+    """Return curl, ten at once."""
     config = path.with_suffix(".curl")
     entries = (
         f'url = "{url}/api/v2025.0/trainees/{trainee_id}/defer"\n'
@@ -82,7 +82,7 @@ def curl(url: str, path: Path, _: Path) -> list[str]:
 
 
 def parallel(url: str, path: Path, _: Path) -> list[str]:
-    """Give GNU parallel, which starts one curl a row, ten at once."""
+    """Return GNU parallel, which starts one curl a row, ten at once."""
     ids = path.with_suffix(".ids")
     ids.write_text("\n".join(_ids(path)), encoding="utf-8")
     one = (
@@ -93,7 +93,7 @@ def parallel(url: str, path: Path, _: Path) -> list[str]:
 
 
 def newman(url: str, path: Path, _: Path) -> list[str]:
-    """Give newman, which sends one row after another."""
+    """Return newman, which sends one row after another."""
     request = {
         "method": "POST",
         "url": f"{url}/api/v2025.0/trainees/{{{{trainee_id}}}}/defer",

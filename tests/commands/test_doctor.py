@@ -384,3 +384,50 @@ def test_nothing_of_a_person_is_shown(office: Office) -> None:
     assert checks["trainees"]["trainees"] == 1
     for secret in ("Zq", "7654321", TOKEN, "abc"):
         assert secret not in ran.out + ran.err
+
+
+def delivery(office: Office, mode: int) -> dict[str, Any]:
+    """Return what is said of a delivery folder of that mode."""
+    folder = office.folder / "shared"
+    folder.mkdir(mode=0o700)
+    folder.chmod(mode)
+    office.environment["DEFER_BATCH_DELIVER_TO"] = "shared"
+    return looked_at(office)[1]["delivery folder"]
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("mode", "is_ready"),
+    [(0o2750, True), (0o2770, True), (0o700, True), (0o755, False), (0o2775, False)],
+)
+def test_only_a_group_may_read_what_is_delivered(
+    office: Office, mode: int, *, is_ready: bool
+) -> None:
+    assert delivery(office, mode)["ready"] is is_ready
+
+
+@posix_only
+def test_the_group_that_reads_is_named(office: Office) -> None:
+    told = delivery(office, 0o750)
+    assert told["found"].endswith(f"group {(office.folder / 'shared').group()} can read")
+
+
+@pytest.mark.parametrize("folder", ["not there", "reports"])
+def test_a_folder_into_which_nothing_can_be_delivered_is_to_do(office: Office, folder: str) -> None:
+    office.reports.mkdir(mode=0o700)
+    ran, told = looked_at(office, "--deliver-to", folder)
+    assert (ran.code, told["delivery folder"]["ready"]) == (1, False)
+
+
+@posix_only
+def test_a_group_that_this_user_cannot_give_is_to_do(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    monkeypatch.setattr("os.getegid", lambda: 12345)
+    monkeypatch.setattr("os.getgroups", list)
+    assert "chmod g+s" in delivery(office, 0o770)["to_do"]
+
+
+def test_nothing_is_said_of_a_delivery_that_nobody_asked_for(office: Office) -> None:
+    assert "delivery folder" not in looked_at(office)[1]

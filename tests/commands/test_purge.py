@@ -50,7 +50,7 @@ def made_old(reports: Path) -> None:
 
 
 def in_the_journal(reports: Path) -> bool:
-    """Tell whether the reason stands anywhere in the journal's files."""
+    """Whether the reason stands anywhere in the journal's files."""
     return any(REASON in path.read_bytes() for path in reports.glob("journal.db*"))
 
 
@@ -124,6 +124,24 @@ def test_a_folder_that_cannot_be_deleted_is_named_and_tried_again(ran: Ran) -> N
     elsewhere.rename(folder)
     assert purged(ran.reports) == Purged(1)
     assert not folder.exists()
+
+
+def test_a_purge_that_is_killed_leaves_no_half_of_a_report(
+    register: Serving, submit: Submit, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path) -> None:
+        (folder / "run.log").unlink()
+        raise SystemExit(137)
+
+    folder = submit(register(abc="trn_received"), "trainee_id,defer_date\nabc,2026-10-01\n").folder
+    monkeypatch.setattr("batch.commands.purge.shutil.rmtree", killed)
+    with pytest.raises(SystemExit):
+        purge_runs(folder.parent, "0d", confirm=lambda _: True)
+    monkeypatch.undo()
+    assert not folder.exists()
+    assert [run["stage"] for run in listed(office)] == ["finished"]
+    assert office.run("purge", "--older-than", "0d", "--yes").code == 0
+    assert not [path for path in folder.parent.iterdir() if path.is_dir()]
 
 
 def test_a_purged_run_is_not_reported_as_if_it_had_no_rows(ran: Ran, office: Office) -> None:

@@ -33,7 +33,7 @@ KILLS = 10
 
 
 def many(count: int) -> tuple[str, dict[str, str]]:
-    """Give a file of that many rows, and the trainees for it."""
+    """Return a file of that many rows, and the trainees for it."""
     ids = [f"trainee{number:04}" for number in range(count)]
     content = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
     return content, dict.fromkeys(ids, "trn_received")

@@ -27,7 +27,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
-from tests.support.troubles import Altered, Fault, Hung, Late
+from tests.support.troubles import Altered, Fault, Hung, Late, Twice
 from tests.support.waiting import until
 
 Submit = Callable[..., Ran]
@@ -490,7 +490,7 @@ def test_files_are_private_after_umask_000(register: Serving, office: Office) ->
 
 
 def open_to_others(office: Office) -> dict[str, bool]:
-    """Tell of everything that was made whether it is more than 0600, or 0700 for a folder."""
+    """Return of everything that was made whether it is more than 0600, or 0700 for a folder."""
     made = [path for path in office.folder.rglob("*") if path.name != "list.csv"]
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in made}
     return {path.name: modes[path] != (0o700 if path.is_dir() else 0o600) for path in made}
@@ -585,7 +585,7 @@ def test_blank_rows_and_what_is_wrong_with_every_date_are_in_the_summary(
     rows = "trainee_id,defer_date\na,17/06/2024\n,\nb,18/06/2024\n"
     ran = submit(register(), rows)
     (notice,) = [words for words in ran.summary["notices"] if "--date-format dmy" in words]
-    assert ran.out.index(notice) < ran.out.index("unprocessable")
+    assert ran.out.index(notice) < ran.out.index("could not be deferred")
     assert "blank rows skipped: 1" in ran.out
     assert ran.summary["blank_rows"] == 1
 
@@ -634,3 +634,16 @@ def test_a_report_that_a_uk_spreadsheet_saved_again_runs_with_dmy(
     assert "--date-format dmy" in refused.out
     assert ran.code == 0, ran.err
     assert emulator.register.trainee("abc").defer_date == "2026-10-31"
+
+
+def test_a_request_that_arrives_twice_claims_nobodys_deferral(
+    register: Serving, submit: Submit
+) -> None:
+    twice = Fault("abc", arrival=Twice())
+    emulator = register(abc="trn_received", faults=[twice])
+    ran = submit(emulator, "trainee_id,defer_date,defer_reason\nabc,2026-10-01,ill\n")
+    assert (ran.code, ran.codes()) == (1, {2: "already_deferred"})
+    row = ran.rows("unprocessable")[0]
+    assert "since it was looked up" in row["message"]
+    assert "arrived twice" in row["message"]
+    assert len(emulator.received(Endpoint.DEFER)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -11,8 +12,11 @@ from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import serve
 from batch.emulator.trainees import Trainee
-from tests.support.office import TOKEN, Office
+from tests.support import troubles
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.troubles import FaultPlan
 
+Submit = Callable[..., Ran]
 LIST = """\
 Student Number;TRN;Surname;Forenames;DOB;Date of Deferral;Reason for Deferral;Course
 S1001;0123456;O'Brien;Máire;01/02/2001;14/09/2026;Illness;History
@@ -22,7 +26,13 @@ S1004;;Doe;Jo;03/04/2001;17/09/2026;;Art
 """
 KNOWN = (
     Trainee("xqc1", trn="0123456", last_name="O’Brien", date_of_birth="2001-02-01"),
-    Trainee("xqc2", trn="1234567", last_name="Smith-Jones", date_of_birth="2000-02-29"),
+    Trainee(
+        "xqc2",
+        trn="1234567",
+        provider_trainee_id="S1002",
+        last_name="Smith-Jones",
+        date_of_birth="2000-02-29",
+    ),
     Trainee("xqc3", trn="2345678", last_name="Muller", date_of_birth="1999-06-17"),
     Trainee("xqc4", provider_trainee_id="S1004", last_name="Doe", date_of_birth="2001-04-03"),
     Trainee("xqc5", trn="3456789", last_name="Other", provider_trainee_id="S1001"),
@@ -60,3 +70,21 @@ def test_it_rehearses_too(office: Office) -> None:
     assert office.run("preview", "list.csv", *rehearsal).code == 0
     ran = office.run("run", "list.csv", *rehearsal)
     assert (ran.code, ran.summary["counts"]["succeeded"]) == (0, 4), ran.err
+
+
+@pytest.mark.parametrize("named_first", ["xqc2,,", ",1234567,"])
+def test_who_is_named_twice_is_refused_even_where_an_earlier_run_waits_for_an_answer(
+    office: Office, submit: Submit, named_first: str
+) -> None:
+    gone = troubles.out_of_service(troubles.Dropped(), first=3)
+    waits = ("--give-up-after", "0.5", "--lost-answer-wait", "0.2", "--max-at-once", "1")
+    model = rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)
+    with serve(model, plan=FaultPlan([gone])) as emulator:
+        old = "trainee_id,defer_date\nxqc1,2026-10-01\nxqc2,2026-10-01\n"
+        assert submit(emulator, old, *SENDING_ALONE, *waits).codes()[3] == "answer_lost"
+        emulator.plan, sent = None, len(emulator.received(Endpoint.DEFER))
+        header = "trainee_id,trn,provider_trainee_id,defer_date\n"
+        twice = f"{header}{named_first},2026-10-02\n,,S1002,2026-10-03\n,2345678,,2026-10-01\n"
+        told = submit(emulator, twice).codes()
+        assert told == {2: "conflicting_rows", 3: "conflicting_rows", 4: "deferred"}
+        assert len(emulator.received(Endpoint.DEFER)) == sent + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,3 +173,43 @@ def test_only_what_the_tool_added_is_left_out(office: Office) -> None:
     office.write("own.csv", "trainee_id,defer_date,problem,column\nabc,2026-10-01,p,c\n")
     (row,) = office.run("run", "own.csv", "--register", "emulator").rows("succeeded")
     assert (row["problem"], row["column"]) == ("p", "c")
+
+
+@pytest.fixture
+def purged(office: Office) -> Iterator[Journey]:
+    """Run a list and its corrections, and purge both runs."""
+    known = [Trainee(name, state="trn_received") for name in ("abc", "abd")]
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    with serve(rehearsal_register(known, rate_limit=None, token=TOKEN)) as emulator:
+        made = Journey(office, emulator, [])
+        made.run(office.write("list.csv", "trainee_id,defer_date\na/b,2026-10-01\nabd,soon\n"))
+        made.correct(A2="abc")
+        assert office.run("purge", "--older-than", "0d", "--yes").code == 0
+        yield made
+
+
+def previewed(journey: Journey) -> dict[str, Any]:
+    target = ("--register", journey.emulator.base_url, "--json")
+    return dict(json.loads(journey.office.run("preview", "list.csv", *target).out))
+
+
+def test_what_was_corrected_stays_known_when_its_run_was_purged(purged: Journey) -> None:
+    found = previewed(purged)
+    assert (found["done_by_earlier_runs"], found["open"]) == (1, 1)
+
+
+def test_what_an_earlier_version_purged_is_said_to_be_unknown(purged: Journey) -> None:
+    """Versions before 0.2 kept no numbers of the rows."""
+    with sqlite3.connect(purged.office.reports / "journal.db") as journal:
+        journal.execute("UPDATE runs SET details = json_remove(details, '$.corrected')")
+    journal.close()
+    found = previewed(purged)
+    assert found["done_by_earlier_runs"] == 0
+    (notice,) = [words for words in found["notices"] if "purged" in words]
+    assert purged.folders[1].name in notice
+
+
+def test_a_term_knows_it_too(purged: Journey) -> None:
+    purged.run(purged.office.folder / "list.csv")
+    runs = json.loads(purged.office.run("runs", "--since", "2000-01-01", "--json").out)
+    assert [run["trainees"]["to_correct"] for run in runs if run["trainees"]] == [1]

@@ -23,7 +23,7 @@ VALUES = st.tuples(EDGES, EDGES, INNER, EDGES).map("".join)
 
 
 def asked(input_file: InputFile) -> tuple[list[object], list[object]]:
-    """Give what the rows of a file ask, and what their own values ask again."""
+    """Return what the rows of a file ask, and what their own values ask again."""
     chunks = input_file.chunks()
     rows = [row for chunk in chunks for row in chunk.rows() if row.deferral]
     again = derived(

@@ -18,7 +18,7 @@ DRIFTS = st.floats(-2e-4, 2e-4)
 
 
 def most_in_any(starts: list[float], seconds: float) -> int:
-    """Give the most that start in any half-open stretch of that length."""
+    """Return the most that start in any half-open stretch of that length."""
     return max(sum(first <= start < first + seconds for start in starts) for first in starts)
 
 

@@ -39,7 +39,7 @@ ENCODINGS = {
 
 
 def read_all(data: bytes) -> list[tuple[int, tuple[str, ...]]] | str:
-    """Give the rows with their numbers, or why the file was refused."""
+    """Return the rows with their numbers, or why the file was refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "list.csv"
         path.write_bytes(data)

@@ -64,7 +64,7 @@ def opened(paths: list[Path], separators: str, folder: Path) -> dict[str, Worksh
 
 
 def guarded(value: str) -> str:
-    """Give a hostile value as it should be seen; a spreadsheet has one kind of line end."""
+    """Return a hostile value as it should be seen; a spreadsheet has one kind of line end."""
     return ("'" + value if value in FORMULAS else value).replace("\r", "\n")
 
 

@@ -16,6 +16,7 @@ from batch.errors import JournalLost, JournalProblem
 from batch.record import database
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
+from batch.record.open_files import OpenFiles
 from batch.record.records import Resumption
 from batch.rows import Deferral, Row
 from tests.support.journals import RUN, failed, journal_of
@@ -185,7 +186,7 @@ def test_a_journal_whose_making_was_cut_off_reads_as_empty(path: Path, content: 
 
 def test_a_wal_that_was_cut_and_written_on_is_noticed(tmp_path: Path) -> None:
     with journal_of(tmp_path, [failed(2, "a", "b", "x")]):
-        open_files = database.OpenFiles(tmp_path / "journal.db")
+        open_files = OpenFiles(tmp_path / "journal.db")
         open_files.refuse_lost()
         wal = tmp_path / "journal.db-wal"
         size = wal.stat().st_size
@@ -193,3 +194,18 @@ def test_a_wal_that_was_cut_and_written_on_is_noticed(tmp_path: Path) -> None:
         os.truncate(wal, size + 1)
         with pytest.raises(JournalLost):
             open_files.refuse_lost()
+
+
+def test_whatever_ends_a_group_reaches_everyone_who_waits_for_it(path: Path) -> None:
+    async def failing(call: object) -> object:
+        raise OSError(24, "Too many open files")
+
+    async def two() -> list[BaseException | int]:
+        intents = (journal.intend(run_no, 2, "defer") for _ in range(2))
+        return await asyncio.wait_for(asyncio.gather(*intents, return_exceptions=True), 60)
+
+    journal = opened(path)
+    run_no = staged(journal)
+    journal._commits._commit = failing
+    assert [type(one) for one in asyncio.run(two())] == [OSError, OSError]
+    journal.close()

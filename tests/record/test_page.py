@@ -195,7 +195,7 @@ def test_a_date_that_a_check_quotes_stays_as_it_stands_in_the_file(tmp_path: Pat
 
 def test_who_was_deferred_already_is_not_red(tmp_path: Path) -> None:
     text = text_of(tmp_path, failed(2, "abc", "x", "y", code=Code.ALREADY_DEFERRED))
-    assert '<td class="to_know"><span class="tag">Unprocessable<' in text
+    assert '<td class="to_know"><span class="tag">Could not be deferred<' in text
     assert '<rect class="unprocessable"' not in text
 
 

@@ -26,7 +26,6 @@ def client_of(port: int, timeout_seconds: float = 1.0) -> Client:
         api_version="v2025.0",
         token=TOKEN,
         timeout_seconds=timeout_seconds,
-        max_at_once=1,
     )
 
 

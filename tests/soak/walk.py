@@ -68,7 +68,7 @@ NAME = "Walkername"
 LATEST_ARRIVAL = 0.8
 LOST_ANSWER_WAIT = 2.0
 PACE = ("--timeout", "0.5", "--give-up-after", "3", "--max-at-once", "3")
-MOST_SECONDS = 120.0
+MOST_SECONDS = 600.0
 MOST_RESUMPTIONS = 6
 OUTCOMES = ("succeeded", "not_found", "unprocessable", "unresolved")
 EXIT_CODES = {
@@ -457,6 +457,8 @@ class History:
         for run_id, stage in self._stages().items():
             if stage == "started":
                 self._finish_or_close(run_id)
+        if any(self.office.reports.glob(".*.purged")):  # a purge was killed; the next one ends it
+            self.give("purge", "--older-than", "0d")
         for run_id, stage in self._stages().items():
             if stage in {"started", "purging"}:
                 self._breaks(f"{run_id} is {stage}, and nothing ends it")

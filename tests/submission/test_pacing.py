@@ -206,7 +206,7 @@ def test_before_any_429_nobody_is_held_whatever_our_clock_counts_from() -> None:
 
 
 def sharing() -> Pacer:
-    """Give a pacer of which three got through in a window that ends at 147.5, and two did not."""
+    """Return a pacer of which three got through in a window that ends at 147.5, and two did not."""
     pacer = Pacer(RateLimit(100, 60.0))
     for sent in (80.0, 87.0, 90.0, 91.0, 92.0):
         answer(pacer, sent=sent)

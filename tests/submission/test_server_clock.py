@@ -17,7 +17,7 @@ def about(seconds: float) -> object:
 
 @pytest.fixture
 def clock() -> ServerClock:
-    """Give a clock that said 30 in an answer between 100.0 and 100.2."""
+    """Return a clock that said 30 in an answer between 100.0 and 100.2."""
     clock = ServerClock(60.0)
     assert clock.observe(30.0, sent=100.0, received=100.2) == 30.0
     return clock
@@ -25,7 +25,7 @@ def clock() -> ServerClock:
 
 @pytest.fixture
 def narrow() -> ServerClock:
-    """Give a clock that was met just before and just after its tick to 31."""
+    """Return a clock that was met just before and just after its tick to 31."""
     clock = ServerClock(60.0)
     clock.observe(30.0, sent=100.0, received=100.05)
     clock.observe(31.0, sent=100.1, received=100.15)

@@ -54,13 +54,13 @@ class Pages:
         return answer.text
 
     def begin(self, content: str | bytes, name: str = "list.csv") -> str:
-        """Give a list; return the address of its journey."""
+        """Upload a list; return the address of its journey."""
         data = content.encode() if isinstance(content, str) else content
         self.post("/lists", files={"file": (name, data)})
         return self.path.rsplit("/", 1)[0]
 
     def columns(self, journey: str, **chosen: str) -> str:
-        """Say which header holds what, the others by what the page proposes; return the check."""
+        """Choose which header holds what, the others by what the page proposes; return the check."""
         page = self.get(f"{journey}/columns")
         fields = {}
         for name, options in re.findall(r'<select id="(\w+)".*?>(.*?)</select>', page, re.DOTALL):
@@ -87,6 +87,13 @@ class Pages:
         for work in self.works():
             until(lambda work=work: work.has_ended or work.told.question)  # type: ignore[misc]
         return self.get(self.path) if self.path.startswith("/under-way/") else page
+
+    def worked(self, path: str) -> str:
+        """Begin some work by a form without fields; return the page of what it found."""
+        self.post(path)
+        for work in self.works():
+            work.wait()
+        return self.get(self.path)
 
     def works(self) -> list[Work]:
         return self.site.works.under_way()

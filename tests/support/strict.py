@@ -22,7 +22,7 @@ class _At(Enum):
 
 
 def strictly_read(text: str, separator: str) -> list[list[str]] | None:
-    """Give the rows of a text; None where a quote never closes, or text follows its end."""
+    """Return the rows of a text; None where a quote never closes, or text follows its end."""
     rows: list[list[str]] = []
     row: list[str] = []
     value = ""
@@ -109,7 +109,7 @@ _LINE_ENDS = ("\n", "\r", "\r\n")
 
 
 def _letters(text: str) -> list[str]:
-    """Give the letters, a line end of two as one."""
+    """Return the letters, a line end of two as one."""
     letters: list[str] = []
     for letter in text:
         if letter == "\n" and letters and letters[-1] == "\r":

@@ -31,7 +31,7 @@ def bound_by_modes() -> tuple[str, ...]:
 
 
 def pseudo_terminal(columns: int = 80) -> tuple[int, int]:
-    """Give both ends of a terminal that is so wide."""
+    """Return both ends of a terminal that is so wide."""
     fcntl, pty, termios = map(importlib.import_module, ("fcntl", "pty", "termios"))
     ours, theirs = pty.openpty()
     size = b"".join(number.to_bytes(2, sys.byteorder) for number in (24, columns, 0, 0))

@@ -241,7 +241,7 @@ class Oracle:
 
 
 def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> float:
-    """Give the wall time of that many rows if the windows were known from the start."""
+    """Return the wall time of that many rows if the windows were known from the start."""
     fresh = Server(server.limit, server.period, server.phase, server.drift)
     latency = Latency(random.Random(seed), longest=longest)
     run = Run(Oracle(fresh, latency), rows, latency)
@@ -251,7 +251,7 @@ def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3)
 
 
 def played(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> Run:
-    """Give one run of the real Pacer, through."""
+    """Return one run of the real Pacer, through."""
     latency = Latency(random.Random(seed), longest=longest)
     run = Run(Pacer(RateLimit(server.limit, float(server.period))), rows, latency)
     World(server, [run]).play()
