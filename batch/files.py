@@ -38,9 +38,10 @@ def narrow(path: Path) -> None:
 def refuse_shared_folder(folder: Path) -> None:
     """Raise UsageProblem where other users could put or replace files in the folder."""
     if folder.exists() and systems.can_be_written_by_others(folder):
+        shown = systems.as_argument(folder)
         raise UsageProblem(
             f"cannot write reports into {folder}: other users can write to that folder",
-            hint=f"`chmod go-w {folder}`, or choose another with --reports-dir",
+            hint=f"`chmod go-w {shown}`, or choose another with --reports-dir",
         )
 
 

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 FEW_PROBLEMS = 10
 """Of fewer rows that need attention each group is shown unasked."""
 TO_CORRECT = "to-correct.xlsx"
-LABELS = ("To do", "To know", "Stopped", "Checked", "Rows", "Report")
+LABELS = ("To do", "To know", "Stopped", "Checked", "Rows", "Report", "Proof")
 _LABELLED = max(map(len, LABELS)) + 3
 _OURS = (Code.DEFERRED, Code.CONFIRMED_BY_READ_BACK, Code.ANSWER_DIFFERS)
 
 
-def last_screen(finished: Finished, *, verbose: bool = False) -> list[str]:
-    """Return the lines that end a run: headline, to do, to know, report; then, if few, groups."""
+def last_screen(finished: Finished, *, verbose: bool = False, room: int | None = None) -> list[str]:
+    """Return the lines that end a run: headline, to do, to know, report; then, if few, groups.
+
+    `room` is how many lines there are: where the groups would move the headline out of sight, they
+    are left out. `verbose` asks for them all the same.
+    """
     run = finished.run
     lines = [run.banner, ""] if run.banner else []
     lines += [_headline(finished), *(f"notice: {notice}" for notice in run.notices)]
@@ -38,14 +42,17 @@ def last_screen(finished: Finished, *, verbose: bool = False) -> list[str]:
         ("Checked", list(_checked(finished))),
         ("Rows", list(_rows(finished))),
         ("Report", [str(finished.folder / "report.html")]),
+        ("Proof", list(_proof(finished))),
     ):
         lines += [
             f"{'' if n else label:<{_LABELLED}}{item}".rstrip() for n, item in enumerate(items)
         ]
     problems = sum(count for *_, count in finished.problems)
-    if problems and not verbose and problems >= FEW_PROBLEMS:
-        return [*lines, f"{'':<{_LABELLED}}--verbose lists the rows here as well"]
-    return lines + [line for group in finished.problems for line in _group(finished, *group)]
+    groups = [line for group in finished.problems for line in _group(finished, *group)]
+    is_short = problems < FEW_PROBLEMS and (room is None or len(lines) + len(groups) <= room)
+    if is_short or verbose or not problems:
+        return lines + groups
+    return [*lines, f"{'':<{_LABELLED}}--verbose lists the rows here as well"]
 
 
 def _headline(finished: Finished) -> str:
@@ -119,12 +126,18 @@ def _checked(finished: Finished) -> Iterator[str]:
 
 
 def _rows(finished: Finished) -> Iterator[str]:
-    counts = (f"{finished.counts[outcome]} {outcome.label}" for outcome in Outcome)
+    counts = (f"{n} {outcome.label}" for outcome in Outcome if (n := finished.counts[outcome]))
     yield f"{in_one_line(finished.run.input_name)}: {', '.join(counts)}"
     if finished.run.blank_rows:
         yield f"blank rows skipped: {finished.run.blank_rows}"
     if finished.run.repairs:
         yield f"put right while reading: {repair_list(finished.run.repairs)}"
+
+
+def _proof(finished: Finished) -> Iterator[str]:
+    """Yield what the line of letters and digits is for that ends the output."""
+    if finished.manifest_sha256 and not finished.run.rehearsal:
+        yield "the last line proves this report later: keep it elsewhere (an email)"
 
 
 def _group(
@@ -137,6 +150,8 @@ def _group(
         return
     advice = advice_on(Code(code), is_closed=finished.run.ended is not None)
     yield f"  {'e.g. ' if count > 1 else ''}{message}"
+    if message.endswith(advice):
+        return
     yield "  what to do: " + completed(
         advice, finished.run.run_id, finished.reports_dir, finished.command
     )

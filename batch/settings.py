@@ -123,8 +123,8 @@ class Settings(BaseModel):
         if self.register_name is None:
             raise UsageProblem(
                 "no Register was named",
-                hint="add --register production, sandbox, emulator, or a base URL "
-                "(or set DEFER_BATCH_REGISTER); `--register emulator` rehearses",
+                hint="add --register production, or --register sandbox for tests, or --register "
+                "emulator to rehearse on this machine (or set DEFER_BATCH_REGISTER)",
             )
         target = target_of(self.register_name)
         if "REGISTER" in self.from_dotenv and not self._is_token_of_dotenv:
@@ -285,7 +285,7 @@ def _origin(url: str) -> str:
         raise _unknown_target(url)
     if parts.path.strip("/") or parts.fragment:
         raise UsageProblem(
-            f"cannot use --register {url[:80]}: a base URL has no path",
+            f"cannot use --register {url[:80]}: an address of Register has no path",
             hint=f"use --register {parts.scheme}://{parts.netloc}",
         )
     if parts.scheme == "http" and host not in _LOOPBACK:
@@ -302,7 +302,8 @@ def _unknown_target(name: str) -> UsageProblem:
     shown = name[:80] if not {"@", "?"} & set(name) else "with a user name or a query in it"
     return UsageProblem(
         f"cannot use --register {shown}: no such Register",
-        hint="use production, sandbox, emulator, or a base URL such as https://register.example",
+        hint="use production, sandbox, emulator (a rehearsal on this machine), or an address such "
+        "as https://register.example",
     )
 
 

@@ -34,6 +34,7 @@ from batch.words import (
     no_rows,
     printable,
     row_list,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -98,8 +99,17 @@ def show(words: str, *, as_is: bool = False) -> None:
 
     `as_is` leaves alone what is for programs.
     """
-    sys.stdout.write((words if as_is else printable(words)) + "\n")
+    sys.stdout.write((words if as_is else _fitting(sys.stdout, words)) + "\n")
     sys.stdout.flush()
+
+
+def _fitting(stream: IO[str], words: str) -> str:
+    """Return words as a stream may show them: on a terminal no word is broken at its edge."""
+    text = printable(words)
+    room = columns_of(stream) if stream.isatty() else 0
+    if not room:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, room))
 
 
 def show_either(content: object, lines: list[str], *, as_json: bool) -> None:
@@ -116,7 +126,8 @@ def _show_last_screen(lines: list[str]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
-    for line in map(printable, lines):
+    text = _fitting(sys.stdout, "\n".join(lines))
+    for line in text.splitlines():
         label = next((label for label in LABELS if line.startswith(f"{label} ")), "")
         style = "bold yellow" if label in {"To do", "Stopped"} else "bold"
         console.print(Text.assemble((label, style), line.removeprefix(label)))
@@ -124,7 +135,7 @@ def _show_last_screen(lines: list[str]) -> None:
 
 def say(words: str) -> None:
     """Write to standard error."""
-    sys.stderr.write(printable(words) + "\n")
+    sys.stderr.write(_fitting(sys.stderr, words) + "\n")
     sys.stderr.flush()
 
 
@@ -286,6 +297,15 @@ def _register(run: dict[str, Any]) -> str:
     return REHEARSAL if run["rehearsal"] else printable(run["register"])
 
 
+_LINES_BESIDE = 8
+"""Lines that the prompt, the bar, the manifest's SHA-256 and lines that are broken may take."""
+
+
+def _lines_free() -> int:
+    """Return how many lines a terminal shows at once, for what has to be seen together."""
+    return shutil.get_terminal_size().lines - _LINES_BESIDE
+
+
 def _width() -> int:
     """Return the room that there is: COLUMNS, or the terminal's, or all there could be."""
     return shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 1)).columns
@@ -432,7 +452,7 @@ def age(moment: str) -> str:
 _ENVIRONMENTS = {
     "production": "Register of trainee teachers",
     "sandbox": "Register's sandbox: these are not real records",
-    EMULATOR: "in this process: nothing is sent to Register",
+    EMULATOR: "a rehearsal on this machine: nothing is sent to Register",
 }
 """What stands behind an environment's name in the plan; a base URL speaks for itself."""
 
@@ -517,13 +537,12 @@ def _settled_line(plan: Plan, code: str, count: int) -> str:
 def _memory_lines(plan: Plan) -> list[str]:
     if plan.settings.is_rehearsal:
         return []
-    lines = [
-        f"Journal: {plan.journal}, which knows {counted(plan.deferrals_known, 'earlier deferral')}"
-    ]
+    known = counted(plan.deferrals_known, "earlier deferral")
+    lines = [f"The record of all runs, {plan.journal}, knows {known}."]
     if plan.journal_is_new:
         lines.append(
-            "warning: this journal is new, so nothing is known of earlier runs.\n"
-            "If there were any, name their folder with --reports-dir"
+            "warning: that record is new, so nothing is known of earlier runs. If there were any, "
+            "name their folder with --reports-dir"
         )
     return lines
 
@@ -544,7 +563,8 @@ def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = F
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        _show_last_screen(last_screen(finished, verbose=verbose))
+        room = _lines_free() if sys.stdout.isatty() else None
+        _show_last_screen(last_screen(finished, verbose=verbose, room=room))
     for words in finished.warnings:
         say(f"warning: {words}")
     if finished.not_delivered:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 _A_DAY = re.compile(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])", re.ASCII)
+_LABEL = re.compile(r"\s*(?:\S+(?: \S+)? {2,})?")
+_UNBROKEN = re.compile(r"\s*(?:[^\s`]*`[^`]*`[^\s`]*|(?<!\S)defer-batch .*|\S+)")
+"""A word with the spaces before it, or a command between backticks or at the end of a line."""
 _STEERING = re.compile(r"[^\n]")
 
 
@@ -18,6 +21,24 @@ def printable(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return _STEERING.sub(lambda found: found[0] if found[0].isprintable() else "\ufffd", text)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """Return a line as lines that a terminal of that width need not break within a word.
+
+    A command stays whole, to be copied, on a line of its own where it does not fit. What goes on
+    stands below the line's first words, behind a label and its spaces if it has one.
+    """
+    if len(line) <= width or width <= 0:
+        return [line]
+    start = _LABEL.match(line)
+    indent = start.end() if start and start.end() < width // 2 else 0
+    lines = [line[:indent]]
+    for word in _UNBROKEN.findall(line[indent:]):
+        if len(lines[-1]) + len(word) > width and len(lines[-1]) > indent:
+            lines.append(" " * indent)
+        lines[-1] += word if len(lines[-1]) > indent else word.lstrip()
+    return [one.rstrip() for one in lines]
 
 
 def in_one_line(text: str) -> str:

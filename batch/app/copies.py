@@ -22,7 +22,7 @@ import xlsxwriter
 
 from batch import columns, files
 from batch.app.lists import Corrections, ReadList, own_values, read_list
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.intake.workbook_reader import SUFFIXES, book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text

@@ -120,10 +120,13 @@ class CheckedFile:
         count = len(findings.rows)
         heading = f"{code}: {row_list(tuple(findings.rows[:MOST_SHOWN]), count)}"
         if code is Code.INVALID_DEFER_DATE and self.common_problem:
-            return [heading, *(f"  {finding.cell}" for finding in findings.listed[:1])]
+            first = findings.listed[0].cell
+            return [heading, f"  {first}{' and the others' * (count > 1)}: see the notice above"]
         shown = findings.listed[:MOST_SHOWN]
         lines = [f"  {finding.cell}: {finding.message}" for finding in shown]
-        return [heading, *lines, f"  what to do: {TABLE[code].advice}"]
+        advice = TABLE[code].advice
+        is_said = all(finding.message.endswith(advice) for finding in shown)
+        return [heading, *lines, *([] if is_said else [f"  what to do: {advice}"])]
 
     def _end(self) -> str:
         if not self.to_send:

@@ -120,14 +120,12 @@ def _register(settings: Settings, wall: Callable[[], float]) -> Iterator[Examine
         yield Examined(
             "Register",
             "none was named, so token, version, network and clock were not checked",
-            f"name the one you mean (production, sandbox or a base URL): {command}",
+            f"name the one you mean, production or sandbox: {command}",
         )
         yield from token.examined(None, None)
         return
     if settings.target.is_rehearsal:
-        yield Examined(
-            "Register", "the emulator in this process: a rehearsal, which needs no token"
-        )
+        yield Examined("Register", "a rehearsal on this machine, which needs no token")
         return
     try:
         told = _asked(settings, token.value or _NO_TOKEN, wall)
@@ -552,8 +550,6 @@ def _command(settings: Settings, *more: str) -> str:
         del given["--reports-dir"]
     given |= dict(zip(more[::2], more[1::2], strict=True))
     options = (
-        f"{name} {systems.as_argument(Path(value)) if isinstance(value, Path) else value}"
-        for name, value in given.items()
-        if value is not None
+        systems.as_command((name, str(value))) for name, value in given.items() if value is not None
     )
     return " ".join(("defer-batch doctor", *options))

@@ -10,7 +10,7 @@ import datetime as dt
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,9 @@ def rows_to_correct(ledger: Ledger, run: RunRecord) -> Iterator[RowToCorrect]:
         if row.code not in CORRECTABLE:
             continue
         problems = noted.get(row.row_number) or [Problem(Code(row.code), "", row.message)]
+        message = as_told(row, run).message
+        if _is_joined(problems):
+            problems, message = [replace(problems[0], message=_JOINED)], _JOINED
         original_row, original_run = str(row.row_number), run.run_id
         if origin is not None and row.values[origin[1]].strip():
             original_row, original_run = (row.values[at].strip() for at in origin)
@@ -128,11 +131,23 @@ def rows_to_correct(ledger: Ledger, run: RunRecord) -> Iterator[RowToCorrect]:
         yield RowToCorrect(
             cells=tuple(_cell(run, row, at, problems) for at in places),
             notes=notes,
-            problem=as_told(row, run).message,
+            problem=message,
             at_fault=", ".join(run.columns[places[place]] for place in notes),
             original_row=original_row,
             original_run=original_run,
         )
+
+
+_JOINED = (
+    "The row had more values than the header has columns. The rest was joined onto the last column "
+    "here: look whether the row is right so."
+)
+
+
+def _is_joined(problems: Sequence[Problem]) -> bool:
+    """Whether a row's surplus values stand on its last column: in a workbook quotes do nothing."""
+    only = problems[0]
+    return only.code is Code.WRONG_NUMBER_OF_VALUES and " more values than " in only.message
 
 
 def _own_places(run: RunRecord) -> list[int]:
@@ -254,13 +269,14 @@ class _Sheet:
 
 def _formats(made: WrittenBook) -> _Formats:
     at_fault = {"bg_color": "#FFF2A8", "border": 2, "border_color": "#A35200"}
-    text, date = {"num_format": "@"}, {"num_format": "yyyy-mm-dd", "align": "left"}
+    text = {"num_format": "@", "valign": "top"}
+    date = {"num_format": "yyyy-mm-dd", "align": "left", "valign": "top"}
     return _Formats(
         text=made.book.add_format(text),
         date=made.book.add_format(date),
         text_at_fault=made.book.add_format(text | at_fault),
         date_at_fault=made.book.add_format(date | at_fault),
-        told=made.book.add_format({"num_format": "@", "font_color": "#4D5660"}),
+        told=made.book.add_format(text | {"font_color": "#4D5660", "text_wrap": True}),
     )
 
 

@@ -129,8 +129,13 @@ def _summary_lines(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, str | 
         known = [code for code in Code if code.outcome is outcome and code in codes]
         rows = sum(codes[code] for code in known)
         cut = f"the sheet holds the first {MOST_ROWS:,}, the CSV all" if rows > MOST_ROWS else ""
-        yield outcome.value, rows, cut
+        yield _named(outcome), rows, cut
         yield from ((f"    {code.value}", codes[code], TABLE[code].advice) for code in known)
+
+
+def _named(outcome: Outcome) -> str:
+    """Return the words for an outcome, with the name of its sheet where that is another."""
+    return outcome.label if outcome.label == outcome else f"{outcome.label} ({outcome})"
 
 
 def _write_rows(made: WrittenBook, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
