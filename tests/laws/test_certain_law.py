@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch.intake import csv_reader
 from batch.intake.certain import certain
 from batch.intake.checked_file import open_input
 from batch.intake.layout import Layout
@@ -139,3 +140,17 @@ def test_everything_of_a_file_is_compared(tmp_path: Path) -> None:
     read = everything(InputOptions(path, TODAY))
     assert isinstance(read, tuple)
     assert (read[0], read[-1]) == (rows, 1)
+
+
+def test_a_long_list_that_a_program_wrote_needs_no_strict_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(csv_reader.CsvReader, "_next_records")
+    path = tmp_path / "list.csv"
+    rows = "".join(f'id{n},2026-10-01,"ill, {n}"\nx{n},2026-10-01,ill\n' for n in range(5_000))
+    path.write_text("trainee_id,defer_date,defer_reason\n" + rows, encoding="utf-8")
+    with open_input(InputOptions(path, TODAY)) as file:
+        reasons = [
+            row.deferral.defer_reason for c in file.chunks() for row in c.rows() if row.deferral
+        ]
+    assert reasons == [reason for n in range(5_000) for reason in (f"ill, {n}", "ill")]

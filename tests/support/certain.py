@@ -68,5 +68,6 @@ def small_blocks(*, letters: int) -> Iterator[None]:
         mock.patch.object(bounded, "LETTERS_A_BLOCK", letters),
         mock.patch.object(bounded, "ROWS_A_STEP", 1),
         mock.patch.object(csv_reader, "ROWS_A_STEP", 1),
+        mock.patch.object(csv_reader, "FEWEST_LETTERS", 0),
     ):
         yield
