@@ -333,6 +333,10 @@ def a_report_that_an_auditor_holds(world: World) -> None:
     world.runs()
     world.reads()
     world.does("verify", "--all", "--reports-dir", REPORTS)
+    world.runs(HEADER + "abc,soon\n")
+    with (world.folder / "to-correct.xlsx").open("ab") as file:
+        file.write(b"corrected")
+    world.does("verify", world.folder.name, "--reports-dir", REPORTS)
     copied = world.office.folder / "a copy of it"
     shutil.copytree(world.folder, copied / world.folder.name)
     world.does("verify", str(copied / world.folder.name))
