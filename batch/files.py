@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -84,7 +84,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Write a file that appears whole, private (0600) and durable, or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
     try:
-        with os.fdopen(handle, "wb") as file:
+        with naming(path), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -94,6 +94,70 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError say which file it is about: what is raised while one is written does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
+def patient(file: IO[bytes]) -> Iterator[Patient]:
+    """Yield a file for somebody else's code to write to: what fails is raised behind the block.
+
+    `zipfile`, interrupted by a full disk, writes once more when Python drops it: that would fail
+    again, in a finaliser, which leaves a trace on the terminal.
+    """
+    given = Patient(file)
+    try:
+        yield given
+        if given.failed is not None:
+            raise given.failed
+    finally:
+        given.failed = OSError()
+
+
+class Patient:
+    """A file that fails once, and from then on takes everything and keeps nothing."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.failed: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Return how many bytes were taken: all of them."""
+        self._unless_failed(lambda: self._file.write(data))
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Return where the file stands now."""
+        return self._unless_failed(lambda: self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Return where the file stands."""
+        return self._unless_failed(self._file.tell)
+
+    def flush(self) -> None:
+        """Have on its way what was written."""
+        self._unless_failed(self._flushed)
+
+    def _flushed(self) -> int:
+        self._file.flush()
+        return 0
+
+    def _unless_failed(self, call: Callable[[], int]) -> int:
+        if self.failed is None:
+            try:
+                return call()
+            except OSError as error:
+                self.failed = error
+        return 0
 
 
 def sync(path: Path) -> None:

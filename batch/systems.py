@@ -169,6 +169,10 @@ APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
 """What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
 
 
+TERMINAL_CLOSED = () if sys.platform == "win32" else (signal.SIGHUP,)
+"""The signals that say that the terminal was closed."""
+
+
 def interrupt_main_thread(number: int) -> None:
     """Have the main thread handle a signal, from another thread and at once.
 

@@ -22,7 +22,7 @@ import xlsxwriter
 
 from batch import columns, files
 from batch.app.lists import Corrections, ReadList, own_values, read_list
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.intake.workbook_reader import SUFFIXES, book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text
@@ -145,8 +145,12 @@ def _write_workbook(
     first, name = read.layout.first_column, read.reader.sheet
     reason = read.layout.places.get(columns.DEFER_REASON)
     path = read.options.path
-    with contextlib.closing(book_of(path)) as book, files.replacing(copy) as written:
-        made = _Copy(xlsxwriter.Workbook(written, {"in_memory": True}), name, reason, first)
+    with (
+        contextlib.closing(book_of(path)) as book,
+        files.replacing(copy) as written,
+        files.patient(written) as patient,
+    ):
+        made = _Copy(xlsxwriter.Workbook(patient, {"in_memory": True}), name, reason, first)
         for row in book.rows(name or ""):
             if row.number not in left_out:
                 made.add(row, corrections.values.get(row.number, {}))

@@ -17,9 +17,10 @@ from batch import columns
 from batch.codes import Code
 from batch.intake import dates
 from batch.intake.checked_file import InputFile, RowChunk
-from batch.intake.csv_reader import CsvReader, RawChunk, without_value_in_nameless
+from batch.intake.csv_reader import CsvReader
 from batch.intake.encoding import look_at
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
+from batch.intake.raw_rows import RawChunk, without_value_in_nameless
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
 from batch.rows import Problem
 from batch.run_settings import InputOptions

@@ -18,7 +18,7 @@ from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
 from batch.errors import UsageProblem
-from batch.words import about
+from batch.words import about, days_written_out
 
 ROWS_A_PAGE = 50
 NEWS_EVERY_SECONDS = 0.25
@@ -192,7 +192,8 @@ def _is_shown(row: tuple[Any, ...], shown: Shown) -> bool:
     wanted = shown.search.casefold()
     if not wanted:
         return True
-    return any(wanted in str(text).casefold() for text in (number, *values, message))
+    shown_message = days_written_out(message)
+    return any(wanted in str(text).casefold() for text in (number, *values, message, shown_message))
 
 
 def choose_shown(site: Site, request: Request, form: FormData) -> Response:

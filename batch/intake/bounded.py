@@ -14,7 +14,7 @@ MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
 
 LETTERS_A_BLOCK = 1_000_000
-"""No more than a step may read, however many bytes a letter takes."""
+"""Twice as many are no more than a step may read, if a letter takes four bytes."""
 
 
 class TooLongRowError(Exception):
@@ -84,6 +84,7 @@ class Unread:
         self._text = text
         self._block = ""
         self._by_line = io.StringIO()
+        self._is_cut = False
         self.is_in_block = False
         """Whether every line that was asked for stood in the block."""
         self.has_ended = False
@@ -95,31 +96,46 @@ class Unread:
         return self.has_ended and not self.is_in_block
 
     def block(self) -> str:
-        """Return the next letters, "" at the end; no line end is cut in two. They stay unread."""
+        """Return the next lines, "" at the end. They stay unread.
+
+        It ends before a line that is longer than those of any list.
+        """
         self._block += self._by_line.read()
-        self._file.allow_a_step()
-        while not self.has_ended:
-            missing = LETTERS_A_BLOCK - len(self._block)
-            wanted = max(missing, int(self._block.endswith("\r")))
-            if wanted <= 0:
-                break
+        wanted = LETTERS_A_BLOCK - len(self._block)
+        if wanted > 0 and not self.has_ended and not self._is_cut:
+            self._file.allow_a_step()
             more = self._text.read(wanted)
-            self._block += more
             self.has_ended = len(more) < wanted
+            self._block += more + self._to_the_line_end()
         return self._block
+
+    def _to_the_line_end(self) -> str:
+        try:
+            return self._text.readline()
+        except TooLongRowError:
+            self._is_cut = True
+            return ""
 
     def skip(self, letters: int) -> None:
         """Take the first letters of the block as read."""
         self._block = self._block[letters:]
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines, of the block and then of the file: those asked for are read."""
+        """Yield the lines, of the block and then of the file: those asked for are read.
+
+        Raises TooLongRowError.
+        """
         self._by_line, self._block = io.StringIO(self._block, newline=""), ""
         self.is_in_block = True
         for line in self._by_line:
-            yield line if line[-1] in "\r\n" else line + self._text.readline()
+            if self._is_cut and line[-1] not in "\r\n":
+                break
+            yield line
         self.is_in_block = False
-        yield from self._text
+        if self._is_cut:
+            raise TooLongRowError
+        for line in self._text:  # `yield from` would close the file with the generator
+            yield line
 
 
 def add_a_step(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from batch import columns
 from batch.codes import Code
 from batch.intake.dates import quoted
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.intake.workbook_rows import Cell, CellKind
 from batch.rows import Problem
 

@@ -11,7 +11,7 @@ from typing import overload
 
 import polars as pl
 
-from batch.intake.header import SEPARATORS, Layout
+from batch.intake.layout import SEPARATORS, Layout
 
 _LONGEST_VALUE = 10_000
 """In bytes; what is longer the strict reader may refuse."""
@@ -46,12 +46,12 @@ class Columns(Sequence[list[str]]):
         return list(self.frame.row(place))
 
 
-def certain(text: str, layout: Layout, name_at: int) -> Columns | None:
+def certain(text: str, layout: Layout) -> Columns | None:
     """Return the rows of whole lines, None where only the strict reader knows them.
 
     What stands within quotes is taken out first: then each quote that is left must be a whole
-    value, and lines and values can be split without a thought. A value in the column at `name_at`
-    shows that a row is not blank.
+    value, and lines and values can be split without a thought. A row that names nobody may be
+    blank, and is left too.
     """
     lines = text.replace("\r\n", "\n") if "\r" in text else text
     if layout.separator not in SEPARATORS or layout.nameless or "\r" in lines or "\0" in lines:
@@ -62,7 +62,7 @@ def certain(text: str, layout: Layout, name_at: int) -> Columns | None:
         return None
     if len(parts) > 1:
         frame = _filled(frame, pl.Series(parts[1::2], dtype=pl.String))
-    return Columns(frame) if frame is not None and _is_plain(frame, name_at) else None
+    return Columns(frame) if frame is not None and _is_plain(frame, layout.name_at) else None
 
 
 def _split(lines: str, layout: Layout) -> pl.DataFrame | None:

@@ -13,9 +13,9 @@ from batch import columns
 from batch.errors import unusable
 from batch.intake import dates
 from batch.intake.cleaning import Repair, tidied_text
-from batch.intake.csv_reader import CsvReader, RawChunk
+from batch.intake.csv_reader import CsvReader
 from batch.intake.duplicates import Conflicts, is_unread
-from batch.intake.encoding import look_at, rows_of_broken_text
+from batch.intake.encoding import look_at
 from batch.intake.evidence import (
     DateEvidence,
     ExportEvidence,
@@ -23,7 +23,9 @@ from batch.intake.evidence import (
     NumberEvidence,
     Reading,
 )
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
+from batch.intake.letters import rows_of_broken_text
+from batch.intake.raw_rows import RawChunk
 from batch.intake.rules import Checked, Rules
 from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
 from batch.rows import NOBODY, Deferral, Identity, Problem, Row

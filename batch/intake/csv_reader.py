@@ -12,9 +12,7 @@ import csv
 import functools
 import io
 import operator
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
 
 from batch import columns
 from batch.codes import Code
@@ -28,202 +26,23 @@ from batch.intake.bounded import (
     add_a_step,
 )
 from batch.intake.certain import Columns, certain
-from batch.intake.encoding import Encoded, Letters, has_spaced_quotes
-from batch.intake.header import SEPARATORS, Layout, find_header
-from batch.intake.quoting import Unspaced
+from batch.intake.encoding import Encoded
+from batch.intake.header import find_header
+from batch.intake.letters import Letters
+from batch.intake.line_breaks import Fragments, holds_another_row, lines_of
+from batch.intake.quoting import Unspaced, has_spaced_quotes
+from batch.intake.raw_rows import (
+    ROWS_A_CHUNK,
+    RawChunk,
+    has_doubtful_surplus,
+    without_empty_surplus,
+    without_value_in_nameless,
+)
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 
-ROWS_A_CHUNK = 32_000
 _FIRST_VALUE = operator.itemgetter(0)
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_LONG_ID = re.compile(r"(?=.*\d)[A-Za-z0-9]{20,64}", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4}")
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_ANOTHER_DATE = re.compile(
-    r"\d{1,4}\s?[/.\s-]\s?\d{1,2}\s?[/.\s-]\s?\d{1,4}(?:[T\s].*)?"
-    r"|\d{5,8}(?:\.\d+)?"
-    r"|\d{4}-(?:0[1-9]|1[0-2]|\d{3})"
-    r"|\d{4}-?W\d{2}(?:-?\d)?"
-    rf"|(?:[a-z]+\s)?\d{{1,2}}(?:st|nd|rd|th)?[\s/.-]?{_MONTH}[\s/.-]?\d{{2,4}}"
-    rf"|{_MONTH}[\s/.-]?\d{{1,2}}(?:st|nd|rd|th)?[\s/.-]\d{{2,4}}",
-    re.IGNORECASE,
-)
-_AROUND = columns.SPACES + "'\""
 _NO_ROWS: tuple[Sequence[int], list[list[str]]] = ((), [])
-
-
-def holds_another_row(record: list[str], layout: Layout) -> bool:
-    """Whether a row that was read holds a line that itself reads as a row."""
-    across = lines_of(layout.separator.join(record))
-    fewest = max(_place_of_name(layout), layout.places[columns.DEFER_DATE])
-    if not any(line.count(layout.separator) >= fewest for line in across[1:]):
-        return False
-    within = (line for value in record for line in lines_of(value)[1:])
-    if any(_reads_as_row(line, layout) for line in within):
-        return True
-    return sum(_reads_as_row(line, layout) for line in across) > 1
-
-
-def _place_of_name(layout: Layout) -> int:
-    """Return where the first column stands that names the trainee."""
-    return next(layout.places[name] for name in columns.NAMING if name in layout.places)
-
-
-def lines_of(value: str) -> list[str]:
-    """Return the lines of a value, whatever ends them."""
-    return value.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def _reads_as_row(line: str, layout: Layout) -> bool:
-    """Whether a line has an id and a date at their places.
-
-    People write lists in a reason too: only a line with as many values as the header may have a
-    date of another shape, or none; of a report only a line with all its columns is a row.
-    """
-    where_id, where_date = _place_of_name(layout), layout.places[columns.DEFER_DATE]
-    parts = [part.strip(_AROUND) for part in line.split(layout.separator)]
-    if len(parts) <= max(where_id, where_date) or not _ID.fullmatch(parts[where_id]):
-        return False
-    if layout.is_report and not (len(parts) >= layout.width and parts[len(layout.own)].isdecimal()):
-        return False
-    return _has_a_date(parts, layout)
-
-
-def _has_a_date(parts: list[str], layout: Layout) -> bool:
-    date = parts[layout.places[columns.DEFER_DATE]]
-    if _DATE.fullmatch(date):
-        return True
-    if len(parts) != layout.width:
-        return False
-    return not date or bool(
-        _ANOTHER_DATE.fullmatch(date) or _LONG_ID.fullmatch(parts[_place_of_name(layout)])
-    )
-
-
-@dataclass(slots=True)
-class RawChunk:
-    """Rows as read: `numbers[i]` is the row of `records[i]`; blank rows are left out.
-
-    `problems` are those that only the file itself shows, by place: a workbook's cells have kinds.
-    `date_cells` are the places whose date is a date of a workbook, and no text.
-    """
-
-    numbers: Sequence[int]
-    records: Sequence[list[str]]
-    problems: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
-    date_cells: frozenset[int] = frozenset()
-    may_be_ragged: bool = True
-    """False where no row has more values than the header has columns."""
-
-
-def values_of(records: Sequence[list[str]], at: int) -> list[str]:
-    """Return a column's values, "" where a row is too short to have one."""
-    try:
-        return list(map(operator.itemgetter(at), records))
-    except IndexError:
-        return [record[at] if len(record) > at else "" for record in records]
-
-
-def has_doubtful_surplus(record: list[str], layout: Layout) -> bool:
-    """Whether an empty last value may hide that a separator within a value was not quoted.
-
-    Nothing hides where the value before it is empty too, nor where the last column is the reason.
-    """
-    return (
-        len(record) == layout.width + 1
-        and not layout.is_report
-        and layout.places.get(columns.DEFER_REASON) != len(layout.own) - 1
-        and not record[-1].strip(columns.SPACES)
-        and bool(record[-2].strip(columns.SPACES))
-    )
-
-
-def without_empty_surplus(record: list[str], layout: Layout) -> list[str]:
-    """Take away empty values behind the last column: a spreadsheet's wider rows, most often.
-
-    In a report the surplus of a row stands before the columns that were added.
-    """
-    added_at = len(layout.own)
-    while (
-        len(record) > layout.width
-        and not record[-1].strip(columns.SPACES)
-        and not (layout.is_report and not record[added_at].isdecimal())
-    ):
-        record.pop()
-    return record
-
-
-def without_value_in_nameless(
-    records: list[list[str]], numbers: Sequence[int], layout: Layout
-) -> dict[int, tuple[Problem, ...]]:
-    """Return the rows, by place, that hold a value in a column without a name.
-
-    Numbers in a first column without a name only count the rows.
-    """
-    found: dict[int, tuple[Problem, ...]] = {}
-    for at in layout.nameless:
-        for place, record in enumerate(records):
-            value = record[at].strip(columns.SPACES) if len(record) > at else ""
-            if value and not (at == 0 and value.isdecimal()):
-                words = f"{layout.cell(at, numbers[place])} holds a value, but its column has no"
-                words += " name: give the column a name, or empty the cell."
-                found.setdefault(place, (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),))
-    return found
-
-
-class _Fragments:
-    """Finds rows that are the rest of the row above: a line break in a value was not quoted."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._others = [replace(layout, separator=separator) for separator in SEPARATORS]
-        """How a row reads that is quoted as a whole, or came from another file."""
-        self._name_at = _place_of_name(layout)
-        self._date_at = layout.places[columns.DEFER_DATE]
-
-    def found(
-        self, numbers: Sequence[int], records: list[list[str]]
-    ) -> dict[int, tuple[Problem, ...]]:
-        """Return the problems of broken rows and of their rests, by place."""
-        problems: dict[int, tuple[Problem, ...]] = {}
-        width = self._layout.width
-        for place in range(1, len(records)):
-            record, above = records[place], records[place - 1]
-            is_next = numbers[place] == numbers[place - 1] + 1
-            if len(record) >= width or not is_next or not self._is_no_row(record, above):
-                continue
-            if (
-                len(above) >= width
-                or len(above) + len(record) == width + 1
-                or place - 1 in problems
-            ):
-                problems.setdefault(
-                    place - 1, (_broken_in_two(numbers[place - 1], numbers[place]),)
-                )
-                problems[place] = (_broken_in_two(numbers[place - 1], numbers[place]),)
-        return problems
-
-    def _is_no_row(self, record: list[str], above: list[str]) -> bool:
-        if len(record) == 1 and any(_reads_as_row(record[0], layout) for layout in self._others):
-            return False
-        date = record[self._date_at].strip(_AROUND) if len(record) > self._date_at else ""
-        if _DATE.fullmatch(date) or _ANOTHER_DATE.fullmatch(date):
-            return False
-        name = record[self._name_at].strip(_AROUND) if len(record) > self._name_at else ""
-        of_above = above[self._name_at].strip(_AROUND) if len(above) > self._name_at else ""
-        return not _ID.fullmatch(name) or (
-            len(name) != len(of_above) and not any(map(str.isdecimal, name))
-        )
-
-
-def _broken_in_two(first: int, second: int) -> Problem:
-    return Problem(
-        Code.WRONG_NUMBER_OF_VALUES,
-        "",
-        f"Row {second} looks like the rest of row {first}: put quotes around the value that holds "
-        "the line break.",
-    )
 
 
 class CsvReader:
@@ -249,8 +68,7 @@ class CsvReader:
         self.blank_rows = header.blank_rows_before
         self.letters = Letters() if encoded.is_assumed else None
         self._surplus_is_everywhere: bool | None = None
-        self._fragments = _Fragments(self.layout)
-        self._place_of_name = _place_of_name(self.layout)
+        self._fragments = Fragments(self.layout)
         self._held = _NO_ROWS
 
     @property
@@ -327,16 +145,15 @@ class CsvReader:
 
         The last row stays unread, but at the end of the file: what follows may be the rest of it.
         """
-        has_ended = self._unread.has_ended
-        lines = text if has_ended else text[: text.rfind("\n") + 1]
-        if self.letters is not None and not lines.isascii():
+        may_be_read_so = self.letters is None or text.isascii()
+        rows = certain(text, self.layout) if may_be_read_so else None
+        if rows is not None and self._unread.has_ended:
+            self._unread.skip(len(text))
+            return rows
+        if rows is None or len(rows) <= ROWS_A_STEP or not text.endswith("\n"):
             return None
-        rows = certain(lines, self.layout, self._place_of_name)
-        if rows is None or (not has_ended and len(rows) <= ROWS_A_STEP):
-            return None
-        last_line = len(lines) if has_ended else lines.rfind("\n", 0, -1) + 1
-        self._unread.skip(last_line)
-        return rows if has_ended else rows[:-1]
+        self._unread.skip(text.rfind("\n", 0, -1) + 1)
+        return rows[:-1]
 
     def _last(
         self, numbers: Sequence[int], records: list[list[str]]

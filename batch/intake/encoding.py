@@ -6,61 +6,19 @@ A file that is UTF-8 in one row and something else in another has no encoding: i
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batch import systems
 from batch.errors import UnusableFile, unusable
-from batch.intake.bounded import BoundedFile, TooLongRowError, add_a_step
 from batch.intake.dates import quoted
-from batch.intake.header import find_header
+from batch.intake.letters import SAVE_AGAIN, SIGNS_OF_BROKEN_TEXT, better_commands, bytes_around
+from batch.intake.row_of_byte import row_at
 from batch.run_settings import InputOptions
-
-
-def row_at(options: InputOptions, position: int, encoding: str) -> int:
-    """Return the row in which a byte stands, by the file's own separator and quotes."""
-    with options.path.open("rb") as file:
-        text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
-        separator = find_header(options, text).separator
-    with options.path.open("rb") as file:
-        raw = BoundedFile(_Until(file, position, "x".encode(encoding)))
-        reader = csv.reader(raw.text(encoding, errors="replace"), delimiter=separator)
-        rows = 0
-        records: list[list[str]] = []
-        try:
-            while found := add_a_step(records, reader, raw):
-                rows += found
-                records.clear()
-        except (csv.Error, TooLongRowError):  # a quote that never closes: the byte is behind it
-            return rows + len(records) + 1
-    return rows
-
-
-class _Until(io.RawIOBase):
-    """A file up to a position, and something there, so that the last row is never empty."""
-
-    def __init__(self, file: io.BufferedReader, position: int, there: bytes) -> None:
-        self._file = file
-        self._left = position
-        self._there = there
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        data = self._file.read(min(len(view), self._left))
-        self._left -= len(data)
-        if not data:
-            data, self._there = self._there[: len(view)], b""
-        view[: len(data)] = data
-        return len(data)
-
+from batch.words import in_one_line
 
 BLOCK_BYTES = 1 << 20
 _MARKS = (
@@ -93,7 +51,6 @@ _NO_FILES = frozenset(
 """Python's encodings of text that no spreadsheet writes, and that read a CSV as something else."""
 
 _ENCODINGS = "try --encoding utf-8 or --encoding cp1252"
-_SAVE_AGAIN = "save it again as CSV UTF-8, or say how it is encoded with --encoding"
 _SEVERAL_BYTES = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]"
     rb"|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]"
@@ -102,6 +59,9 @@ _SEVERAL_BYTES = re.compile(
     rb"|[\xf1-\xf3][\x80-\xbf]{3}"
 )
 """A character of several bytes, well formed (Unicode Standard, table 3-7)."""
+
+
+_LABELS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +81,6 @@ class Encoded:
     def label(self) -> str:
         """The encoding as people write it."""
         return _LABELS.get(self.encoding, self.encoding)
-
-
-_LABELS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 
 
 def look_at(options: InputOptions) -> Encoded:
@@ -188,7 +145,7 @@ def _opening(path: Path) -> bytes:
 
 def _not_there(path: Path) -> UnusableFile:
     """Return that a file is missing, and which one of the same name lies beside it."""
-    hint = f"looked for {path.absolute()}"
+    hint = f"looked for {in_one_line(str(path.absolute()))}"
     beside = [
         path.with_suffix(suffix)
         for suffix in (".csv", ".xlsx", ".xlsm", ".xls", ".CSV", ".XLSX")
@@ -229,7 +186,7 @@ def _read_as(options: InputOptions, encoding: str) -> Encoded:
         raise unusable(
             options.path,
             f"row {row} holds bytes that are not {encoding.removesuffix('-sig')}",
-            hint=_SAVE_AGAIN,
+            hint=SAVE_AGAIN,
         )
     return found.encoded(encoding)
 
@@ -264,19 +221,8 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
 
 def _save_again(options: InputOptions) -> str:
     """Return what to do, with the encodings in which the file would read well."""
-    around: set[bytes] = set()
-    for block in _blocks(options.path):
-        around.update(_BYTES_AROUND.findall(block))
-        if len(around) > _MOST_WORDS_TRIED:
-            break
-    better = [name for name in _OTHERS if _read_well(around, name)]
-    ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
-    return f"it reads well with {ways}: look at the letters there" if ways else _SAVE_AGAIN
-
-
-def _read_well(around: Collection[bytes], encoding: str) -> bool:
-    """Whether letters and what stands beside them look like words in an encoding."""
-    return all(_LIKELY.fullmatch(word.decode(encoding, "replace")) for word in around)
+    ways = better_commands(options, bytes_around(_blocks(options.path)))
+    return f"it reads well with {ways}: look at the letters there" if ways else SAVE_AGAIN
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -329,30 +275,6 @@ class _Decoded:
             self.has_broken_text = any(sign in text for sign in SIGNS_OF_BROKEN_TEXT)
 
 
-SIGNS_OF_BROKEN_TEXT = ("\ufffd", "Ã©", "Ã¨", "Ã¡", "Ã¶", "Ã¼", "Ã±", "Ã§", "â€", "Â£", "Â ")
-"""What UTF-8 looks like after somebody read it as Windows-1252, and what could not be read."""
-
-
-def has_spaced_quotes(path: Path, encoding: str) -> bool:
-    """Whether a space stands beside a quote anywhere in the file."""
-    last = ""
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        while text := file.read(BLOCK_BYTES):
-            if any(spaced in last + text for spaced in (' "', '" ')):
-                return True
-            last = text[-1:]
-    return False
-
-
-def rows_of_broken_text(numbers: Sequence[int], records: Iterable[list[str]]) -> list[int]:
-    """Return the rows with text that was broken earlier."""
-    return [
-        number
-        for number, record in zip(numbers, records, strict=True)
-        if any(sign in value for value in record for sign in SIGNS_OF_BROKEN_TEXT)
-    ]
-
-
 def _decoded(path: Path, encoding: str) -> _Decoded:
     """Decode the whole file once, a block at a time."""
     found, last = _Decoded(), ""
@@ -377,81 +299,3 @@ def _decoded(path: Path, encoding: str) -> _Decoded:
         except UnicodeError:
             found.wrong_at = max(0, found.size - len(decoder.getstate()[0]))
     return found
-
-
-class Letters:
-    """The letters of a file that was assumed to be Windows-1252, by the rows in which they stand.
-
-    Never the words around them: those may be reasons, and names.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[str, list[int]] = {}
-        self._doubtful: dict[str, list[int]] = {}
-        self._around: set[bytes] = set()
-
-    def add(self, numbers: Sequence[int], records: list[list[str]]) -> None:
-        """Take the letters of some rows."""
-        for number, record in zip(numbers, records, strict=True):
-            joined = "\n".join(record)
-            if joined.isascii():
-                continue
-            for letter in set(_NOT_ASCII.findall(joined)):
-                _append(self._rows.setdefault(letter, []), number)
-            for found in _DOUBTFUL.finditer(joined):
-                _append(self._doubtful.setdefault(found[0][0], []), number)
-            if len(self._around) < _MOST_WORDS_TRIED:
-                self._around |= {word.encode("cp1252") for word in _AROUND.findall(joined)}
-
-    def notice(self) -> str:
-        """Return what the file was read as, and which letters to look at."""
-        shown = _shown(self._rows)
-        return (
-            "the file is not UTF-8, so it was read as Windows-1252, as Excel writes it"
-            + (f": look at {shown}" if shown else "")
-            + "; if letters look wrong there, name its encoding with --encoding"
-        )
-
-    def refuse_unlikely(self, options: InputOptions) -> None:
-        """Raise UnusableFile where letters hardly stand so in a word, and nobody sees the plan."""
-        if not self._doubtful or options.attended:
-            return
-        better = [name for name in _OTHERS if _read_well(self._around, name)]
-        ways = " or ".join(f"`{options.command_with('--encoding', name)}`" for name in better)
-        raise unusable(
-            options.path,
-            f"read as Windows-1252 it has letters that hardly stand so: {_shown(self._doubtful)}",
-            hint=f"it reads well with {ways}" if ways else _SAVE_AGAIN,
-        )
-
-
-_OTHERS = ("mac-roman", "cp850")
-"""What a Macintosh and DOS wrote, and old exports still do."""
-
-_MOST_WORDS_TRIED = 1000
-_MOST_ROWS_SHOWN = 5
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_BYTES_AROUND = re.compile(rb"[A-Za-z0-9]?[\x80-\xff]+[A-Za-z0-9]?")
-_AROUND = re.compile(r"[A-Za-z0-9]?[^\x00-\x7f]+[A-Za-z0-9]?")
-_DOUBTFUL = re.compile(
-    r"‚(?=\w)|(?<=\w)‚|œ(?=\d)|(?<=[a-z])[À-ÞŠŽŒŸ](?![A-ZÀ-Þ])|[ÒÔÕÐ](?= )|[ÒÓÔÕÐ](?=[a-z]+Ó)"
-    r"|(?<=[a-z])[†‡ƒ‰ˆ]"
-)
-_LIKELY = re.compile(
-    r"[A-Za-z0-9]?[’‘“–—…£€•]*[ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖØÚÛÜ]?[à-ïñ-öø-ýÿ]*[’”–—…]*[A-Za-z0-9]?"
-)
-"""A word's letters beside ASCII: accents within, one capital before, quotes and dashes around."""
-
-
-def _append(rows: list[int], number: int) -> None:
-    if len(rows) <= _MOST_ROWS_SHOWN and (not rows or rows[-1] != number):
-        rows.append(number)
-
-
-def _shown(rows: dict[str, list[int]]) -> str:
-    parts = []
-    for letter, numbers in list(rows.items())[:12]:
-        more = " and more" if len(numbers) > _MOST_ROWS_SHOWN else ""
-        shown = ", ".join(map(str, numbers[:_MOST_ROWS_SHOWN]))
-        parts.append(f"{letter} (row{'s' if len(numbers) > 1 else ''} {shown}{more})")
-    return ", ".join(parts)

@@ -16,8 +16,8 @@ from batch import columns
 from batch.codes import Code
 from batch.intake import dates
 from batch.intake.cleaning import tidied_text
-from batch.intake.csv_reader import RawChunk
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
+from batch.intake.raw_rows import RawChunk
 from batch.rows import Problem
 from batch.run_settings import InputOptions
 from batch.words import counted, in_one_line, row_list

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+_LETTERS_A_BLOCK = 1 << 20
 _SPACED = re.compile(r'" | "')
 
 
@@ -72,3 +74,14 @@ class Unspaced(Iterator[str]):
         parts.append('"')
         closing = self._closing.match(line, end)
         return closing.end() if closing else end + 1
+
+
+def has_spaced_quotes(path: Path, encoding: str) -> bool:
+    """Whether a space stands beside a quote anywhere in the file."""
+    last = ""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        while text := file.read(_LETTERS_A_BLOCK):
+            if any(spaced in last + text for spaced in (' "', '" ')):
+                return True
+            last = text[-1:]
+    return False

@@ -13,8 +13,8 @@ from batch.codes import Code
 from batch.intake import dates, evidence
 from batch.intake.certain import Columns
 from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_text
-from batch.intake.csv_reader import RawChunk, values_of
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
+from batch.intake.raw_rows import RawChunk, values_of
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
 from batch.run_settings import InputOptions
 

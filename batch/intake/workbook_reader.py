@@ -14,15 +14,15 @@ from batch import columns
 from batch.codes import Code
 from batch.errors import unusable
 from batch.intake.cell_problems import problems_of
-from batch.intake.csv_reader import (
+from batch.intake.dates import quoted
+from batch.intake.encoding import Encoded
+from batch.intake.layout import layout_of
+from batch.intake.raw_rows import (
     ROWS_A_CHUNK,
     RawChunk,
     without_empty_surplus,
     without_value_in_nameless,
 )
-from batch.intake.dates import quoted
-from batch.intake.encoding import Encoded
-from batch.intake.header import layout_of
 from batch.intake.workbook_rows import CellKind, SheetRow
 from batch.intake.workbook_sheets import Book, chosen_sheet, too_large
 from batch.rows import Problem

@@ -87,9 +87,12 @@ class GroupCommit:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        for statement in queued:
-            if statement.then is not None:
-                statement.then()
+        try:
+            for statement in queued:
+                if statement.then is not None:
+                    statement.then()
+        except Exception as error:  # noqa: BLE001 — a log on a full disk, say: told with the next
+            self._lose(error, [])
 
     def _lose(self, lost: Exception, waiting: list[asyncio.Future[None]]) -> None:
         self._lost = lost

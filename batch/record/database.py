@@ -64,6 +64,8 @@ def _what(error: sqlite3.Error | OSError) -> str:
 def _remedy(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, PermissionError):
         return "let this user write there"
+    if "readonly" in str(error):
+        return "let this user write journal.db"
     if "locked" in str(error):
         return "close the other program that has journal.db open"
     return _MAKE_ROOM

@@ -217,11 +217,11 @@ class Journal:
 
         What its rows ask of Register is fixed by its digest.
         """
-        self.has_begun = True
         with self._one_commit():
             self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
             self._connection.executemany(_SQL["end"], ((number,) for number in ending))
+        self.has_begun = True
 
     def _remove_staged(self) -> None:
         staged = self._connection.execute(_SQL["staged"])

@@ -68,8 +68,9 @@ def writing_book(run: RunRecord, path: Path) -> Iterator[WrittenBook]:
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as rows_on_the_way,
         files.replacing(path) as file,
+        files.patient(file) as patient,
     ):
-        book = xlsxwriter.Workbook(file, {**_OPTIONS, "tmpdir": rows_on_the_way})
+        book = xlsxwriter.Workbook(patient, {**_OPTIONS, "tmpdir": rows_on_the_way})
         book.set_properties({"created": _began(run), "title": f"Run {run.run_id}"})
         yield WrittenBook(
             book,

@@ -90,7 +90,8 @@ class Queue:
     async def close(self) -> None:
         """Write off the intents of rows that nobody took: their requests never left."""
         if self._turning is not None:
-            await asyncio.wait({self._turning})
+            # a page that could not be turned has been told of by whoever waited for the journal
+            await asyncio.gather(self._turning, return_exceptions=True)
         for row in self._page:
             if row.intent is not None:
                 self._journal.answer(row.intent, meaning=Kind.NEVER_LEFT)

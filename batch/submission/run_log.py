@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TextIO, cast
@@ -11,6 +12,7 @@ import structlog
 
 from batch import files
 from batch.codes import Outcome
+from batch.errors import JournalLost
 from batch.record.ledger import Ledger
 from batch.register.answers import Meaning
 from batch.rows import REHEARSAL, Settled
@@ -25,6 +27,10 @@ class _Lines:
         self._waiting: list[str] = []
 
     def keep(self) -> None:
+        with files.naming(self._path):
+            self._keep()
+
+    def _keep(self) -> None:
         if self._file is None:
             files.make_own_folder(self._path.parent)
             files.make_private_file(self._path)
@@ -35,15 +41,35 @@ class _Lines:
         if self._file is None:
             self._waiting.append(text)
         else:
-            self._file.write(text)
+            with files.naming(self._path):
+                self._file.write(text)
 
     def flush(self) -> None:
         if self._file is not None:
-            self._file.flush()
+            with files.naming(self._path):
+                self._file.flush()
+            self._refuse_lost(self._file)
+
+    def _refuse_lost(self, file: IO[str]) -> None:
+        """Raise JournalLost where the log, or its folder, was deleted or replaced.
+
+        The report of the run would go on in a folder that is another's, and without its log.
+        """
+        try:
+            is_there = os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise JournalLost(
+                f"{self._path} was deleted or replaced by another program while the run went on",
+                hint="put back what was taken away, then run `defer-batch resume`; the journal "
+                "holds every row, so without it nothing but the log is lost",
+            )
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with files.naming(self._path):
+                self._file.close()
 
 
 @contextlib.contextmanager

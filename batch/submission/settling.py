@@ -148,10 +148,24 @@ def _when_deferred(row: RowUnderWay, read: Read, date: str | None) -> Step:
         words = f"Register already had this trainee as deferred, {_since(date)}."
         return Settled(Code.ALREADY_DEFERRED, words, date)
     if read.why is Why.STATE_REFUSED and not row.is_open:
-        words = f"Register already had this trainee as deferred, {_since(date)}."
-        return Settled(Code.ALREADY_DEFERRED, words, date)
+        return _refused_as_asked_for(row, date)
     words = f"Reading the trainee shows the deferral, {_since(date)}."
     return Settled(Code.CONFIRMED_BY_READ_BACK, words, date)
+
+
+def _refused_as_asked_for(row: RowUnderWay, date: str | None) -> Settled:
+    """Return what a row is that was refused, while Register holds the very deferral it asks for.
+
+    Whoever did that, Register shows the same: someone else who did it first, another machine with
+    the same list, or the first copy of a request that the network delivered twice, of which the
+    second one's answer came back. So the row is not counted as ours, and its message says why.
+    """
+    when = " since it was looked up" if row.was_found else ""
+    words = (
+        f"Refused: Register has this trainee as deferred{when}, {_since(date)}, as the row asks. "
+        "By whom cannot be known: by someone else, or by this request if it arrived twice."
+    )
+    return Settled(Code.ALREADY_DEFERRED, words, date)
 
 
 def _when_deferrable(row: RowUnderWay, read: Read, date: str | None) -> Step:

@@ -126,10 +126,10 @@ class Workers:
                 task.cancel()
             ended = await asyncio.gather(*workers, return_exceptions=True)
             await self._register.health.close()
+            await self._queue.close()
         for error in ended:
             if isinstance(error, Exception):
                 raise error
-        await self._queue.close()
         await self._journal.flush()
 
     async def _work(self) -> None:
@@ -139,7 +139,7 @@ class Workers:
             except Stopped:
                 pass
             except JournalLost as lost:
-                self._stopping(lost.message)
+                self._stopping(f"{lost.message}.")
                 raise
             finally:
                 self._queue.done()

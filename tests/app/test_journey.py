@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.app import site
 from batch.app.site import MOST_BYTES
 from batch.emulator.server import Emulator
 from tests.support import troubles
@@ -231,6 +232,29 @@ def test_what_is_given_is_private_and_goes_with_the_journey(pages: Pages) -> Non
     assert not path.parent.exists()
 
 
+def test_a_corrected_copy_is_private_too(pages: Pages) -> None:
+    journey = pages.begin(ONE_WRONG)
+    pages.columns(journey)
+    pages.post(f"{journey}/check", {"r3c1": "2026-10-14", "shown": "3"})
+    pages.looked_up(journey)
+    pages.get(f"{journey}/corrected")
+    copies = list(pages.reports.glob(".app/lists/*/*/corrected.csv"))
+    assert len(copies) == 2
+    assert {stat.S_IMODE(one.stat().st_mode) for one in copies} == {0o600}
+    assert {stat.S_IMODE(one.parent.stat().st_mode) for one in copies} == {0o700}
+
+
+def test_a_file_that_does_not_say_how_large_it_is_is_refused_on_the_way(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "MOST_BYTES", 1000)
+    headers = {"origin": pages.origin, "content-type": "multipart/form-data; boundary=x"}
+    parts = (b"x" * 50_000 for _ in range(3))  # sent in chunks, without a length
+    answer = pages.client.post("/lists", content=parts, headers=headers)
+    assert "larger than" in answer.text
+    assert pages.site.journeys.all() == []
+
+
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(pages: Pages) -> None:
     told = (
         f"POST /lists HTTP/1.1\r\nHost: 127.0.0.1:{pages.port}\r\nOrigin: {pages.origin}\r\n"
@@ -244,12 +268,44 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(pages: Pages) -> 
     assert b"100 MB" in answer
 
 
+def test_the_copy_to_download_is_of_the_last_correction(pages: Pages) -> None:
+    journey = pages.begin(ONE_WRONG)
+    pages.columns(journey)
+    for day in ("2026-10-14", "2026-10-15"):
+        pages.post(f"{journey}/check", {"r3c1": day, "shown": "3"})
+        assert day in pages.get(f"{journey}/corrected")
+
+
+def test_a_list_that_is_corrected_after_the_preview_is_looked_up_again(pages: Pages) -> None:
+    journey = pages.begin(ONE_WRONG)
+    pages.columns(journey)
+    pages.looked_up(journey)
+    pages.post(f"{journey}/check", {"r3c1": "2026-10-14", "shown": "3"})  # in another tab
+    pages.sent(journey, 1)
+    assert pages.path == f"{journey}/where"
+    assert list(pages.reports.glob("2*")) == []
+
+
+def test_a_choice_that_lacks_a_token_is_kept(pages: Pages) -> None:
+    journey = pages.begin(TWO)
+    pages.columns(journey)
+    page = pages.post(f"{journey}/where", {"where": "2"})
+    assert re.search(r'value="2" checked', page)
+
+
 def test_two_journeys_do_not_mix(pages: Pages) -> None:
     one, other = pages.begin(TWO, "one.csv"), pages.begin(ONE_WRONG, "other.csv")
     pages.columns(one)
     pages.columns(other)
     assert heading(pages.get(f"{one}/check")) == "All 2 rows can be sent"
     assert heading(pages.get(f"{other}/check")) == "You need to correct 2 rows"
+    assert heading(pages.looked_up(one)) == "2 rows will be sent"
+    assert heading(pages.looked_up(other)) == "1 row will be sent"
+    pages.post(f"{one}/preview", {"search": "2 October 2026"})
+    assert "1 row matches" in pages.get(f"{one}/preview")
+    assert "matches" not in pages.get(f"{other}/preview")
+    pages.sent(one, 2)
+    assert heading(pages.get(f"{other}/preview")) == "1 row will be sent"
 
 
 @pytest.mark.parametrize(
@@ -286,7 +342,7 @@ def test_the_preview_is_searched_without_a_name_in_the_address(pages: Pages) -> 
     assert "Page 1 of 2" in pages.looked_up(journey)
     page = pages.post(f"{journey}/preview", {"search": "smith5"})
     assert "Smith5" not in pages.path
-    assert len(re.findall(r"<tr><td", page)) == 11
+    assert len(re.findall(r'<td role="cell" class="num"', page)) == 11
 
 
 def test_a_wrong_token_is_told_as_on_a_terminal(pages: Pages, register: Serving) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
+import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from batch import files
 from batch.app.site import on_a_page
+from batch.app.working import Work
 from batch.emulator.server import Emulator
 from batch.record import locks
 from tests.app.test_journey import ONE_WRONG, TWO, to_register
 from tests.support import troubles
 from tests.support.office import TOKEN
 from tests.support.pages import Pages, heading
+from tests.support.terminals import posix_only
 from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
@@ -54,12 +62,25 @@ def test_the_rows_to_correct_go_straight_to_the_check(pages: Pages) -> None:
     assert heading(page) == "You need to correct 2 rows"
 
 
-def test_the_rows_that_were_not_found_can_be_corrected(pages: Pages, register: Serving) -> None:
-    sent_to(pages, register(abc="trn_received"), number=1)
+def test_the_rows_that_were_not_found_can_be_corrected_and_sent(
+    pages: Pages, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", ghi="trn_received")
+    sent_to(pages, emulator, number=1)
     run = f"/runs/{next(pages.reports.glob('2*')).name}"
     assert "Correct the row that was not found" in pages.get(run)
     page = pages.post(f"{run}/correct", {"file": "not_found.csv"})
-    assert 'value="def"' in page
+    assert "did not know these trainees" in page
+    journey = pages.path.rsplit("/", 1)[0]
+    pages.post(f"{journey}/check", {"r2c0": "ghi", "shown": "2"})
+    pages.looked_up(journey, "3", TOKEN)
+    pages.sent(journey, 1)
+    assert emulator.register.trainee("ghi").state == "deferred"  # type: ignore[union-attr]
+
+
+def test_where_every_trainee_was_found_no_such_rows_are_offered(pages: Pages) -> None:
+    run = rehearsed(pages, ONE_WRONG, 1)
+    assert "not found</button>" not in pages.get(run)
 
 
 @pytest.mark.parametrize("name", ["", "journal.db", "../journal.db", "summary.json"])
@@ -154,3 +175,124 @@ def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
 )
 def test_a_page_says_no_signal_and_no_command(words: str, instead: str) -> None:
     assert on_a_page(words) == instead
+
+
+# What goes wrong
+
+
+def many(rows: int) -> str:
+    reason = "x" * 200
+    listed = "".join(f"id{n:04},2026-10-01,{reason}\n" for n in range(rows))
+    return f"trainee_id,defer_date,defer_reason\n{listed}"
+
+
+def deferred(emulator: Emulator) -> int:
+    return sum(trainee.state == "deferred" for trainee in emulator.register.trainees())
+
+
+def sending(pages: Pages, content: str, number: int) -> Work:
+    journey = pages.begin(content)
+    pages.columns(journey)
+    pages.looked_up(journey, "3", TOKEN)
+    pages.post(f"{journey}/confirm", {"number": str(number)})
+    (work,) = pages.works()
+    return work
+
+
+def continued(pages: Pages) -> str:
+    """Continue the only unfinished run from the start page; return the run's page."""
+    (run,) = re.findall(r'href="(/runs/[^"]+)/continue"', pages.get("/"))
+    pages.post(f"{run}/continue")
+    (work,) = pages.works()
+    until(lambda: work.told.question or work.has_ended)
+    assert work.told.question is not None, work.failure
+    pages.post(f"/under-way/{work.id}/answer", {"number": str(work.told.question["to_send"])})
+    work.wait()
+    return pages.get(f"/under-way/{work.id}")
+
+
+def test_a_full_disk_takes_no_list_and_says_so(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_a_full_disk(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(files, "replacing", on_a_full_disk)
+    page = pages.post("/lists", files={"file": ("list.csv", TWO.encode())})
+    assert heading(page) == "The disk is full"
+    assert "Make room" in page
+    assert pages.site.journeys.all() == []
+
+
+@posix_only
+def test_a_disk_that_is_full_in_mid_run_stops_it_and_the_run_is_continued(
+    pages: Pages, register: Serving
+) -> None:
+    ids = [f"id{n:04}" for n in range(300)]
+    emulator = register(**dict.fromkeys(ids, "trn_received"))
+    to_register(pages, emulator)
+    resource = importlib.import_module("resource")  # Windows has none
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (350_000, usual[1]))  # for the work that begins now
+    try:
+        work = sending(pages, many(300), 300)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    work.wait()
+    page = pages.get(f"/under-way/{work.id}")
+    assert heading(page) == "The run stopped early"
+    assert "Make room" in page
+    assert 0 < deferred(emulator) < 300
+    assert heading(continued(pages)) == "All 300 rows are deferred."
+
+
+def test_a_run_whose_process_is_killed_is_continued_from_the_start_page(
+    pages: Pages, register: Serving
+) -> None:
+    hung = troubles.hanging("def", processed=False)
+    emulator = register(abc="trn_received", faults=[hung], **{"def": "trn_received"})
+    waits = {"timeout": 2.0, "lost_answer_wait": 0.2}
+    pages.site.settings = pages.site.settings.model_copy(update=waits)
+    to_register(pages, emulator)
+    work = sending(pages, TWO, 2)
+    until(lambda: deferred(emulator) == 1)
+    work._process.kill()
+    work.wait()
+    page = pages.get(f"/under-way/{work.id}")
+    assert heading(page) == "The work was cut off"
+    assert "start page" in page
+    assert heading(continued(pages)) == "All 2 rows are deferred."
+    assert deferred(emulator) == 2
+
+
+def test_a_run_is_closed_from_its_page_for_good(pages: Pages, register: Serving) -> None:
+    run = stopped(pages, register)
+    page = pages.worked(f"{run}/close")
+    assert pages.client.get(run).url.path == run
+    assert "<strong>Closed.</strong>" in page
+    assert "/continue" not in page + pages.get("/")
+    assert re.search("<b>[12]</b> unresolved", page)
+
+
+def test_a_register_that_is_down_once_it_is_to_be_sent_keeps_no_run(
+    pages: Pages, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", **{"def": "trn_received"})
+    pages.site.settings = pages.site.settings.model_copy(update={"give_up_after": 0.5})
+    to_register(pages, emulator)
+    journey = pages.begin(TWO)
+    pages.columns(journey)
+    pages.looked_up(journey, "3", TOKEN)
+    emulator.plan.outage = troubles.MAINTENANCE  # type: ignore[union-attr]
+    assert heading(pages.sent(journey, 2)) == "Register could not be asked"
+    assert "None yet" in pages.get("/")
+
+
+def test_a_token_that_is_refused_in_mid_run_leaves_a_run_to_continue(
+    pages: Pages, register: Serving
+) -> None:
+    refused = troubles.answered_before("def", troubles.UNAUTHORISED)
+    emulator = register(abc="trn_received", faults=[refused], **{"def": "trn_received"})
+    sent_to(pages, emulator)
+    assert "not finished" in pages.get("/")
+    assert heading(continued(pages)) == "All 2 rows are deferred."

@@ -10,6 +10,8 @@ import socket
 import stat
 import subprocess
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -20,10 +22,14 @@ from batch.app import serving
 from batch.app.gate import FORM_TOKEN, proof
 from batch.app.journeys import FOLDER
 from batch.app.serving import RUNNING, serve_app
+from batch.emulator.server import Emulator
 from batch.errors import UsageProblem
 from batch.settings import Settings
-from tests.support.office import Office
+from tests.app.test_journey import to_register
+from tests.support import troubles
+from tests.support.office import TOKEN, Office
 from tests.support.pages import Pages, heading
+from tests.support.terminals import posix_only
 from tests.support.waiting import until
 
 MANY = "trainee_id,defer_date\n" + "".join(f"id{n},2026-10-01\n" for n in range(400))
@@ -80,11 +86,15 @@ def test_ctrl_c_ends_it_and_leaves_nothing_of_a_list(office: Office) -> None:
     assert not (office.reports / FOLDER / RUNNING).exists()
 
 
-def test_sigterm_ends_it_as_well(office: Office) -> None:
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", pytest.param("SIGHUP", marks=posix_only, id="a terminal that is closed")]
+)
+def test_other_signals_end_it_as_well(office: Office, name: str) -> None:
     app = started(office)
     app.post("/lists", files={"file": ("list.csv", MANY.encode())})
-    app.end(signal.SIGTERM)
+    app.end(getattr(signal, name))
     assert not list(office.reports.rglob("list.csv"))
+    assert not (office.reports / FOLDER / RUNNING).exists()
 
 
 def test_the_key_stands_on_no_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +222,24 @@ def test_it_ends_by_itself_once_nobody_is_there(
     assert not thread.is_alive()
 
 
+def test_a_run_keeps_it_until_it_has_ended(
+    pages: Pages, register: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = register(faults=[troubles.Fault(None, None, given=troubles.Hung(), last=None)])
+    to_register(pages, emulator)
+    journey = pages.begin("trainee_id,defer_date\nabc,2026-10-01\n")
+    pages.columns(journey)
+    pages.post(f"{journey}/where", {"where": "3", "token": TOKEN})
+    (work,) = pages.works()
+    monkeypatch.setattr(serving, "IDLE_SECONDS", 0.2)
+    pages.site.last_asked = time.monotonic() - 3600
+    until(lambda: time.monotonic() - pages.site.last_asked < 60)
+    assert not pages.site.is_ending
+    work.stop()
+    until(lambda: pages.site.is_ending)
+    assert work.has_ended
+
+
 def test_a_page_that_is_open_keeps_it(pages: Pages) -> None:
     before = pages.site.last_asked
     pages.client.get("/alive")
@@ -235,3 +263,33 @@ def test_a_connection_without_http_does_no_harm(pages: Pages) -> None:
         without_host.putrequest("GET", "/", skip_host=True)
         without_host.endheaders()
         assert without_host.getresponse().status in {400, 403}
+
+
+def test_a_double_click_keeps_its_reports_in_the_users_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEFER_BATCH_REPORTS_DIR", raising=False)
+    assert serving._without_a_folder().reports_dir == tmp_path / "defer-batch reports"
+    monkeypatch.setenv("DEFER_BATCH_REPORTS_DIR", "elsewhere")
+    assert serving._without_a_folder().reports_dir == Path("elsewhere")
+
+
+def test_what_stands_in_the_way_of_a_double_click_is_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setenv("DEFER_BATCH_MAX_AT_ONCE", "<b>many")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        serving.open_app()
+    page = Path(opened[0].removeprefix("file://")).read_text("utf-8")
+    assert "The app cannot be opened" in page
+    assert "DEFER_BATCH_MAX_AT_ONCE" in page
+
+
+def test_the_start_page_says_where_reports_are_kept(shared: Pages) -> None:
+    assert str(shared.reports.resolve()) in shared.get("/")

@@ -19,7 +19,7 @@ from batch.record.database import disk_failed
 from batch.unexpected import fault_of_this_tool, trace_lines
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
-from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.terminals import bound_by_modes, posix_only, pseudo_terminal
 from tests.support.troubles import Fault, Never
 from tests.support.waiting import until
 
@@ -265,3 +265,17 @@ def test_a_reports_folder_that_cannot_be_made_is_named_and_nothing_is_sent(
     assert ran.code == 2
     assert "taken" in ran.err
     assert emulator.received(Endpoint.DEFER) == []
+
+
+@posix_only
+def test_a_journal_that_this_user_cannot_write_is_not_called_a_full_disk(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    emulator = register(abc="trn_received", bcd="trn_received")
+    submit(emulator, ONE)
+    (office.reports / "journal.db").chmod(0o400)
+    office.write("list.csv", ONE.replace("abc", "bcd"))
+    target = ("run", "list.csv", "--register", emulator.base_url)
+    ran = office.run_apart(*target, through=bound_by_modes())
+    assert (ran.code, "let this user write journal.db" in ran.err) == (2, True), ran.err
+    assert emulator.received(Endpoint.DEFER, "bcd") == []

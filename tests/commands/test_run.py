@@ -27,7 +27,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
-from tests.support.troubles import Altered, Fault, Hung, Late
+from tests.support.troubles import Altered, Fault, Hung, Late, Twice
 from tests.support.waiting import until
 
 Submit = Callable[..., Ran]
@@ -634,3 +634,16 @@ def test_a_report_that_a_uk_spreadsheet_saved_again_runs_with_dmy(
     assert "--date-format dmy" in refused.out
     assert ran.code == 0, ran.err
     assert emulator.register.trainee("abc").defer_date == "2026-10-31"
+
+
+def test_a_request_that_arrives_twice_claims_nobodys_deferral(
+    register: Serving, submit: Submit
+) -> None:
+    twice = Fault("abc", arrival=Twice())
+    emulator = register(abc="trn_received", faults=[twice])
+    ran = submit(emulator, "trainee_id,defer_date,defer_reason\nabc,2026-10-01,ill\n")
+    assert (ran.code, ran.codes()) == (1, {2: "already_deferred"})
+    row = ran.rows("unprocessable")[0]
+    assert "since it was looked up" in row["message"]
+    assert "arrived twice" in row["message"]
+    assert len(emulator.received(Endpoint.DEFER)) == 1

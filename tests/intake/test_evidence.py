@@ -6,6 +6,7 @@ import pytest
 
 from batch.errors import UnusableFile
 from batch.intake import csv_reader
+from tests.support.certain import small_blocks
 from tests.support.reading import HEADER, Reading
 
 ID = "oKEp7UZc9dWr2xBpWqBK6nXC"
@@ -59,12 +60,10 @@ def test_a_row_of_which_nobody_knows_the_values_has_no_ambiguous_date(read: Read
     assert (told.codes[2], told.conflicts) == (["wrong_number_of_values"], [])
 
 
-def test_an_ambiguous_date_of_an_earlier_chunk_is_found(
-    read: Reading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(csv_reader, "ROWS_A_CHUNK", 2)
+def test_an_ambiguous_date_of_an_earlier_chunk_is_found(read: Reading) -> None:
     rows = "".join(f"id{n},0{n + 1}/09/2025,\n" for n in range(7)) + "z,10/17/2025,\n"
-    told = read(HEADER + rows, date_format="dmy")
+    with small_blocks(letters=50):
+        told = read(HEADER + rows, date_format="dmy")
     assert [number for number, _ in told.conflicts] == list(range(2, 9))
 
 
@@ -139,6 +138,14 @@ def test_a_line_break_without_quotes_breaks_both_rows(
     told = read(f"{HEADER}{ID},2026-10-01,x\n{OTHER},2026-10-01,Ill\n{rest}\nz,2026-10-01,x\n")
     broken = ["wrong_number_of_values"]
     assert told.codes == {2: [], 3: broken, 4: broken, 5: []}
+
+
+@pytest.mark.parametrize("letters", range(80, 360, 20))
+def test_so_it_does_wherever_a_block_ends(read: Reading, letters: int) -> None:
+    rows = "".join(f"{ID},2026-10-0{n},x\n" for n in range(1, 6))
+    with small_blocks(letters=letters):
+        told = read(f"{HEADER}{rows}{OTHER},2026-10-01,Ill\nand recovering\n{rows}")
+    assert [number for number, codes in told.codes.items() if codes] == [7, 8]
 
 
 def test_a_row_that_lacks_only_its_date_breaks_no_other(read: Reading) -> None:

@@ -12,6 +12,7 @@ import pytest
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
+from tests.support.certain import small_blocks
 from tests.support.reading import HEADER, TODAY, Reading
 
 ID = "N1VXpwPC6FNNhu4EPkLG8LC"
@@ -132,3 +133,22 @@ def test_what_is_no_file_is_refused_in_words(tmp_path: Path, kind: str, suffix: 
         path.symlink_to(path)
     with pytest.raises(UnusableFile), open_input(InputOptions(path, TODAY)):
         pass
+
+
+@pytest.mark.parametrize("letters", [1, 2, 3, 50])
+def test_no_line_end_is_cut_in_two(read: Reading, letters: int) -> None:
+    rows = "a,2026-10-01,x\r\n\r\r\nb,2026-10-01,y\r\rc,2026-10-01,z\n\r\n"
+    with small_blocks(letters=letters):
+        told = read(HEADER + rows)
+    assert [row.row_number for row in told.rows] == [2, 5, 7]
+    assert told.file.blank_row_count == 4
+
+
+@pytest.mark.parametrize("before", [0, 3, 150, 30_000])
+@pytest.mark.parametrize("end", ["", "\n", "\nc,2026-10-01,z\n"])
+def test_a_line_longer_than_those_of_any_list_is_named(
+    read: Reading, before: int, end: str
+) -> None:
+    rows = "".join(f"id{n},2026-10-01,x\n" for n in range(before))
+    with pytest.raises(UnusableFile, match=f"row {before + 2} is longer"):
+        read(HEADER + rows + "b,2026-10-01" + ",y" * 5_000_000 + end)

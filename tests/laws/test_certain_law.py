@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from batch.intake.certain import certain
 from batch.intake.checked_file import open_input
-from batch.intake.header import Layout
+from batch.intake.layout import Layout
 from batch.run_settings import InputOptions
 from tests.support.certain import by_strict, differently_read, everything
 
@@ -54,7 +54,7 @@ DAMAGED = st.builds(
 
 
 def is_read_as_the_strict_reader_does(text: str, separator: str, width: int) -> bool:
-    rows = certain(text, layout(separator, width), 0)
+    rows = certain(text, layout(separator, width))
     return rows is None or list(rows) == by_strict(text, separator)
 
 
@@ -81,7 +81,7 @@ def test_what_a_program_writes_is_not_left(
     rows: list[tuple[str, ...]], separator: str, line_end: str, quoting: int
 ) -> None:
     text = written([("a", "b", "c"), *rows], separator, line_end, quoting)
-    assert certain(text, layout(separator), 0) is not None
+    assert certain(text, layout(separator)) is not None
 
 
 @settings(deadline=None, max_examples=100)
@@ -116,17 +116,17 @@ def test_a_file_reads_the_same_whichever_reader_takes_its_blocks(text: str) -> N
     ],
 )
 def test_what_may_be_read_otherwise_is_left(what: str, text: str) -> None:
-    assert certain(text, layout(","), 0) is None, what
+    assert certain(text, layout(",")) is None, what
 
 
 def test_another_separator_and_a_column_without_a_name_are_left() -> None:
-    assert certain("a.b.c\n", layout("."), 0) is None
+    assert certain("a.b.c\n", layout(".")) is None
     nameless = Layout(("trainee_id", "", "defer_date"), 3, {"trainee_id": 0, "defer_date": 2}, ",")
-    assert certain("a,b,c\n", nameless, 0) is None
+    assert certain("a,b,c\n", nameless) is None
 
 
 def test_quoted_values_of_several_columns_come_back_to_their_places() -> None:
-    rows = certain('"a","b,",c\nd,"e",",f"\n"",g,h\n'.replace('"",', "i,"), layout(","), 0)
+    rows = certain('"a","b,",c\nd,"e",",f"\n"",g,h\n'.replace('"",', "i,"), layout(","))
     assert rows is not None
     assert list(rows) == [["a", "b,", "c"], ["d", "e", ",f"], ["i", "g", "h"]]
 

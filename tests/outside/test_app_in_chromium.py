@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import importlib
+import os
 import re
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from batch.app.serving import opening_page
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from tests.app.conftest import opened
-from tests.support.office import TOKEN
+from tests.outside.tour import PEOPLE, Tour, entered, trainee_id, workbook_in
+from tests.support.office import TOKEN, Office
 from tests.support.pages import Pages
-from tests.support.troubles import FaultPlan, lost_before, plan_of
+from tests.support.troubles import FaultPlan, hanging, lost_before, plan_of
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-PEOPLE = 40
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync"
@@ -47,7 +48,7 @@ def browser() -> Iterator[Browser]:
 def emulator() -> Iterator[Emulator]:
     known = [
         Trainee(
-            f"GMQvaenhSzsu8fADqo5k{n:04}",
+            trainee_id(n),
             state="trn_received",
             trn=f"1{n:06}",
             last_name=f"Name{n}",
@@ -69,24 +70,7 @@ def app(tmp_path: Path, emulator: Emulator) -> Iterator[Pages]:
 
 @pytest.fixture
 def workbook(tmp_path: Path) -> Path:
-    """A list without Register's ids, with two cells to correct."""
-    book = importlib.import_module("openpyxl").Workbook()
-    sheet = book.active
-    sheet.append(["Surname", "Teacher ref", "Course", "Intermission date", "Why"])
-    for n in range(PEOPLE):
-        sheet.append([f"Name{n}", f"1{n:06}", "History", dt.date(2026, 10, n % 28 + 1), "A break"])
-    sheet["D5"], sheet["B9"] = "14/13/2026", "12"
-    path = tmp_path / "Autumn list.xlsx"
-    book.save(path)
-    return path
-
-
-def entered(app: Pages, context: BrowserContext) -> Page:
-    """Open the app as a start does: by way of a file."""
-    page = context.new_page()
-    page.goto(opening_page(app.reports / ".app", app.site.keys.address()).as_uri())
-    page.wait_for_url(f"{app.origin}/")
-    return page
+    return workbook_in(tmp_path)
 
 
 def corrected(page: Page, workbook: Path) -> None:
@@ -122,7 +106,7 @@ def sent(page: Page) -> None:
 
 
 def states(emulator: Emulator) -> set[str]:
-    found = (emulator.register.trainee(f"GMQvaenhSzsu8fADqo5k{n:04}") for n in range(PEOPLE))
+    found = (emulator.register.trainee(trainee_id(n)) for n in range(PEOPLE))
     return {trainee.state for trainee in found if trainee is not None}
 
 
@@ -140,7 +124,7 @@ def test_a_workbook_goes_from_the_file_to_a_verified_report(
         page.click("a:text-is('results.xlsx')")
     assert Path(downloaded.value.path()).read_bytes().startswith(b"PK")
     page.click("text=Verify the report")
-    assert page.inner_text("h1") == "The report is proved"
+    page.wait_for_selector("h1:text-is('The report is proved')")
     context.close()
 
 
@@ -159,30 +143,48 @@ def test_the_same_without_javascript(
 def test_the_same_by_keyboard_alone(
     browser: Browser, app: Pages, workbook: Path, emulator: Emulator
 ) -> None:
+    """From the first page to the last; the dialog that asks for a file is the browser's own."""
     context = browser.new_context()
     page = entered(app, context)
-    corrected(page, workbook)
 
-    def press_until(selector: str, *, most: int = 40) -> None:
-        for _ in range(most):
-            if page.evaluate(f"document.activeElement.matches({selector!r})"):
+    def reach(selector: str) -> None:
+        for _ in range(60):
+            if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
                 return
             page.keyboard.press("Tab")
         raise AssertionError(f"no key leads to {selector}")
 
-    press_until("[name=where]")
+    def press(selector: str, words: str = "") -> None:
+        reach(selector)
+        page.keyboard.type(words)
+        page.keyboard.press("Enter")
+
+    reach("#file")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(workbook)
+    press("form.upload button")
+    page.wait_for_url("**/columns")
+    for name, start in (("defer_date", "Inter"), ("trn", "Teacher")):
+        reach(f"#{name}")
+        page.keyboard.type(start)
+    press("button.main")
+    page.wait_for_selector("h1:text-is('You need to correct 2 rows')")
+    for cell, value in (("r5c3", "2026-10-14"), ("r9c1", "1000007")):
+        reach(f"[name={cell}]")
+        page.keyboard.press("Control+A")
+        page.keyboard.type(value)
+    press("button.main")
+    page.wait_for_selector(f"h1:text-is('All {PEOPLE} rows can be sent')")
+    press("button.main")
+    reach("[name=where]")
     for _ in range(3):
         page.keyboard.press("ArrowDown")
-    press_until("#token")
-    page.keyboard.type(TOKEN)
-    page.keyboard.press("Enter")
+    press("#token", TOKEN)
     page.wait_for_selector("text=What each row will become")
-    press_until("a.main")
-    page.keyboard.press("Enter")
+    press("a.main")
     page.wait_for_selector("#number")
-    press_until("#number")
-    page.keyboard.type(str(PEOPLE))
-    page.keyboard.press("Enter")
+    press("#number", str(PEOPLE))
     page.wait_for_url("**/runs/*")
     assert states(emulator) == {"deferred"}
     context.close()
@@ -194,75 +196,29 @@ def violations(page: Page) -> list[str]:
         f"axe.run({{runOnly: {RULES}}}).then(found => found.violations.map("
         "v => v.id + ': ' + v.nodes[0].html))"
     )
-    return [f"{page.title()}: {one}" for one in found]
+    return found
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
 def test_axe_finds_nothing_and_no_page_scrolls_sideways(
-    browser: Browser, app: Pages, workbook: Path, scheme: Any, width: int
+    browser: Browser, app: Pages, workbook: Path, emulator: Emulator, scheme: Any, width: int
 ) -> None:
+    """On every page in every state; each has one heading, and a title of its own."""
     assert AXE.is_file(), "this test takes axe-core: npm install --no-save axe-core"
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
     )
     page = entered(app, context)
     found: list[str] = []
-
-    def look() -> None:
-        found.extend(violations(page))
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            found.append(f"{page.title()} is wider than {width}")
-
-    for _ in every_page(app, page, workbook):
-        look()
+    with pytest.MonkeyPatch.context() as patch:
+        for state in Tour(app, emulator, page, workbook, patch).walk():
+            found += [f"{state}: {one}" for one in violations(page)]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append(f"{state} is wider than {width}")
+            if page.locator("h1").count() != 1:
+                found.append(f"{state} has not one heading")
     context.close()
     assert found == []
-
-
-def every_page(app: Pages, page: Page, workbook: Path) -> Iterator[None]:
-    """Go to each page, in each of its states."""
-    yield
-    page.click("button:text-is('Continue')")  # no file
-    yield
-    page.set_input_files("#file", workbook)
-    page.click("button:text-is('Continue')")
-    journey = page.url.rsplit("/", 1)[0]
-    yield
-    page.click("button:text-is('Continue')")  # no column
-    yield
-    page.select_option("#trn", label="Teacher ref")
-    page.select_option("#defer_date", label="Intermission date")
-    page.click("button:text-is('Continue')")
-    yield
-    page.goto(f"{journey}/check?rows=all")
-    yield
-    page.goto(f"{journey}/check")
-    for row in (5, 9):
-        page.check(f"[name=leave_out][value='{row}']")
-    page.click("button:text-is('Check again')")
-    yield
-    page.click("button:text-is('Continue')")
-    yield
-    page.check("#where3")
-    page.click("button:text-is('Look the trainees up')")  # no token
-    yield
-    page.check("#where0")
-    page.click("button:text-is('Look the trainees up')")
-    page.wait_for_selector("text=What each row will become")
-    yield
-    page.click("a:text-is('Continue')")
-    yield
-    page.click("button:text-is('Begin the rehearsal')")  # no number
-    yield
-    page.fill("#number", str(PEOPLE - 2))
-    page.click("button:text-is('Begin the rehearsal')")
-    page.wait_for_url("**/runs/*")
-    yield
-    page.click("text=Verify the report")
-    yield
-    for path in ("/", "/purge", "/nowhere"):
-        page.goto(f"{app.origin}{path}")
-        yield
 
 
 def test_a_tab_that_is_closed_changes_nothing(
@@ -271,7 +227,7 @@ def test_a_tab_that_is_closed_changes_nothing(
     """A lost answer keeps the run waiting meanwhile."""
     waits = {"lost_answer_wait": 3.0}
     app.site.settings = app.site.settings.model_copy(update=waits)
-    plan_of(emulator).add(lost_before("GMQvaenhSzsu8fADqo5k0039"))
+    plan_of(emulator).add(lost_before(trainee_id(39)))
     context = browser.new_context()
     page = entered(app, context)
     corrected(page, workbook)
@@ -337,3 +293,89 @@ def test_the_policy_stops_what_a_value_could_smuggle_in(browser: Browser, app: P
     assert "You need to correct" in page.title()
     assert re.search(r"<script>document", page.inner_text("table"))
     context.close()
+
+
+def test_the_token_is_asked_for_only_where_something_is_sent(
+    browser: Browser, app: Pages, workbook: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = entered(app, context)
+    corrected(page, workbook)
+    assert not page.locator("#token").is_visible()
+    page.check("#where3")
+    assert page.locator("#token").is_visible()
+    context.close()
+
+
+def test_a_page_of_the_web_can_neither_send_nor_frame_anything(
+    browser: Browser, app: Pages
+) -> None:
+    """Even one that has learned the form's token, in the browser that the app is open in."""
+    context = browser.new_context()
+    entered(app, context)
+    evil = context.new_page()
+    content = (
+        f'<form method="post" action="{app.origin}/end">'
+        f'<input name="form_token" value="{app.site.keys.form}"><button>Go</button></form>'
+        f'<iframe src="{app.origin}/"></iframe>'
+    )
+    evil.route(
+        "http://evil.example/", lambda route: route.fulfill(body=content, content_type="text/html")
+    )
+    evil.goto("http://evil.example/")
+    assert not evil.frames[1].url.startswith(app.origin)
+    evil.click("button")
+    evil.wait_for_url(f"{app.origin}/end")
+    assert evil.inner_text("h1") == "This page is not open to you"
+    assert not app.site.is_ending
+    context.close()
+
+
+def test_a_run_that_was_killed_is_continued_from_the_start_page(
+    browser: Browser, tmp_path: Path, workbook: Path, emulator: Emulator
+) -> None:
+    """The app and the process of its run are killed while an answer is waited for."""
+    plan_of(emulator).add(hanging(trainee_id(39), processed=False))
+    office = Office(tmp_path, {"DEFER_BATCH_API_TOKEN": TOKEN})
+    options = ("--register", emulator.base_url, "--lost-answer-wait", "0.2", "--timeout", "2")
+    context = browser.new_context()
+    page, process = context.new_page(), _opened_in(office, context.pages[0], *options)
+    corrected(page, workbook)
+    page.check("#where3")
+    page.click("button:text-is('Look the trainees up')")
+    page.wait_for_selector("text=What each row will become")
+    page.click("a:text-is('Continue')")
+    page.fill("#number", str(PEOPLE))
+    page.click("button:text-is('Send to Register')")
+    until(lambda: emulator.register.trainee(trainee_id(38)).state == "deferred")  # type: ignore[union-attr]
+    for number in (process.pid, *_children_of(process)):
+        os.kill(number, signal.SIGKILL)
+    process.communicate()
+    process = _opened_in(office, page, *options)
+    page.click("a:has-text('Continue the run of')")
+    page.click("button:text-is('Continue')")
+    page.wait_for_selector("#number")
+    page.fill("#number", page.inner_text("label[for=number]").split()[1])
+    page.click("button:text-is('Send')")
+    page.wait_for_url("**/runs/*")
+    assert page.inner_text("h1") == f"All {PEOPLE} rows are deferred."
+    assert states(emulator) == {"deferred"}
+    page.click("button:text-is('End the app')")
+    process.communicate(timeout=120)
+    context.close()
+
+
+def _opened_in(office: Office, page: Page, *options: str) -> subprocess.Popen[str]:
+    """Start the command as a user does, and open what it says."""
+    process = office.start("app", "--no-browser", "--rate-limit", "none", *options)
+    assert process.stdout is not None
+    found = re.search(r"http://127\.0\.0\.1:\d+/open\S+", process.stdout.readline())
+    assert found, process.communicate()
+    page.goto(found[0])
+    page.wait_for_selector("h1:text-is('Defer trainees from a list')")
+    return process
+
+
+def _children_of(process: subprocess.Popen[str]) -> list[int]:
+    told = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(number) for path in told for number in path.read_text().split()]

@@ -27,8 +27,6 @@ from tests.support.office import TOKEN
 from tests.support.pages import Pages
 
 PEOPLE = 40
-UNKNOWN = "9999999"
-"""A TRN of nobody."""
 
 
 def trainee_id(number: int) -> str:
@@ -43,15 +41,13 @@ def entered(app: Pages, context: BrowserContext) -> Page:
     return page
 
 
-def workbook_in(folder: Path, *, unknown: bool = False) -> Path:
+def workbook_in(folder: Path) -> Path:
     """Write a list without Register's ids, with two cells to correct, in rows 5 and 9."""
     book = importlib.import_module("openpyxl").Workbook()
     sheet = book.active
     sheet.append(["Surname", "Teacher ref", "Course", "Intermission date", "Why"])
     for n in range(PEOPLE):
         sheet.append([f"Name{n}", f"1{n:06}", "History", dt.date(2026, 10, n % 28 + 1), "A break"])
-    if unknown:
-        sheet.append(["Nobody", UNKNOWN, "History", dt.date(2026, 10, 1), "A break"])
     sheet["D5"], sheet["B9"] = "14/13/2026", "12"
     path = folder / "Autumn list.xlsx"
     book.save(path)
@@ -70,6 +66,9 @@ class Tour:
 
     def walk(self) -> Iterator[str]:
         """Yield every state of every page."""
+        waits = {"lost_answer_wait": 3.0, "timeout": 8.0, "give_up_after": 1.5}
+        told = {"register_name": self.emulator.base_url, **waits}
+        self.app.site.settings = self.app.site.settings.model_copy(update=told)
         yield from self._list()
         yield from self._sending()
         yield from self._unfinished()
@@ -115,6 +114,8 @@ class Tour:
 
     def _sending(self) -> Iterator[str]:
         page, plan = self.page, troubles.plan_of(self.emulator)
+        withdrawn = (troubles.SettingState("withdrawn"),)
+        troubles.others_act(self.emulator.register, trainee_id(12), withdrawn)
         plan.outage = troubles.Hung()
         self._look_up()
         page.wait_for_url("**/under-way/*")

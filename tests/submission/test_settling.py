@@ -184,3 +184,20 @@ def test_the_message_says_since_when() -> None:
     assert isinstance(step, Settled)
     assert "since 2026-09-01" in step.message
     assert step.register_date == OTHER_DATE
+
+
+@pytest.mark.parametrize(
+    ("meaning", "is_known"),
+    [
+        (replace(found("deferred", OUR_DATE), is_our_reason=True), False),
+        (found("deferred", OUR_DATE), False),
+        (FOR_ANOTHER_REASON, True),
+        (found("deferred", OTHER_DATE), True),
+    ],
+)
+def test_a_refusal_of_what_register_holds_may_be_about_a_repetition(
+    meaning: Meaning, *, is_known: bool
+) -> None:
+    step = after_read(FRESH, Read(Why.STATE_REFUSED), meaning, waited=False)
+    assert isinstance(step, Settled)
+    assert (step.code, "twice" in step.message) == (Code.ALREADY_DEFERRED, not is_known)

@@ -63,9 +63,10 @@ def strict_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def small_blocks(*, letters: int) -> Iterator[None]:
-    """Read in blocks of so many letters, whatever rows they hold."""
+    """Read in blocks of so many letters, whatever rows they hold, and strictly one row a time."""
     with (
         mock.patch.object(bounded, "LETTERS_A_BLOCK", letters),
+        mock.patch.object(bounded, "ROWS_A_STEP", 1),
         mock.patch.object(csv_reader, "ROWS_A_STEP", 1),
     ):
         yield

@@ -46,7 +46,12 @@ class Late:
     checked_first: bool = False
 
 
-Arrival = AtOnce | Never | Late
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """Something on the way sends the request twice; the second one's answer comes back."""
+
+
+Arrival = AtOnce | Never | Late | Twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +190,10 @@ class FaultPlan:
                 task.add_done_callback(self._late.discard)
                 waits = isinstance(fault.given, (AsUsual, Altered, Truncated))
                 reply = await task if waits else None
-            case AtOnce():
+            case AtOnce() | Twice() as arrival:
                 reply = exchange.processed()
+                if isinstance(arrival, Twice):
+                    reply = exchange.processed()
                 if reply.status == 429:
                     self._uncount(exchange.route)
                     return await exchange.answer(reply)
