@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -226,3 +227,33 @@ def test_ctrl_c_while_it_is_still_being_loaded_shows_no_trace() -> None:
     command = [sys.executable, "-c", _WHILE_LOADING]
     ended = subprocess.run(command, capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "codes"),
+    [
+        ((signal.SIGTERM, signal.SIGTERM), {143}),
+        ((signal.SIGINT, signal.SIGTERM, signal.SIGINT), {130, 143}),
+        ((signal.SIGHUP,), {-signal.SIGHUP}),
+        ((signal.SIGSTOP, signal.SIGCONT), {0}),
+    ],
+)
+def test_whatever_signals_come_each_row_is_sent_once(
+    register: Serving, office: Office, numbers: tuple[signal.Signals, ...], codes: set[int]
+) -> None:
+    ids = [f"trainee{number:03}" for number in range(60)]
+    slow = Fault(None, last=None, delay_seconds=0.1)
+    emulator = register(**dict.fromkeys(ids, "trn_received"), faults=[slow])
+    rows = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
+    process = begin(office, emulator, rows, "--rate-limit", "10/1", "--lost-answer-wait", "1")
+    until(lambda: len(emulator.received(Endpoint.DEFER)) > 5)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.1)
+    returned, _, err = ended(process)
+    assert (returned in codes, "Traceback" in err) == (True, False), err
+    assert office.run("resume", "--rate-limit", "none").code == 0
+    assert office.run("verify", "--all").code == 0
+    sent = [request.route.trainee_id for request in emulator.received(Endpoint.DEFER)]
+    assert sorted(set(sent)) == ids
+    assert len(sent) == len(ids)
