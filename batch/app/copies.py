@@ -23,7 +23,8 @@ import xlsxwriter
 from batch import columns, files
 from batch.app.lists import Corrections, ReadList, own_values, read_list
 from batch.intake.layout import Layout
-from batch.intake.workbook_reader import SUFFIXES, book_of
+from batch.intake.raw_rows import SUFFIXES
+from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text
 from batch.run_settings import InputOptions

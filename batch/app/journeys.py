@@ -20,7 +20,7 @@ from batch.app.working import Work
 from batch.errors import UnusableFile
 from batch.intake import dates
 from batch.intake.outline import Outline, outline_of
-from batch.intake.workbook_reader import SUFFIXES
+from batch.intake.raw_rows import SUFFIXES
 from batch.run_settings import InputOptions, RunSettings
 
 FOLDER = ".app"

@@ -20,8 +20,8 @@ from batch.intake.checked_file import InputFile, RowChunk
 from batch.intake.csv_reader import CsvReader
 from batch.intake.encoding import look_at
 from batch.intake.layout import Layout
-from batch.intake.raw_rows import RawChunk, without_value_in_nameless
-from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
+from batch.intake.raw_rows import SUFFIXES, RawChunk, without_value_in_nameless
+from batch.intake.workbook_reader import WorkbookReader
 from batch.rows import Problem
 from batch.run_settings import InputOptions
 from batch.words import day_of

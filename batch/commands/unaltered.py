@@ -15,7 +15,7 @@ from batch.codes import Code
 from batch.errors import SelfCheckFailed
 from batch.hints import verify_command
 from batch.intake.derived import Derived, derived
-from batch.intake.workbook_reader import SUFFIXES
+from batch.intake.raw_rows import SUFFIXES
 from batch.record.journal import Journal
 from batch.record.ledger import STAGES, Ledger
 from batch.record.manifest import was_altered_since

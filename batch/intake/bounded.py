@@ -13,8 +13,8 @@ ROWS_A_STEP = 100
 MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
 
-LETTERS_A_BLOCK = 1_000_000
-"""Twice as many are no more than a step may read, if a letter takes four bytes."""
+LETTERS_A_BLOCK = 1_500_000
+"""No more than a step may read, however many bytes a letter takes."""
 
 
 class TooLongRowError(Exception):

@@ -33,7 +33,7 @@ class Columns(Sequence[list[str]]):
 
     def __iter__(self) -> Iterator[list[str]]:
         """Yield the rows."""
-        return map(list, self.frame.iter_rows())
+        return map(list, zip(*(values.to_list() for values in self.frame), strict=True))
 
     @overload
     def __getitem__(self, place: int) -> list[str]: ...

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batch import columns
 from batch.errors import unusable
@@ -25,12 +26,14 @@ from batch.intake.evidence import (
 )
 from batch.intake.layout import Layout
 from batch.intake.letters import rows_of_broken_text
-from batch.intake.raw_rows import RawChunk
+from batch.intake.raw_rows import SUFFIXES, RawChunk
 from batch.intake.rules import Checked, Rules
-from batch.intake.workbook_reader import SUFFIXES, WorkbookReader
 from batch.rows import NOBODY, Deferral, Identity, Problem, Row
 from batch.run_settings import InputOptions
 from batch.words import row_list
+
+if TYPE_CHECKING:  # most lists are CSV: what parses workbooks is imported for one
+    from batch.intake.workbook_reader import WorkbookReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,7 @@ class InputFile:
         """Known after the chunks: repairs by kind."""
         self._options = options
         self._reader = reader
-        self._rules = Rules(
-            reader.layout, options, with_formulas=not isinstance(reader, WorkbookReader)
-        )
+        self._rules = Rules(reader.layout, options, with_formulas=reader.is_csv)
         self._conflicts = Conflicts()
         self._dates = DateEvidence(reader.layout, options)
         self._ids = IdEvidence()
@@ -163,7 +164,6 @@ class InputFile:
     def reading(self) -> Reading:
         """Known after the chunks: what was taken of the file."""
         layout, reader, options = self.layout, self._reader, self._options
-        is_csv = isinstance(reader, CsvReader)
         places = layout.places
         return Reading(
             file=self.name,
@@ -180,8 +180,8 @@ class InputFile:
             other_sheets=reader.other_sheets,
             hidden_rows=reader.hidden_rows,
             hidden_rows_were=_HIDDEN[options.hidden_rows] if reader.hidden_rows else "",
-            encoding=reader.encoded.label if is_csv else None,
-            separator=layout.separator if is_csv else None,
+            encoding=reader.encoded.label if reader.is_csv else None,
+            separator=layout.separator if reader.is_csv else None,
             notices=tuple(self._notices()),
             corrected=options.corrected,
         )
@@ -224,6 +224,8 @@ def _reader_of(options: InputOptions) -> CsvReader | WorkbookReader:
             raise unusable(
                 path, "a workbook says itself how it is encoded", hint="leave --encoding out"
             )
+        from batch.intake.workbook_reader import WorkbookReader  # noqa: PLC0415 — as above
+
         return WorkbookReader(options)
     encoded = look_at(options)
     if options.sheet is not None:

@@ -48,6 +48,7 @@ _NO_ROWS: tuple[Sequence[int], list[list[str]]] = ((), [])
 class CsvReader:
     """Reads one CSV file: `layout` at once, `chunks` as they are asked for."""
 
+    is_csv = True
     sheet: str | None = None
     other_sheets: tuple[str, ...] = ()
     hidden_rows = 0

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from batch import columns
 from batch.intake.encoding import look_at
 from batch.intake.header import find_header, has_needed_names
-from batch.intake.workbook_reader import SUFFIXES, book_of
+from batch.intake.raw_rows import SUFFIXES
+from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import SheetRow
 from batch.intake.workbook_sheets import Book, FoundSheet, opened
 from batch.run_settings import InputOptions

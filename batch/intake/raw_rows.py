@@ -12,6 +12,8 @@ from batch.intake.layout import Layout
 from batch.rows import Problem
 
 ROWS_A_CHUNK = 32_000
+SUFFIXES = frozenset({".xlsx", ".xlsm"})
+"""Of workbooks; a file with any other is read as CSV."""
 
 
 @dataclass(slots=True)

@@ -28,7 +28,6 @@ from batch.intake.workbook_sheets import Book, chosen_sheet, too_large
 from batch.rows import Problem
 from batch.run_settings import InputOptions
 
-SUFFIXES = frozenset({".xlsx", ".xlsm"})
 MOST_ROWS = 200_000
 _LETTERS_A_CHUNK = 16 << 20
 _MOST_BYTES = 64 << 20
@@ -41,6 +40,7 @@ _OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument"
 class WorkbookReader:
     """Reads one sheet: `layout` at once, `chunks` as they are asked for."""
 
+    is_csv = False
     letters = None
 
     def __init__(self, options: InputOptions) -> None:

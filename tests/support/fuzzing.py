@@ -25,9 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import openpyxl
 
+from batch.columns import is_blank
 from batch.commands.check import check_file
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
+from batch.intake.layout import Layout
 from batch.record import database
 from batch.record.journal import Journal
 from batch.run_settings import InputOptions, RateLimit
@@ -92,7 +94,7 @@ def _wrong_with(path: Path, date_format: str) -> str:
         return found
     if numbers != sorted(set(numbers)) or file.row_count != len(rows):
         return f"{file.row_count} rows counted, {len(rows)} read, or out of order"
-    by_hand = COUNTED[path.name](path, file.separator)
+    by_hand = COUNTED[path.name](path, file.layout)
     told = len(rows) + (file.blank_row_count if path.suffix == ".csv" else 0)
     if by_hand not in {None, told}:
         return f"{by_hand} rows by hand, {told} read"
@@ -103,8 +105,11 @@ def _wrong_with(path: Path, date_format: str) -> str:
     return "" if reported == len(rows) else f"{reported} rows in the journal, {len(rows)} read"
 
 
-def _counted_by_hand(path: Path, separator: str) -> int | None:
-    """Count the rows but the header by the strict reading; None where that refuses the file."""
+def _counted_by_hand(path: Path, layout: Layout) -> int | None:
+    """Count the rows but the header and titles above it, by the strict reading.
+
+    None where that refuses the file.
+    """
     data = path.read_bytes()
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252"):
@@ -112,15 +117,15 @@ def _counted_by_hand(path: Path, separator: str) -> int | None:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        rows = strictly_read(text, separator)
+        rows = strictly_read(text, layout.separator)
         if rows is None:
             return None
-        first = text.lstrip('"').lower().startswith("sep=")
-        return len(rows) - 1 - first
+        titles = sum(not is_blank(row) for row in rows[: layout.header_row - 1])
+        return len(rows) - 1 - titles
     return None
 
 
-def _filled_rows_of_the_workbook(path: Path, _separator: str) -> int:
+def _filled_rows_of_the_workbook(path: Path, _layout: Layout) -> int:
     """Count the rows, but the header, in which anything stands: values, errors, formulas."""
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
@@ -214,7 +219,7 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
     "list.xlsx": _workbook,
     "damaged.xlsx": _damaged_workbook,
 }
-COUNTED: dict[str, Callable[[Path, str], int | None]] = {
+COUNTED: dict[str, Callable[[Path, Layout], int | None]] = {
     "list.csv": _counted_by_hand,
     "list.xlsx": _filled_rows_of_the_workbook,
     "damaged.xlsx": lambda *_: None,
