@@ -22,6 +22,9 @@ from pathlib import Path, PurePath, PurePosixPath
 _POSIX = os.name == "posix"
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+"""The signal that comes when the terminal is closed; Windows has none."""
+
 
 def can_be_written_by_others(folder: Path) -> bool:
     """Whether other users can put or replace files in the folder; not known of Windows."""

@@ -130,8 +130,8 @@ def _signals_end(server: uvicorn.Server) -> Iterator[None]:
 
     # while it serves, uvicorn has a handler of its own for SIGTERM
     handlers: dict[int, Callable[..., None]] = {signal.SIGTERM: signal.default_int_handler}
-    if hasattr(signal, "SIGHUP"):  # not on Windows
-        handlers[signal.SIGHUP] = leave
+    if systems.HANG_UP is not None:
+        handlers[systems.HANG_UP] = leave
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
