@@ -224,7 +224,7 @@ def _named(run: dict[str, Any]) -> str:
     """Return a run's id and, below it, the run that it follows most closely, where it does."""
     followed = run["follows"]
     more = f" and {len(followed) - 1} before it" if len(followed) > 1 else ""
-    return f"{run['run_id']}\n  follows {followed[0]}{more}" if followed else str(run["run_id"])
+    return f"{run['run_id']}\n  follows\n  {followed[0]}{more}" if followed else str(run["run_id"])
 
 
 _OF_A_TERM = ("deferred", "confirmed", "refused")

@@ -29,7 +29,7 @@ def fault_of_this_tool(error: Exception, reports_dir: Path) -> Fault:
     else:
         where = f"{path}, which holds nothing of anyone's data"
     return Fault(
-        f"a fault of this tool ({type(error).__name__}); the journal is safe",
+        f"a fault of this tool ({type(error).__name__}); the record of what was sent is safe",
         notes=(f"please send the maintainers {where}",),
         hint=f"if a run was under way, `{resume_newest_command(reports_dir)}` continues it",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch.codes import TABLE, Attention, Code, exit_code_of
+from batch.codes import TABLE, Attention, Code, Outcome, exit_code_of
 from tests.support.office import Office
 
 
@@ -42,3 +42,11 @@ def test_explain_alone_explains_every_code(office: Office) -> None:
 def test_a_code_that_is_none_is_answered_with_the_nearest(office: Office) -> None:
     explained = office.run("explain", "reinstated")
     assert (explained.code, "reinstated_since" in explained.err) == (2, True)
+
+
+def test_an_outcome_is_explained_with_its_codes(office: Office) -> None:
+    told = office.run("explain", "unresolved")
+    assert told.code == 0
+    assert {code for code in Code if f"{code} (" in told.out} == {
+        code for code in Code if code.outcome is Outcome.UNRESOLVED
+    }

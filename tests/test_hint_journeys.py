@@ -37,6 +37,8 @@ ELSEWHERE = {
     ("cli", ""): "COMMAND stands there for any",
     ("commands.doctor", "_delivery_folder"): "needs a user outside the group: "
     "tests/commands/test_doctor",
+    ("submission.run_log", "_refuse_lost"): "needs a log that is taken away in mid-run: "
+    "tests/commands/test_journal_taken_away",
     ("unexpected", "fault_of_this_tool"): "needs a defect: tests/commands/test_machine_trouble",
     ("record.open_files", "_gone"): "needs a journal that another program takes away in mid-run: "
     "tests/commands/test_journal_taken_away",
@@ -150,8 +152,10 @@ def columns_that_have_to_be_chosen(world: World) -> None:
         "dates.csv", "trainee_id,Deferral date,Deferred on\nabc,2026-10-01,2026-10-02\n"
     )
     world.does("check", "dates.csv", "--date-format", "iso")
-    world.office.write("near.csv", "trainee_id,defer date (planned),x\nabc,2026-10-01,\n")
+    world.office.write("near.csv", "trainee_id,trns,defer_date,reasons\nabc,,2026-10-01,x\n")
     world.does("check", "near.csv")
+    world.office.write("nearer.csv", "trainee_id,defer dates\nabc,2026-10-01\n")
+    world.does("check", "nearer.csv")
 
 
 def dates_of_another_kind(world: World) -> None:
@@ -333,6 +337,10 @@ def a_report_that_an_auditor_holds(world: World) -> None:
     world.runs()
     world.reads()
     world.does("verify", "--all", "--reports-dir", REPORTS)
+    world.runs(HEADER + "abc,soon\n")
+    with (world.folder / "to-correct.xlsx").open("ab") as file:
+        file.write(b"corrected")
+    world.does("verify", world.folder.name, "--reports-dir", REPORTS)
     copied = world.office.folder / "a copy of it"
     shutil.copytree(world.folder, copied / world.folder.name)
     world.does("verify", str(copied / world.folder.name))

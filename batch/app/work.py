@@ -39,6 +39,7 @@ from batch.commands.run import run_file
 from batch.commands.run_names import NamedRun
 from batch.commands.verify import verify_run
 from batch.errors import DeferBatchError, UsageProblem
+from batch.failures import ctrl_c_raises
 from batch.record.records import Who
 from batch.record.verify import Verification
 from batch.rows import Settled
@@ -306,7 +307,8 @@ def main() -> int:
 
 def _done(job: Job, watcher: Telling, work: Callable[[], dict[str, Any]]) -> int:
     try:
-        watcher.tell("done", result=work())
+        with ctrl_c_raises():
+            watcher.tell("done", result=work())
     except DeferBatchError as error:
         watcher.tell("failed", **failure(error))
         return error.exit_code

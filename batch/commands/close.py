@@ -74,8 +74,8 @@ def _question(journal: Journal, run_id: str) -> str:
     unsettled = journal.ledger.unsettled(run_id)
     verb = "stays" if unsettled == 1 else "stay"
     return (
-        f"Will close {run_id} for good: {counted(unsettled, 'row')} {verb} unresolved, unless "
-        "reading the trainee settles it, and nothing of it is sent any more."
+        f"Will close {run_id} for good: {counted(unsettled, 'row')} {verb} without an answer, "
+        "unless reading the trainee settles it, and nothing of it is sent any more."
     )
 
 

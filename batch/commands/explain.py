@@ -9,10 +9,12 @@ from batch.errors import UsageProblem
 
 
 def explained(name: str | None) -> list[str]:
-    """Return what one code means, or all of them by outcome. Raises UsageProblem for no code."""
+    """Return what one code means, or those of an outcome, or all. Raises UsageProblem for none."""
     if name is None:
         return [line for outcome in Outcome for line in _of_outcome(outcome)]
     wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if wanted in set(Outcome):
+        return list(_of_outcome(Outcome(wanted)))
     if wanted not in set(Code):
         raise _unknown(name, wanted)
     return list(_of_code(Code(wanted)))

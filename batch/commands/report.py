@@ -29,7 +29,7 @@ def write_again(
     path = reports_dir / JOURNAL
     if not path.exists():
         raise JournalProblem(
-            f"there is no journal at {path}", hint="name its folder with --reports-dir"
+            f"{path}, the record of runs, is not there", hint="name its folder with --reports-dir"
         )
     folder = reports_dir / run_id
     with writing(path, run_id=run_id, since=iso(time.time()), wall=time.time) as journal:

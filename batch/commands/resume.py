@@ -111,8 +111,8 @@ def resume_run(
 def no_such_run(context: Context, run_id: str) -> UnknownRun:
     """Return the error for a run of a journal that is not there."""
     return UnknownRun(
-        f"there is no run {run_id[:80]}: there is no journal at {context.journal}",
-        hint="name the folder of the journal with --reports-dir",
+        f"there is no run {run_id[:80]}: {context.journal}, the record of runs, is not there",
+        hint="name the folder that holds journal.db with --reports-dir",
     )
 
 

@@ -130,8 +130,13 @@ def _unreadable(run_id: str) -> dict[str, Any]:
 
 
 def _followed(run: RunRecord, runs: Iterable[tuple[str, RunRecord]]) -> Iterator[str]:
-    """Yield the earlier runs whose rows a run corrects, or whose file had the same bytes."""
+    """Yield the earlier runs whose rows a run corrects, or whose file had the same bytes.
+
+    No run that sends anything follows a rehearsal.
+    """
     for _, other in runs:
+        if other.rehearsal != run.rehearsal:
+            continue
         is_same = other.input_sha256 == run.input_sha256 and other.started_at < run.started_at
         if is_same or other.run_id in run.follows:
             yield other.run_id

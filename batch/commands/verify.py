@@ -10,9 +10,11 @@ from typing import Any
 
 from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
+from batch.hints import report_command
 from batch.record import manifest, verify
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
+from batch.record.manifest import TO_CORRECT
 from batch.record.missing import (
     Missing,
     missing_of_chain,
@@ -50,7 +52,18 @@ def verify_run(
         found,
         differences=(*differences, *found.differences),
         unchecked=(*unchecked, *found.unchecked),
+        advice=tuple(_advice(found, folder.parent)),
     )
+
+
+def _advice(found: Verification, reports_dir: Path) -> Iterator[str]:
+    """Yield what to do about a file that is there to be altered."""
+    if f"{TO_CORRECT} was altered" in found.differences and (reports_dir / JOURNAL).exists():
+        command = report_command(found.run_id, reports_dir)
+        yield (
+            f"{TO_CORRECT} is there to be corrected. `{command}` keeps it beside the report as it "
+            "is now, and writes it again as it was."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise JournalProblem(
-            f"there is no journal at {path}", hint="name its folder with --reports-dir"
+            f"{path}, the record of runs, is not there", hint="name its folder with --reports-dir"
         )
     if _is_ours(path):
         return _read_only(path)

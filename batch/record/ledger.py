@@ -73,7 +73,9 @@ class Ledger:
         """Return the number of a run. Raises UnknownRun, naming the nearest."""
         row = self._found("run_number", run_id).fetchone()
         if row is None:
-            raise UnknownRun(f"no run {run_id[:80]} in this journal", hint=self._nearest(run_id))
+            raise UnknownRun(
+                f"no run {run_id[:80]} in this record of runs", hint=self._nearest(run_id)
+            )
         return int(row[0])
 
     def run(self, run_id: str) -> RunRecord:

@@ -85,7 +85,7 @@ def older_than(run_ids: tuple[str, ...]) -> str:
     """Return what it means that the journal does not know these runs, in one sentence."""
     shown = ", ".join(run_ids[:_RUNS_SHOWN])
     more = len(run_ids) - _RUNS_SHOWN
-    return f"the journal is older than these reports, whose runs it does not know: {shown}" + (
+    return f"journal.db, the record of all runs, is older than these reports: {shown}" + (
         f" and {more} more" if more > 0 else ""
     )
 

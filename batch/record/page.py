@@ -119,7 +119,11 @@ def _limit(run: RunRecord) -> chart.Limit | None:
 
 
 def _words(code: str) -> str:
-    return code.replace("_", " ").capitalize().replace("register", "Register")
+    """Return a code as a heading."""
+    words = code.replace("_", " ").capitalize()
+    for name, written in (("register", "Register"), ("trn", "TRN"), ("hesa", "HESA")):
+        words = re.sub(rf"\b{name}\b", written, words)
+    return words
 
 
 def _day(moment: str) -> str:

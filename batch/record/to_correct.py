@@ -138,6 +138,8 @@ def rows_to_correct(ledger: Ledger, run: RunRecord) -> Iterator[RowToCorrect]:
         )
 
 
+_LETTERS_A_CELL = 55
+_POINTS_A_LINE = 15
 _JOINED = (
     "The row had more values than the header has columns. The rest was joined onto the last column "
     "here: look whether the row is right so."
@@ -242,6 +244,9 @@ class _Sheet:
     def add(self, row: RowToCorrect) -> None:
         """Write one row behind the others, with a note beside each cell at fault."""
         self._last += 1
+        lines = 1 + len(row.problem) // _LETTERS_A_CELL
+        if lines > 1:  # not every office program makes room by itself
+            self._sheet.set_row(self._last, lines * _POINTS_A_LINE)
         for place, value in enumerate((*row.cells, *row.shown[len(row.cells) :])):
             style = self._format(place, is_at_fault=place in row.notes)
             if isinstance(value, dt.date):

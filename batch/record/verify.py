@@ -42,7 +42,7 @@ class Verification:
     """What was found: the differences, and what could not be checked.
 
     `is_vouched_for` says that the manifest is the one that the journal noted, or whose SHA-256 was
-    given.
+    given; `advice` is what to do about a difference that is no reason to worry.
     """
 
     run_id: str
@@ -50,6 +50,7 @@ class Verification:
     unchecked: tuple[str, ...] = ()
     manifest_sha256: str = ""
     is_vouched_for: bool = False
+    advice: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -65,11 +66,15 @@ class Verification:
             case Verdict.PROVED:
                 return [f"{self.run_id}: proved. Every file is as it was written.", *notes]
             case Verdict.NOT_PROVED:
-                said = "intact, but not proved. Files and manifest agree; both could be forged."
+                said = (
+                    "intact, but not proved. The files are those that manifest.json lists; whoever "
+                    "could change them could change that too."
+                )
                 return [f"{self.run_id}: {said}", *notes, f"  {_TO_PROVE}"]
             case Verdict.DIFFERS:
                 found = [f"  {words}" for words in self.differences]
-                return [f"{self.run_id}: differs from what was written.", *found, *notes]
+                advice = [f"  {words}" for words in self.advice]
+                return [f"{self.run_id}: differs from what was written.", *found, *notes, *advice]
 
     def as_json(self) -> dict[str, Any]:
         """Return what was found, for programs."""
@@ -83,10 +88,10 @@ class Verification:
 
 
 _TO_PROVE = (
-    "To prove them, verify them with their journal, or give --manifest-sha256 as it was printed at "
-    "the end of the run."
+    "To prove them, add --manifest-sha256 and what was printed as the last line of the run, or "
+    "--reports-dir and the folder that holds journal.db, the record of all runs."
 )
-_NO_JOURNAL = "the journal is not here, so rows and attempts were not compared with it"
+_NO_JOURNAL = "journal.db is not here, so rows and requests were not compared with it"
 _NO_LOG = f"{manifest.LOG} is not here, as in every report that was delivered"
 _PURGED = "the journal's rows and attempts of this run were purged"
 _NOT_NOTED = "the journal holds no note of this report's files"

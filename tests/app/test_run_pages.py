@@ -271,7 +271,7 @@ def test_a_run_is_closed_from_its_page_for_good(pages: Pages, register: Serving)
     assert pages.client.get(run).url.path == run
     assert "<strong>Closed.</strong>" in page
     assert "/continue" not in page + pages.get("/")
-    assert re.search("<b>[12]</b> unresolved", page)
+    assert re.search('class="unresolved"><b>[12]</b>', page)
 
 
 def test_a_register_that_is_down_once_it_is_to_be_sent_keeps_no_run(
