@@ -93,6 +93,9 @@ def _words_and_exit_code(error: Exception | KeyboardInterrupt) -> tuple[str, int
     match error:
         case KeyboardInterrupt():
             return "interrupted; nothing more was sent", 130
+        case SyntaxError():  # which is what Python makes of Ctrl-C in the midst of an import
+            again = "without Ctrl-C, a file of this tool is damaged: install it again"
+            return f"interrupted while it was being loaded; nothing was sent\nhint: {again}", 130
         case DeferBatchError():
             return str(error), error.exit_code
         case OSError():

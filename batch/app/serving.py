@@ -106,8 +106,12 @@ def serve_app(settings: Settings, *, port: int, browser: bool, say: Callable[[st
         site.journeys.close()  # what a killed one left
         with _registered(folder, keys):
             address = keys.address()
-            say(f"The app is open in your browser: {address}\nPress Ctrl-C to end it.")
-            server = Server(site, on_ready=lambda: _open(folder, address, browser=browser))
+
+            def ready() -> None:
+                say(f"The app is open in your browser: {address}\nPress Ctrl-C to end it.")
+                _open(folder, address, browser=browser)
+
+            server = Server(site, on_ready=ready)
             try:
                 with contextlib.suppress(KeyboardInterrupt), _signals_end(server):
                     server.run([listener])

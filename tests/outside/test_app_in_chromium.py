@@ -157,11 +157,13 @@ def test_the_same_by_keyboard_alone(
     def press(selector: str, words: str = "") -> None:
         reach(selector)
         page.keyboard.type(words)
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
 
+    page.bring_to_front()
     reach("#file")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.press("#file:focus", "Enter")
     chooser.value.set_files(workbook)
     press("form.upload button")
     page.wait_for_url("**/columns")
