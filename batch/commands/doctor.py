@@ -482,7 +482,7 @@ def _disk(folder: Path) -> Examined:
     if kind is not None and files.is_of_a_network(kind):
         return Examined(
             "disk",
-            f"the reports folder is on a network drive ({kind}), where the journal is not safe",
+            f"the reports folder is on a network drive ({kind}), where journal.db is not safe",
             "name a folder on a local disk with --reports-dir",
             details,
         )

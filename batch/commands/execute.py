@@ -246,7 +246,7 @@ def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version
     disagreements = report.self_check(journal.ledger, run_id, written.folder)
     if disagreements:
         raise SelfCheckFailed(
-            f"the reports of {run_id} disagree with the journal: do not trust them",
+            f"the reports of {run_id} disagree with journal.db: do not trust them",
             notes=tuple(disagreements[:ROWS_SHOWN]),
             hint="keep the folder and journal.db, and tell the maintainers",
         )

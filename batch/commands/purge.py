@@ -44,7 +44,7 @@ class Purged:
     def lines(self) -> list[str]:
         """Return what was done for people."""
         if self.ended:
-            rest = f"Nothing of {_runs(self.ended)} purged earlier is left in the journal now."
+            rest = f"Nothing of {_runs(self.ended)} purged earlier is left in journal.db now."
             return [rest, *replace(self, ended=0).lines()] if self.runs else [rest]
         if not self.runs:
             return ["No run was purged."]

@@ -48,7 +48,7 @@ def refuse_altered(journal: Journal, run_id: str, folder: Path) -> None:
         raise _altered(run_id, f"it holds {', '.join(unknown)}, which no version writes")
     if is_altered:
         raise SelfCheckFailed(
-            f"the journal's record of {run_id} was altered after the run had stopped: nothing was"
+            f"what journal.db holds of {run_id} was altered after the run had stopped: nothing was"
             " sent, and no report was written",
             hint="keep the folder and journal.db as they are; restore journal.db from a backup, "
             f"then run `{verify_command(run_id, folder.parent)}`",
@@ -94,7 +94,7 @@ def _refuse_other_rows(ledger: Ledger, run: RunRecord) -> None:
 
 def _altered(run_id: str, why: str) -> SelfCheckFailed:
     return SelfCheckFailed(
-        f"the journal's record of {run_id} was altered: {why}. Nothing was sent",
+        f"what journal.db holds of {run_id} was altered: {why}. Nothing was sent",
         hint=_HOW_TO_GO_ON,
     )
 

@@ -14,6 +14,7 @@ from batch import files
 from batch.codes import TABLE
 from batch.errors import DeferBatchError, ForeignJournal, JournalLost, JournalProblem, StoppedEarly
 
+_RECORD = "journal.db, the record of all runs,"
 _MAKE_ROOM = "make room on the disk"
 _CONTINUE = "then run `defer-batch resume` to continue; nothing is lost"
 
@@ -33,9 +34,9 @@ def is_damage(error: sqlite3.Error) -> bool:
 def journal_lost(error: sqlite3.Error) -> JournalLost:
     """Return what ends a run whose journal can no longer be written, or read."""
     if is_damage(error):
-        return JournalLost(f"the journal is damaged ({error})", hint=_KEEP_DAMAGED)
+        return JournalLost(f"{_RECORD} is damaged ({error})", hint=_KEEP_DAMAGED)
     return JournalLost(
-        f"the journal can no longer be written: {error}",
+        f"{_RECORD} can no longer be written: {error}",
         hint=f"{_remedy(error)}, {_CONTINUE}",
     )
 
@@ -46,7 +47,8 @@ def disk_failed(error: sqlite3.Error | OSError, *, has_begun: bool) -> DeferBatc
         if has_begun:
             return journal_lost(error)
         return JournalProblem(
-            f"the journal is damaged ({error}): nothing was sent", hint=_KEEP_DAMAGED
+            f"{_RECORD} is damaged ({error}): nothing was sent",
+            hint=_KEEP_DAMAGED,
         )
     if not has_begun:
         return JournalProblem(f"{_what(error)}: nothing was sent", hint=f"{_remedy(error)}")
@@ -57,7 +59,7 @@ def disk_failed(error: sqlite3.Error | OSError, *, has_begun: bool) -> DeferBatc
 
 def _what(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, sqlite3.Error):
-        return f"the journal cannot be written ({error})"
+        return f"{_RECORD} cannot be written ({error})"
     return f"cannot use {error.filename or 'a file'} ({error.strerror or error})"
 
 
@@ -229,7 +231,7 @@ def _unusable(path: Path, why: str, kind: type[JournalProblem] = JournalProblem)
     return kind(
         f"cannot use {path}: {why}",
         hint="keep that file, it may be the only record of earlier runs; restore it from a backup, "
-        "or start a new journal with --reports-dir (which knows nothing of earlier deferrals)",
+        "or start a new one with --reports-dir (which knows nothing of earlier deferrals)",
     )
 
 
@@ -237,7 +239,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode not in {"wal", "memory"}:
         raise JournalProblem(
-            f"cannot keep a journal at {path}: this file system does not offer what that takes",
+            f"cannot keep the record of all runs at {path}: this file system lacks what it takes",
             hint="name a folder on a local disk with --reports-dir",
         )
     connection.execute("PRAGMA synchronous=FULL")

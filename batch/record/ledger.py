@@ -83,7 +83,7 @@ class Ledger:
         run = _run_if_readable(self._of_run("run", run_id).fetchone())
         if run is None:
             raise SelfCheckFailed(
-                f"the journal's record of {run_id} cannot be read: it was altered or is damaged",
+                f"what journal.db holds of {run_id} cannot be read: it was altered or is damaged",
                 hint="keep journal.db as it is, and restore it from a backup",
             )
         return run

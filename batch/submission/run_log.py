@@ -62,7 +62,7 @@ class _Lines:
         if not is_there:
             raise JournalLost(
                 f"{self._path} was deleted or replaced by another program while the run went on",
-                hint="put back what was taken away, then run `defer-batch resume`; the journal "
+                hint="put back what was taken away, then run `defer-batch resume`; journal.db "
                 "holds every row, so without it nothing but the log is lost",
             )
 
