@@ -312,7 +312,7 @@ def _done(job: Job, watcher: Telling, work: Callable[[], dict[str, Any]]) -> int
     except DeferBatchError as error:
         watcher.tell("failed", **failure(error))
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SyntaxError):  # which Python makes of a stop within an import
         kind = "Stopped" if watcher.has_begun else "Interrupted"
         words = "what was sent is written down" if watcher.has_begun else "no run was kept"
         told = {"message": words, "hint": "", "notes": []}

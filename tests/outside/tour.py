@@ -66,14 +66,15 @@ class Tour:
 
     def walk(self) -> Iterator[str]:
         """Yield every state of every page."""
-        waits = {"lost_answer_wait": 3.0, "timeout": 8.0, "give_up_after": 1.5}
-        told = {"register_name": self.emulator.base_url, **waits}
-        self.app.site.settings = self.app.site.settings.model_copy(update=told)
+        self._set(register_name=self.emulator.base_url, lost_answer_wait=3.0, give_up_after=1.5)
         yield from self._list()
         yield from self._sending()
         yield from self._unfinished()
         yield from self._finished()
         yield from self._errors()
+
+    def _set(self, **settings: object) -> None:
+        self.app.site.settings = self.app.site.settings.model_copy(update=settings)
 
     def press(self, words: str) -> None:
         self.page.click(f":is(button, a):text-is({words!r})")
@@ -117,12 +118,14 @@ class Tour:
         withdrawn = (troubles.SettingState("withdrawn"),)
         troubles.others_act(self.emulator.register, trainee_id(12), withdrawn)
         plan.outage = troubles.Hung()
+        self._set(timeout=600.0)  # however long it takes to look at the page
         self._look_up()
         page.wait_for_url("**/under-way/*")
         yield "looking"
         self.press("Stop")
         page.wait_for_selector("h1:text-is('Stopped: nothing was sent')")
         yield "looking, stopped"
+        self._set(timeout=8.0)
         plan.outage = None
         page.goto(f"{self.journey}/where")
         self._look_up()
