@@ -320,6 +320,10 @@ _FOR_PAGES = (
     (re.compile(r"; press Ctrl-C to quit now\."), "."),
     (re.compile(r"[Rr]un `defer-batch resume[^`]*`"), "Continue this run"),
     (re.compile(r"`defer-batch close`"), "closing it for good"),
+    (
+        re.compile(r", or use --allow-unusual-dates if it is right"),
+        ", or say above that it is right",
+    ),
     (re.compile(r"`"), ""),
 )
 """What is said otherwise on a page than on a terminal, where there are signals and commands."""
