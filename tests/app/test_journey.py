@@ -249,7 +249,8 @@ def test_a_file_that_does_not_say_how_large_it_is_is_refused_on_the_way(
 ) -> None:
     monkeypatch.setattr(site, "MOST_BYTES", 1000)
     headers = {"origin": pages.origin, "content-type": "multipart/form-data; boundary=x"}
-    parts = (b"x" * 50_000 for _ in range(3))  # sent in chunks, without a length
+    begins = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    parts = iter((begins, *3 * (b"x" * 50_000,)))  # sent in chunks, without a length
     answer = pages.client.post("/lists", content=parts, headers=headers)
     assert "larger than" in answer.text
     assert pages.site.journeys.all() == []
