@@ -264,50 +264,20 @@ Since = Annotated[
         "--since", metavar="DATE", help="Only runs begun on or after that day: 2026-09-01."
     ),
 ]
-OneRun = Annotated[
-    NamedRun,
-    typer.Argument(
-        metavar="RUN",
-        parser=named,
-        help="The run's id, or its folder.",
-        autocompletion=completing.all_runs,
-    ),
-]
-UnfinishedRun = Annotated[
-    NamedRun,
-    typer.Argument(
-        metavar="RUN",
-        parser=named,
-        help="The run's id, or its folder.",
-        autocompletion=completing.unfinished_runs,
-    ),
-]
-AnyRun = Annotated[
-    NamedRun | None,
-    typer.Argument(
-        metavar="RUN",
-        parser=named,
-        help="The run's id, or its folder.",
-        autocompletion=completing.all_runs,
-    ),
-]
-NewestRun = Annotated[
-    NamedRun | None,
-    typer.Argument(
-        metavar="RUN",
-        parser=named,
-        help="The run's id, or its folder.  [the newest]",
-        autocompletion=completing.all_runs,
-    ),
-]
+
+
+def _run(help_text: str, completed: Callable[[Any], completing.Offered]) -> Any:
+    return typer.Argument(metavar="RUN", parser=named, help=help_text, autocompletion=completed)
+
+
+_ITS_NAME = "The run's id, or its folder."
+
+OneRun = Annotated[NamedRun, _run(_ITS_NAME, completing.all_runs)]
+UnfinishedRun = Annotated[NamedRun, _run(_ITS_NAME, completing.unfinished_runs)]
+AnyRun = Annotated[NamedRun | None, _run(_ITS_NAME, completing.all_runs)]
+NewestRun = Annotated[NamedRun | None, _run(f"{_ITS_NAME}  [the newest]", completing.all_runs)]
 NewestUnfinished = Annotated[
-    NamedRun | None,
-    typer.Argument(
-        metavar="RUN",
-        parser=named,
-        help="The run's id, or its folder.  [the newest unfinished one]",
-        autocompletion=completing.unfinished_runs,
-    ),
+    NamedRun | None, _run(f"{_ITS_NAME}  [the newest unfinished one]", completing.unfinished_runs)
 ]
 
 
