@@ -157,10 +157,6 @@ class InputFile:
         """Known after the chunks: what is wrong with all or most dates, None if they differ."""
         return self._dates.notice()
 
-    def all_notices(self) -> list[str]:
-        """Known after the chunks: what is told of the file before its rows."""
-        return list(self.reading().notices)
-
     def reading(self) -> Reading:
         """Known after the chunks: what was taken of the file."""
         layout, reader, options = self.layout, self._reader, self._options

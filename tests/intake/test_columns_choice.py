@@ -34,7 +34,7 @@ def test_of_two_aliases_of_a_reason_neither_is_used_and_it_is_told(read: Reading
     content = f"{NAMES},reason,deferral_reason\na,2026-10-01,x,y\n"
     told = read(content)
     assert told.sent[0][2] is None
-    assert "neither is used" in told.file.all_notices()[1]
+    assert "neither is used" in told.file.reading().notices[1]
 
 
 def test_two_aliases_of_a_date_are_refused_with_both_commands(read: Reading) -> None:
@@ -69,7 +69,7 @@ def test_a_column_that_may_be_the_reason_is_refused_where_nobody_looks(
     with pytest.raises(UnusableFile) as refused:
         read(content, attended=False)
     assert "--column defer_reason=" in refused.value.hint
-    assert title in "\n".join(read(content).file.all_notices())
+    assert title in "\n".join(read(content).file.reading().notices)
     assert read(content, attended=False, columns={"defer_reason": ""}).sent[0][2] is None
 
 
@@ -164,7 +164,7 @@ def test_what_is_nearly_another_name_is_told_and_not_used(
     read: Reading, title: str, name: str
 ) -> None:
     told = read(f"{NAMES},{title}\na,2026-10-01,x\n", attended=False)
-    (notice,) = [said for said in told.file.all_notices() if "is not used" in said]
+    (notice,) = [said for said in told.file.reading().notices if "is not used" in said]
     assert f"{name}={title}" in notice
 
 
@@ -184,7 +184,7 @@ def test_what_is_nearly_a_needed_name_is_refused_where_nobody_looks(
 )
 def test_other_words_are_near_to_nothing(read: Reading, title: str) -> None:
     told = read(f"{NAMES},{title}\na,2026-10-01,x\n", attended=False)
-    assert not any("used" in said for said in told.file.all_notices())
+    assert not any("used" in said for said in told.file.reading().notices)
 
 
 def test_several_columns_that_may_be_the_reason_are_offered_each(read: Reading) -> None:

@@ -31,7 +31,7 @@ def test_utf_16_with_tabs_and_the_other_byte_order_is_read(read: Reading) -> Non
 def test_windows_1252_is_said_with_the_first_row_where_it_mattered(read: Reading) -> None:
     rows = "".join(f"id{n},2026-10-01,plain\n" for n in range(2000))
     told = read((HEADER + rows + "abc,2026-10-01,été\n").encode("cp1252"))
-    (notice,) = [said for said in told.file.all_notices() if "Windows-1252" in said]
+    (notice,) = [said for said in told.file.reading().notices if "Windows-1252" in said]
     assert "é (row 2002)" in notice
 
 
@@ -78,7 +78,7 @@ def test_a_file_of_two_encodings_is_read_as_it_is_told(read: Reading) -> None:
 def test_the_row_is_counted_by_the_files_own_separator(read: Reading, separator: str) -> None:
     rows = 'trainee_id,defer_date,defer_reason\na,2026-10-01,"two\nlines"\nb,2026-10-01,'
     told = read(rows.replace(",", separator).encode() + b"\xe9t\xe9\n")
-    assert "é (row 3)" in told.file.all_notices()[-1]
+    assert "é (row 3)" in told.file.reading().notices[-1]
 
 
 def test_the_row_of_a_broken_utf_16_file_is_counted_in_its_letters(read: Reading) -> None:
@@ -206,7 +206,7 @@ def test_letters_that_hardly_stand_so_are_refused_where_nobody_looks(
         read(content, attended=False)
     assert f"--encoding {offered}" in refused.value.hint
     assert text not in str(refused.value)
-    assert "row 2" in read(content).file.all_notices()[-1]
+    assert "row 2" in read(content).file.reading().notices[-1]
     assert read(content, encoding=encoding).sent[0][2] == text
 
 

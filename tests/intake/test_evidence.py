@@ -14,7 +14,7 @@ OTHER = "C5CZSh5qyjkr6T5nY7SnZ8w4"
 
 
 def notices(told: object) -> str:
-    return "\n".join(told.file.all_notices())  # type: ignore[attr-defined]
+    return "\n".join(told.file.reading().notices)  # type: ignore[attr-defined]
 
 
 # Dates
@@ -303,7 +303,9 @@ def test_an_export_shows_who_has_returned(read: Reading, row: str, codes: list[s
 
 def test_an_export_of_old_dates_says_so_first(read: Reading) -> None:
     rows = f"{ID},Deferred,2025-01-10,\nb,In training,2024-01-10,\nc,In training,2026-10-01,\n"
-    assert read(EXPORT + rows).file.all_notices()[0].startswith("2 of 3 dates look like deferrals")
+    assert (
+        read(EXPORT + rows).file.reading().notices[0].startswith("2 of 3 dates look like deferrals")
+    )
 
 
 def test_another_date_column_beside_an_exports_own_is_refused(read: Reading) -> None:
