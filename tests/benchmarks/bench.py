@@ -409,16 +409,17 @@ class Spent:
 
 def spent(command: list[str], code: int = 0) -> Spent:
     """Run a command to its end; raises where it ends otherwise, for then it measures nothing."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=peers.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    program = shutil.which(command[0]) or command[0]
+    told = subprocess.run(
+        [sys.executable, "-IS", str(HERE / "usage.py"), program, *command[1:]],
+        env=peers.ENVIRONMENT,
+        capture_output=True,
+        check=True,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != code:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return Spent(seconds, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+    seconds, peak_kb, cpu_seconds, ended = map(float, told.stdout.split())
+    if ended != code:
+        raise RuntimeError(f"{' '.join(command)} ended with {ended:.0f}")
+    return Spent(seconds, int(peak_kb), cpu_seconds)
 
 
 def writing_alone(plain_report: list[str]) -> Spent:
