@@ -97,15 +97,8 @@ def resume_run(
             command=context.who.command,
             now=now,
         )
-        if unknown := unknown_reports(journal.ledger, context.reports_dir):
-            context.watcher.warn(older_than(unknown))
-        if is_older_than_report(journal.ledger, run_id, context.reports_dir / run_id):
-            plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
-        if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
-            raise UsageProblem(
-                f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
-            )
-        return _continue(context, journal, run, replace(plan, needs_yes=_unless(yes, plan)))
+        plan = _asking_where_unsure(context, journal, plan, yes=yes)
+        return _continue(context, journal, run, plan)
 
 
 def no_such_run(context: Context, run_id: str) -> UnknownRun:
@@ -116,8 +109,22 @@ def no_such_run(context: Context, run_id: str) -> UnknownRun:
     )
 
 
-def _unless(yes: bool, plan: Plan) -> str | None:  # noqa: FBT001 — a flag of the command line
-    return None if yes else plan.needs_yes
+def _asking_where_unsure(context: Context, journal: Journal, plan: Plan, *, yes: bool) -> Plan:
+    """Return the plan, which asks before it is carried out where nobody can be sure; warn of why.
+
+    Raises UsageProblem where nobody is there to ask, and `yes` was not given.
+    """
+    if unknown := unknown_reports(journal.ledger, context.reports_dir):
+        context.watcher.warn(older_than(unknown))
+    if is_older_than_report(journal.ledger, plan.run_id, context.reports_dir / plan.run_id):
+        plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
+    if yes:
+        return replace(plan, needs_yes=None)
+    if plan.needs_yes is not None and not context.watcher.is_attended:
+        raise UsageProblem(
+            f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
+        )
+    return plan
 
 
 def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) -> Finished:

@@ -29,7 +29,7 @@ Why resuming is safe: a row is sent only when no earlier request for its trainee
 answer, in any run, or when a read after the wait says that none of them was carried out. One
 writer at a time holds the lock beside the file (SQLite before 3.51.3 can damage a WAL database
 with two); readers open it read-only. A run that was not yet confirmed is `staged`: it sent
-nothing, and the next writer removes it.
+nothing, the next writer removes it, and only its start puts on disk what is known of it.
 
 What a crash cannot explain ends the run. A file that is deleted, replaced or cut while it is open
 would take every commit and keep none: before and after each group its place and size are looked at,
@@ -99,7 +99,11 @@ class Journal:
         return journal
 
     def stage(self, run: RunRecord, *, origin: str) -> int:
-        """Write down a run that is not yet confirmed, and return its number."""
+        """Write down a run that is not yet confirmed, and return its number.
+
+        What is written about it is synced only when it starts: until then a power cut may take it.
+        """
+        database.sync_later(self._connection)
         details = asdict(run)
         for name in ("run_id", "rehearsal", "input_sha256", "input_rows", "started_at"):
             del details[name]
@@ -201,6 +205,7 @@ class Journal:
 
     def discard(self, run_no: int) -> None:
         """Delete a staged run: it was declined, or its file turned out to be unusable."""
+        database.sync_each_commit(self._connection)
         for name in ("discard_rows", "discard_attempts", "discard_run"):
             self._connection.execute(_SQL[name], (run_no,))
 
@@ -217,6 +222,7 @@ class Journal:
 
         What its rows ask of Register is fixed by its digest.
         """
+        database.sync_each_commit(self._connection)
         with self._one_commit():
             self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
