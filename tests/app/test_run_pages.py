@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from batch import files
+from batch.app import working
 from batch.app.site import on_a_page
 from batch.app.working import Work
 from batch.emulator.server import Emulator
@@ -226,8 +228,9 @@ def test_a_full_disk_takes_no_list_and_says_so(
 
 @posix_only
 def test_a_disk_that_is_full_in_mid_run_stops_it_and_the_run_is_continued(
-    pages: Pages, register: Serving
+    pages: Pages, register: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working, "subprocess", subprocess)  # which takes our limits over
     ids = [f"id{n:04}" for n in range(300)]
     emulator = register(**dict.fromkeys(ids, "trn_received"))
     to_register(pages, emulator)

@@ -67,10 +67,7 @@ def test_a_signal_at_the_question_sends_nothing(
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     ours, theirs = pseudo_terminal()
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    with subprocess.Popen(
-        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
-    ) as process:
+    with office.start("run", "list.csv", "--register", emulator.base_url, stdin=theirs) as process:
         assert process.stderr is not None
         asked = b""
         while b"Type 1 to send" not in asked:
@@ -81,7 +78,7 @@ def test_a_signal_at_the_question_sends_nothing(
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
-    assert b"nothing was sent" in err
+    assert "nothing was sent" in err
     assert not list(office.reports.glob("2*"))
     assert emulator.received(Endpoint.DEFER) == []
 
@@ -91,10 +88,7 @@ def test_a_kill_at_the_question_leaves_no_folder(register: Serving, office: Offi
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     ours, theirs = pseudo_terminal()
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    with subprocess.Popen(
-        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
-    ) as process:
+    with office.start("run", "list.csv", "--register", emulator.base_url, stdin=theirs) as process:
         assert process.stderr is not None
         asked = b""
         while b"Type 1 to send" not in asked:

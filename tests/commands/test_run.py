@@ -9,7 +9,6 @@ import socket
 import ssl
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -502,8 +501,8 @@ def test_someone_at_a_terminal_is_asked(
     register: Serving, office: Office, answer: str, code: int, runs: int
 ) -> None:
     ended = run_at_a_terminal(office, register(abc="trn_received"), answer)
-    assert b"Type 1" in ended.stderr
-    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (code, runs)
+    assert "Type 1" in ended.err
+    assert (ended.code, len(list(office.reports.glob("2*")))) == (code, runs)
 
 
 @posix_only
@@ -511,24 +510,20 @@ def test_nobody_is_asked_where_the_look_leaves_nothing_to_send(
     register: Serving, office: Office
 ) -> None:
     ended = run_at_a_terminal(office, register(abc="withdrawn"), "no")
-    assert b"Type" not in ended.stderr
-    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (1, 1)
+    assert "Type" not in ended.err
+    assert (ended.code, len(list(office.reports.glob("2*")))) == (1, 1)
 
 
-def run_at_a_terminal(
-    office: Office, emulator: Emulator, answer: str
-) -> subprocess.CompletedProcess[bytes]:
+def run_at_a_terminal(office: Office, emulator: Emulator, answer: str) -> Ran:
     office.write("list.csv", ONE)
     ours, theirs = pseudo_terminal()
     os.write(ours, f"{answer}\n".encode())
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    environment = office._environment() | {"DEFER_BATCH_API_TOKEN": TOKEN}
-    ended = subprocess.run(
-        command, stdin=theirs, cwd=office.folder, env=environment, capture_output=True, check=False
-    )
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    with office.start("run", "list.csv", "--register", emulator.base_url, stdin=theirs) as process:
+        out, err = process.communicate()
     os.close(ours)
     os.close(theirs)
-    return ended
+    return Ran(process.returncode, out, err, office.reports)
 
 
 @contextlib.contextmanager
