@@ -67,12 +67,12 @@ def test_a_pasted_token_sends_to_the_register_that_was_named(
     assert emulator.register.trainee("abc").state == "deferred"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("number", ["", "1", "3", "two", "2 2"])
-def test_another_number_than_that_of_the_rows_sends_nothing(pages: Pages, number: str) -> None:
+def test_another_number_than_that_of_the_rows_sends_nothing(pages: Pages) -> None:
     journey = pages.begin(TWO)
     pages.columns(journey)
     pages.looked_up(journey)
-    assert "Type 2" in pages.sent(journey, number)
+    for number in ("", "1", "3", "two", "2 2"):
+        assert "Type 2" in pages.sent(journey, number), number
     assert list(pages.reports.glob("2*")) == []
 
 
