@@ -434,30 +434,16 @@ def test_a_page_in_place_of_register_is_no_good_answer(
     assert len(emulator.received(Endpoint.DEFER)) <= 20
 
 
-def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit: Submit) -> None:
-    faults = [troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)]
-    ran = submit(
-        register(abc="trn_received", faults=faults),
-        ONE,
-        *SENDING_ALONE,
-        "--lost-answer-wait",
-        "0.1",
-    )
+def test_an_outage_is_waited_out_and_told_of_when_it_begins_and_ends(
+    register: Serving, submit: Submit
+) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)
+    emulator = register(abc="trn_received", faults=[down])
+    ran = submit(emulator, ONE, *SENDING_ALONE, "--lost-answer-wait", "0.1")
+    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
     told = [line for line in ran.err.splitlines() if line.startswith("warning")]
     assert any("3 times in a row" in line for line in told)
     assert "responding again" in told[-1]
-
-
-def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:
-    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
-    ran = submit(
-        register(abc="trn_received", faults=[down]),
-        ONE,
-        *SENDING_ALONE,
-        "--lost-answer-wait",
-        "0.1",
-    )
-    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
 
 
 def test_if_register_knew_nobody_it_asks_about_token_and_environment(
