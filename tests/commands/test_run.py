@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
-import ssl
 import stat
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,6 +21,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.tls import served_over_tls
 from tests.support.troubles import Altered, Fault, Hung, Late, Twice
 from tests.support.waiting import until
 
@@ -372,7 +368,7 @@ def test_a_server_without_info_is_a_warning(register: Serving, submit: Submit) -
 
 
 def test_a_certificate_that_does_not_verify_stops_the_run(office: Office, tmp_path: Any) -> None:
-    with served_over_tls(tmp_path) as port:
+    with served_over_tls(tmp_path, "IP:127.0.0.1") as port:
         office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
         office.write("list.csv", ONE)
         ran = office.run("run", "list.csv", "--register", f"https://127.0.0.1:{port}")
@@ -510,29 +506,6 @@ def run_at_a_terminal(office: Office, emulator: Emulator, answer: str) -> Ran:
     os.close(ours)
     os.close(theirs)
     return Ran(process.returncode, out, err, office.reports)
-
-
-@contextlib.contextmanager
-def served_over_tls(folder: Path) -> Iterator[int]:
-    """Listen with a certificate that nobody vouches for, until the block ends."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    command = [*make.split(), "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_shake_hands, args=(listener, context), daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-
-
-def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = listener.accept()
-            with contextlib.suppress(OSError), connection:
-                context.wrap_socket(connection, server_side=True).close()
 
 
 def test_repairs_are_counted_and_listed_by_row_without_the_value(
