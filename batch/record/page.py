@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -79,6 +79,7 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
     }
 
 
+@cache  # compiling the template takes longer than writing the page of a short run
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("batch.record"),
