@@ -149,8 +149,11 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connections."""
-        await self._exit.__aexit__(kind, error, trace)
+        """Have the last answers in the journal, which no request follows; close the connections."""
+        try:
+            await self._journal.flush()
+        finally:
+            await self._exit.__aexit__(kind, error, trace)
 
     async def ask_first(self) -> str:
         """Ask whether token and version are accepted; return the version that is used.
