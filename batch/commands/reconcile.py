@@ -20,6 +20,7 @@ from batch.commands.execute import Context, no_token
 from batch.commands.preview_file import OUT_COLUMNS, refuse_without_folder
 from batch.commands.resume import no_such_run
 from batch.commands.run_names import day_named
+from batch.commands.unaltered import refuse_altered
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal, in_memory, writing
@@ -207,8 +208,8 @@ def reconcile(
     """Ask Register whether what some runs reported still stands.
 
     `changed` are the settings that were given anew; `register` (an origin) chooses among runs of
-    several Registers. Raises UnknownRun, UsageProblem, AlreadyRunning, RefusedByRegister,
-    RegisterUnreachable, Interrupted.
+    several Registers. Raises UnknownRun, UsageProblem, AlreadyRunning, SelfCheckFailed where the
+    journal's record of a run was altered, RefusedByRegister, RegisterUnreachable, Interrupted.
     """
     if out is not None:
         refuse_without_folder(out)
@@ -221,6 +222,8 @@ def reconcile(
         runs = _chosen(kept.ledger, which, register)
         if not runs:
             return NothingReported()
+        for run in runs:
+            refuse_altered(kept, run.run_id, context.reports_dir / run.run_id)
         settings = replace(RunSettings.from_json(runs[-1].settings), **changed)
         with locks.one_run_at_a_time(settings.origin, run_id=_WHO, since=since):
             found = _ask(context, settings, runs)
