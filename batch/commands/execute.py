@@ -218,16 +218,12 @@ async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
     await session.look(looking.look)
     preview = looking.previewed()
-    settled = journal.ledger.held_back(plan.run_id)  # matched rows that earlier runs settled too
-    for code, count in settled.items():
+    for code, count in plan.settled.items():
         preview.forecast.codes[Code(code)] += count
     to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
-    reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
-    preview.forecast.to_read_first = reads_first
+    reads_first = preview.forecast.to_read_first
     session.expect(to_send, reads_first=reads_first)
-    return replace(
-        plan, preview=preview, settled=settled, to_send=to_send, to_read_first=reads_first
-    )
+    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:
