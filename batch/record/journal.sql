@@ -39,6 +39,10 @@ UPDATE runs SET details = json_patch(details, ?) WHERE run_no = ?;
 -- name: note_match
 UPDATE rows SET trainee_id = ?, folded_id = ? WHERE run_no = ? AND row_number = ?;
 
+-- name: asked_by
+SELECT origin, intended_at FROM requests JOIN runs USING (run_no)
+WHERE run_no = ? AND was_sent AND NOT rehearsal;
+
 -- name: discard_rows
 DELETE FROM rows WHERE run_no = ?;
 

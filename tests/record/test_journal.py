@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from batch import files
 from batch.codes import Code
 from batch.errors import JournalLost, JournalProblem
-from batch.record import database
+from batch.record import database, recent_requests
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.open_files import OpenFiles
@@ -58,6 +59,21 @@ def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) 
     ]
     journal.close()
     assert left == [0, 0]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_when_a_run_that_is_not_kept_asked_register_is_known_to_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool
+) -> None:
+    monkeypatch.setattr(files, "state_folder", lambda: path.parent / "state")
+    journal = opened(path)
+    run_no = staged(journal)
+    asyncio.run(journal.intend(run_no, None, "preview"))
+    if not is_killed:
+        journal.discard(run_no)
+    journal.close()
+    opened(path).close()
+    assert recent_requests.noted_since("register", 0.0) == [1_790_000_000.0]
 
 
 def test_readers_cannot_write(path: Path) -> None:
