@@ -185,9 +185,7 @@ async def _submit(
         begin(log, plan)
         journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
-            journal.settle_now(run_no, plan.preview.settled)
-            for row_number, settled in plan.preview.settled.items():
-                log.settled(row_number, settled)
+            session.settle_now(plan.preview.settled)
             journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
             count, warnings = len(plan.preview.would), plan.preview.warnings
             journal.note_look(plan.run_id, looked_up=count, warnings=warnings)

@@ -301,8 +301,8 @@ async def check_finally(
     if not await session.check_again(look):
         return
     not_held = held.settled | dict(held.missing())
+    session.settle_now(not_held)
     run_no = journal.ledger.run_number(run_id)
-    journal.settle_now(run_no, not_held)
     journal.note_final_check(run_no, checked=len(made), confirmed=len(made) - len(not_held))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -232,6 +232,12 @@ class Session:
             raise Interrupted(*self._stopping.signal)
         return settled
 
+    def settle_now(self, settled: Mapping[int, Settled]) -> None:
+        """Settle rows of which nothing is sent, or nothing more, all in one commit."""
+        self._journal.settle_now(self._run_no, settled)
+        for number, one in settled.items():
+            self._observer.log.settled(number, one)
+
     @property
     def is_ending(self) -> bool:
         """Whether the run is to end before everything is done."""
@@ -299,10 +305,7 @@ class Session:
             for number, _, code, _ in ledger.outcomes(self._run_id)
             if code == Code.REGISTER_KEEPS_FAILING
         }
-        settled = {number: one for number, one in found.items() if number in failing}
-        self._journal.settle_now(self._run_no, settled)
-        for number, one in settled.items():
-            self._observer.log.settled(number, one)
+        self.settle_now({number: one for number, one in found.items() if number in failing})
 
     def _judge(self, meaning: Meaning) -> None:
         """Raise where no row could succeed."""
