@@ -61,6 +61,24 @@ def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) 
     assert left == [0, 0]
 
 
+@pytest.mark.parametrize("left", [None, b""])
+def test_what_was_written_last_is_kept_where_the_journal_itself_is_gone(
+    path: Path, left: bytes | None
+) -> None:
+    journal = opened(path)
+    journal.start(staged(journal))
+    wal = path.with_name("journal.db-wal")
+    written = wal.read_bytes()
+    journal.close()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    wal.write_bytes(written)
+    with pytest.raises(JournalProblem, match=r"journal\.db-wal"):
+        opened(path)
+    assert wal.read_bytes() == written
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_when_a_run_that_is_not_kept_asked_register_is_known_to_the_next(
     path: Path, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool
