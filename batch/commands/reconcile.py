@@ -29,15 +29,13 @@ from batch.record.records import ReportedRow, RunRecord, iso
 from batch.record.report import write_table
 from batch.register.body import ListedTrainee
 from batch.roster.listing import Look, current_cycle, cycles_from
-from batch.roster.standing import Held, Standing, standing
+from batch.roster.standing import NOT_READ, Held, Standing, standing
 from batch.rows import folded
 from batch.run_settings import RunSettings
 from batch.submission.run_log import without_log
 from batch.submission.session import RequestsLeft, Session
 from batch.words import counted, row_list
 
-NOT_READ = "not_read"
-"""The code of a row whose trainee could not be read now."""
 _NOT_READ = "Register did not answer about this trainee."
 _WHO = "a reconciliation"
 _CAN_BE_ASKED_ABOUT = {"started", "finished", "ended"}
