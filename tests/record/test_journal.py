@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,14 +39,32 @@ def staged(journal: Journal) -> int:
     return run_no
 
 
+def pragma(journal: Journal, name: str) -> object:
+    return next(journal._connection.execute(f"PRAGMA {name}"))[0]
+
+
+NORMAL, FULL = 1, 2
+"""What SQLite calls a commit that is synced later, and one that is synced at once."""
+
+
 def test_every_commit_is_on_disk(path: Path) -> None:
     journal = opened(path)
-    pragmas = [
-        next(journal._connection.execute(f"PRAGMA {name}"))[0]
-        for name in ("journal_mode", "synchronous")
-    ]
+    pragmas = [pragma(journal, name) for name in ("journal_mode", "synchronous")]
     journal.close()
-    assert pragmas == ["wal", 2]
+    assert pragmas == ["wal", FULL]
+
+
+@pytest.mark.parametrize("then", [Journal.start, Journal.discard])
+def test_only_what_is_known_of_a_run_that_may_not_begin_is_synced_later(
+    path: Path, then: Callable[[Journal, int], None]
+) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    before = pragma(journal, "synchronous")
+    then(journal, run_no)
+    after = pragma(journal, "synchronous")
+    journal.close()
+    assert (before, after) == (NORMAL, FULL)
 
 
 def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) -> None:
