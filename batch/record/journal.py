@@ -366,14 +366,6 @@ class Journal:
             ).fetchall()
         return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
 
-    def open_rows(self, run_no: int) -> int:
-        """Return how many unsettled rows have a trainee with a request without a final answer."""
-        found = self._connection.execute(
-            _SQL["open_rows"],
-            (run_no,),
-        )
-        return int(found.fetchone()[0])
-
     def finish(self, run_no: int, *, exit_code: int, stopped_because: str | None) -> None:
         """Close a run, or this stretch of it: rows without an outcome become `unresolved`."""
         self._connection.execute("BEGIN")

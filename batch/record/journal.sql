@@ -96,13 +96,6 @@ SELECT row_number, trainee_id, defer_date, defer_reason,
 FROM rows r
 WHERE run_no = ? AND row_number > ? AND outcome IS NULL ORDER BY row_number LIMIT ?;
 
--- name: open_rows
-SELECT count(*) FROM rows r
-WHERE run_no = ? AND (outcome IS NULL OR outcome = 'unresolved')
-    AND EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
-        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
-            AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)));
-
 -- name: finish
 UPDATE runs SET finished_at = ?, exit_code = ?, stopped_because = ?,
     stage = iif(EXISTS (SELECT 1 FROM rows r
