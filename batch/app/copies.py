@@ -43,8 +43,8 @@ class Copy:
 def copied(read: ReadList, corrections: Corrections) -> Copy:
     """Write the corrected copy of a list, into a folder of its own beside the list; return it.
 
-    A problem that only the file itself shows may not be in a copy: such a row is left out of it,
-    unless the person has corrected it, so that nothing is sent of a row that was refused.
+    A problem that only the file itself shows may not be in a copy, also of a row in which another
+    value was corrected: such a row is left out, so that nothing is sent of a row that is refused.
     Raises UnusableFile, OSError.
     """
     options = read.options
@@ -54,8 +54,10 @@ def copied(read: ReadList, corrections: Corrections) -> Copy:
     copy = replace(options, path=folder / f"corrected{suffix}", encoding=None)
     left_out = frozenset(corrections.left_out)
     _write(read, corrections, left_out, copy.path)
-    doubtful = read.only_in_the_file - corrections.values.keys() - left_out
-    lost = doubtful - read_list(copy).checked().problems.keys() if doubtful else frozenset()
+    lost = frozenset[int]()
+    if read.only_in_the_file - left_out:
+        refused = read.checked(corrections).problems.keys()
+        lost = frozenset(refused - read_list(copy).checked().problems.keys())
     if lost:
         _write(read, corrections, left_out | lost, copy.path)
     return Copy(replace(copy, corrected=_told(read, corrections, lost, copy.path)), lost)

@@ -208,3 +208,21 @@ def test_what_a_workbooks_cells_are_is_corrected_cell_by_cell(
     )  # fmt: skip
     _, found = correct(path, values)
     assert found.to_correct == left
+
+
+@pytest.mark.parametrize("format_", ["£0.00", "General"])
+def test_a_reason_that_is_refused_stays_so_where_only_the_date_was_corrected(
+    tmp_path: Path, format_: str
+) -> None:
+    reason = "=A2" if format_ == "General" else 5
+    path = tmp_path / "list.xlsx"
+    book = importlib.import_module("openpyxl").Workbook()
+    for line in [HEADER.strip().split(","), ["abc", "x", reason], ["def", "2026-10-01", ""]]:
+        book.active.append(line)
+    book.active["C2"].number_format = format_
+    book.save(path)
+    read = read_list(InputOptions(path, TODAY))
+    corrections = Corrections({2: {1: "2026-10-14"}})
+    assert read.checked(corrections).to_correct == [2]
+    copy = copied(read, corrections)
+    assert (set(copy.lost), list(rows(copy.options))) == ({2}, [3])
