@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from batch import columns
 from batch.errors import unusable
 from batch.intake import dates
-from batch.intake.cleaning import Repair, tidied_text
+from batch.intake.cleaning import Repair
 from batch.intake.csv_reader import CsvReader
 from batch.intake.duplicates import Conflicts, is_unread
 from batch.intake.encoding import look_at
@@ -73,7 +73,7 @@ class RowChunk:
         if not _IDENTIFYING & places.keys():
             return NOBODY
         said = {
-            name: tidied_text(record[places[name]]) or None
+            name: columns.tidied_text(record[places[name]]) or None
             for name in _IDENTIFYING & places.keys()
             if places[name] < len(record)
         }

@@ -15,7 +15,6 @@ import polars as pl
 from batch import columns
 from batch.codes import Code
 from batch.intake import dates
-from batch.intake.cleaning import tidied_text
 from batch.intake.layout import Layout
 from batch.intake.raw_rows import RawChunk
 from batch.rows import Problem
@@ -308,7 +307,7 @@ class NumberEvidence:
                 number
                 for number, record in zip(chunk.numbers, chunk.records, strict=True)
                 if at < len(record)
-                and (value := tidied_text(record[at]))
+                and (value := columns.tidied_text(record[at]))
                 and not form.fullmatch(value)
             )
 
@@ -375,7 +374,7 @@ def returned_since(layout: Layout, chunk: RawChunk, frame: pl.DataFrame) -> dict
 
 def _value(layout: Layout, record: list[str], name: str) -> str:
     at = (layout.evidence or {}).get(name)
-    return "" if at is None or at >= len(record) else tidied_text(record[at])
+    return "" if at is None or at >= len(record) else columns.tidied_text(record[at])
 
 
 def described_id(text: str) -> str:
@@ -413,7 +412,7 @@ def malformed_number(layout: Layout, record: list[str]) -> tuple[Problem, ...] |
     None where no other number names them; empty where nothing is wrong.
     """
     values = {
-        name: tidied_text(record[at]) if len(record) > at else ""
+        name: columns.tidied_text(record[at]) if len(record) > at else ""
         for name, at in layout.places.items()
         if name in columns.NAMING
     }

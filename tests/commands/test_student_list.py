@@ -88,3 +88,20 @@ def test_who_is_named_twice_is_refused_even_where_an_earlier_run_waits_for_an_an
         told = submit(emulator, twice).codes()
         assert told == {2: "conflicting_rows", 3: "conflicting_rows", 4: "deferred"}
         assert len(emulator.received(Endpoint.DEFER)) == sent + 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "code"),
+    [
+        ("trainee_id,dob", 'xqc3,"=""1999-06-18"""', "identity_differs"),
+        ("trainee_id,surname", 'xqc3,"=""Someone Else"""', "identity_differs"),
+        ("trainee_id,dob", 'xqc3,"=""1999-06-17"""', "deferred"),
+        ("student_id", '"=""S1004"""', "deferred"),
+    ],
+)
+def test_a_formula_that_is_only_text_is_its_text_whoever_it_names(
+    submit: Submit, columns: str, values: str, code: str
+) -> None:
+    with serve(rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)) as emulator:
+        told = submit(emulator, f"{columns},defer_date\n{values},2026-10-01\n").codes()
+    assert told == {2: code}
