@@ -312,7 +312,7 @@ class _Kept(InputFile):
         for raw in self._raws:
             checked = self._rules.check(raw)
             self._gather(raw, checked)
-            yield RowChunk(raw, checked, self.layout, self._options.date_format)
+            yield RowChunk(raw, checked, self.layout)
 
 
 def read_list(options: InputOptions) -> ReadList:

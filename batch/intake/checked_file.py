@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from batch import columns
 from batch.errors import unusable
-from batch.intake import dates
 from batch.intake.cleaning import Repair
 from batch.intake.csv_reader import CsvReader
 from batch.intake.duplicates import Conflicts, is_unread
@@ -28,7 +27,7 @@ from batch.intake.layout import Layout
 from batch.intake.letters import rows_of_broken_text
 from batch.intake.raw_rows import SUFFIXES, RawChunk
 from batch.intake.rules import Checked, Rules
-from batch.rows import NOBODY, Deferral, Identity, Problem, Row
+from batch.rows import Deferral, Problem, Row
 from batch.run_settings import InputOptions
 from batch.words import row_list
 
@@ -43,7 +42,6 @@ class RowChunk:
     raw: RawChunk
     checked: Checked
     layout: Layout
-    date_format: str
 
     @property
     def problems(self) -> Iterator[tuple[int, Problem]]:
@@ -65,25 +63,7 @@ class RowChunk:
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
             values = _own_values(record, self.layout)
-            yield Row(number, values, trainee_id, deferral, problems, self._identity(record))
-
-    def _identity(self, record: list[str]) -> Identity:
-        """Return what a row says of who the trainee is."""
-        places = self.layout.places
-        if not _IDENTIFYING & places.keys():
-            return NOBODY
-        said = {
-            name: columns.tidied_text(record[places[name]]) or None
-            for name in _IDENTIFYING & places.keys()
-            if places[name] < len(record)
-        }
-        if born := said.get(columns.DATE_OF_BIRTH):
-            day = dates.parsed(born, self.date_format)
-            said[columns.DATE_OF_BIRTH] = None if day is None else day.isoformat()
-        return Identity(**said)
-
-
-_IDENTIFYING = frozenset(columns.NAMING[1:] + columns.COMPARED)
+            yield Row(number, values, trainee_id, deferral, problems)
 
 
 class InputFile:
@@ -124,7 +104,7 @@ class InputFile:
         for raw in _one_ahead(self._reader.chunks()):
             checked = self._rules.check(raw)
             self._gather(raw, checked)
-            yield RowChunk(raw, checked, self.layout, self._options.date_format)
+            yield RowChunk(raw, checked, self.layout)
 
     def _gather(self, raw: RawChunk, checked: Checked) -> None:
         """Take what a chunk shows of the whole file."""
