@@ -54,7 +54,7 @@ class Site:
         self.settings = settings
         self.reports_dir = settings.reports_dir
         self.keys = keys
-        self.journeys = Journeys(settings.reports_dir)
+        self.journeys = Journeys(settings.reports_dir, match_by=settings.match_by)
         self.works = Works()
         self.last_asked = time.monotonic()
         self.is_ending = False

@@ -82,7 +82,7 @@ class InputFile:
         self._options = options
         self._reader = reader
         self._rules = Rules(reader.layout, options, with_formulas=reader.is_csv)
-        self._conflicts = Conflicts()
+        self._conflicts = Conflicts(reader.layout, options.match_by)
         self._dates = DateEvidence(reader.layout, options)
         self._ids = IdEvidence()
         self._numbers = NumberEvidence(reader.layout)
@@ -110,7 +110,7 @@ class InputFile:
         """Take what a chunk shows of the whole file."""
         self.row_count += len(raw.numbers)
         self.repair_counts.update(repair.kind for repair in checked.repairs)
-        self._conflicts.add(checked)
+        self._conflicts.add(raw, checked)
         unread = [place for place, found in checked.problems.items() if is_unread(found)]
         self._dates.add(checked.frame, checked.day_counts, raw.date_cells, unread)
         self._ids.add(checked.frame)
@@ -121,16 +121,17 @@ class InputFile:
             self._broken_text += rows_of_broken_text(raw.numbers, raw.records)
 
     def problems_of_the_whole(
-        self, set_aside: Container[int] = ()
+        self, set_aside: Container[int] = (), *, before_matching: bool = False
     ) -> Iterator[tuple[int, Problem]]:
         """Yield what the whole file shows against rows, known after the chunks.
 
         Dates that others make doubtful, then rows that repeat or contradict others. `set_aside`
-        are rows that earlier runs have settled.
+        are rows that earlier runs have settled; `before_matching` is as in `Conflicts.found`.
         """
         doubtful = [pair for pair in self._dates.problems() if pair[0] not in set_aside]
         yield from doubtful
-        yield from self._conflicts.found(set_aside, {number for number, _ in doubtful})
+        failed = {number for number, _ in doubtful}
+        yield from self._conflicts.found(set_aside, failed, before_matching=before_matching)
 
     @property
     def common_date_problem(self) -> str | None:

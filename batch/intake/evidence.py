@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -406,22 +406,44 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if number % 100 in {11, 12, 13} else ending}"
 
 
-def malformed_number(layout: Layout, record: list[str]) -> tuple[Problem, ...] | None:
+def number_naming(
+    layout: Layout, record: Sequence[str], match_by: str | None = None
+) -> tuple[str, str] | None:
+    """Return the column and the number that name the trainee of a row without an id.
+
+    It is the first that the row has of TRN, HESA id and the provider's own number, or else the
+    one of `match_by`; None where the row has none.
+    """
+    others = columns.NAMING[1:]
+    for name in (match_by,) if match_by in others else others:
+        at = layout.places.get(name, len(record))
+        if value := columns.tidied_text(record[at]) if at < len(record) else "":
+            return name, value
+    return None
+
+
+def is_well_formed(name: str, number: str) -> bool:
+    """Whether a number has the form of its column; the provider's own may have any."""
+    return name not in _WELL_FORMED or bool(_WELL_FORMED[name][0].fullmatch(number))
+
+
+def malformed_number(layout: Layout, record: Sequence[str]) -> tuple[Problem, ...] | None:
     """Return what is wrong with the number that names a trainee without an id.
 
     None where no other number names them; empty where nothing is wrong.
     """
-    values = {
-        name: columns.tidied_text(record[at]) if len(record) > at else ""
-        for name, at in layout.places.items()
-        if name in columns.NAMING
-    }
-    trn, hesa_id = values.get(columns.TRN, ""), values.get(columns.HESA_ID, "")
-    if trn and not _WELL_FORMED[columns.TRN][0].fullmatch(trn):
-        lost = " It has probably lost its leading zero." if len(trn) == 6 else ""
-        words = f"{dates.quoted(trn)} is not a TRN, which has 7 digits.{lost}"
-        return (Problem(Code.MALFORMED_TRN, layout.own[layout.places[columns.TRN]], words),)
-    if not trn and hesa_id and not _WELL_FORMED[columns.HESA_ID][0].fullmatch(hesa_id):
-        words = f"{dates.quoted(hesa_id)} is not a HESA id, which has 13 or 17 digits."
-        return (Problem(Code.MALFORMED_HESA_ID, layout.own[layout.places[columns.HESA_ID]], words),)
-    return () if any(values.values()) else None
+    found = number_naming(layout, record)
+    if found is None or is_well_formed(*found):
+        return None if found is None else ()
+    name, number = found
+    _, kind, digits = _WELL_FORMED[name]
+    lost = (
+        " It has probably lost its leading zero."
+        if name == columns.TRN and len(number) == 6
+        else ""
+    )
+    words = f"{dates.quoted(number)} is not a {kind}, which has {digits}.{lost}"
+    return (Problem(_MALFORMED[name], layout.own[layout.places[name]], words),)
+
+
+_MALFORMED = {columns.TRN: Code.MALFORMED_TRN, columns.HESA_ID: Code.MALFORMED_HESA_ID}
