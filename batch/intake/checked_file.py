@@ -19,8 +19,8 @@ from batch.intake.encoding import look_at
 from batch.intake.evidence import (
     DateEvidence,
     ExportEvidence,
+    IdentityEvidence,
     IdEvidence,
-    NumberEvidence,
     Reading,
 )
 from batch.intake.layout import Layout
@@ -85,7 +85,7 @@ class InputFile:
         self._conflicts = Conflicts(reader.layout, options.match_by)
         self._dates = DateEvidence(reader.layout, options)
         self._ids = IdEvidence()
-        self._numbers = NumberEvidence(reader.layout)
+        self._identities = IdentityEvidence(reader.layout, options.date_format)
         self._export = ExportEvidence(reader.layout, options.today)
         self._broken_text: list[int] = []
 
@@ -114,7 +114,7 @@ class InputFile:
         unread = [place for place, found in checked.problems.items() if is_unread(found)]
         self._dates.add(checked.frame, checked.day_counts, raw.date_cells, unread)
         self._ids.add(checked.frame)
-        self._numbers.add(raw)
+        self._identities.add(raw)
         if self.layout.is_export:
             self._export.add(raw, checked.frame)
         if self._reader.encoded.has_broken_text:
@@ -168,7 +168,7 @@ class InputFile:
         for notice in (self._export.notice(), self._dates.notice(), self._ids.notice()):
             if notice is not None:
                 yield notice
-        yield from self._numbers.notices()
+        yield from self._identities.notices()
         yield from self.layout.notices
         if self._reader.letters is not None:
             yield self._reader.letters.notice()

@@ -16,7 +16,7 @@ from batch import columns
 from batch.codes import Code
 from batch.intake import dates
 from batch.intake.layout import Layout
-from batch.intake.raw_rows import RawChunk
+from batch.intake.raw_rows import RawChunk, values_of
 from batch.rows import Problem
 from batch.run_settings import InputOptions
 from batch.words import counted, in_one_line, row_list
@@ -291,43 +291,55 @@ _WELL_FORMED: Mapping[str, tuple[re.Pattern[str], str, str]] = {
 """The numbers that are compared with Register: their form, and what they are called."""
 
 
-class NumberEvidence:
-    """Finds numbers that are none beside Register's ids: they are told, and not compared."""
+_NOT_COMPARED = {
+    columns.TRN: ("TRN does not have 7 digits", "TRNs do not have 7 digits"),
+    columns.HESA_ID: (
+        "HESA id does not have 13 or 17 digits",
+        "HESA ids do not have 13 or 17 digits",
+    ),
+    columns.DATE_OF_BIRTH: (
+        "date of birth cannot be read for certain",
+        "dates of birth cannot be read for certain",
+    ),
+}
+_MOST_ROWS_SHOWN = 5
 
-    def __init__(self, layout: Layout) -> None:
-        names = _WELL_FORMED if columns.TRAINEE_ID in layout.places else ()
+
+class IdentityEvidence:
+    """Finds values that cannot be compared with what Register knows of a trainee: they are told.
+
+    A malformed number is one where Register's id names the trainee; else its row is refused.
+    """
+
+    def __init__(self, layout: Layout, date_format: str) -> None:
+        self._date_format = date_format
+        is_by_id = columns.TRAINEE_ID in layout.places
+        names = _NOT_COMPARED if is_by_id else (columns.DATE_OF_BIRTH,)
         self._places = {name: layout.places[name] for name in names if name in layout.places}
         self._rows: dict[str, list[int]] = {name: [] for name in self._places}
 
     def add(self, chunk: RawChunk) -> None:
-        """Take a chunk's numbers."""
+        """Take what a chunk says of who its trainees are."""
         for name, at in self._places.items():
-            form = _WELL_FORMED[name][0]
             self._rows[name] += (
                 number
-                for number, record in zip(chunk.numbers, chunk.records, strict=True)
-                if at < len(record)
-                and (value := columns.tidied_text(record[at]))
-                and not form.fullmatch(value)
+                for number, raw in zip(chunk.numbers, values_of(chunk.records, at), strict=True)
+                if (value := columns.tidied_text(raw)) and not self._can_be_compared(name, value)
             )
 
+    def _can_be_compared(self, name: str, value: str) -> bool:
+        if name == columns.DATE_OF_BIRTH:
+            return dates.parsed(value, self._date_format) is not None
+        return is_well_formed(name, value)
+
     def notices(self) -> Iterator[str]:
-        """Yield, for each such column, in which rows it holds what is no such number."""
+        """Yield, for each such column, in which rows it holds what is not compared."""
         for name, rows in self._rows.items():
             if rows:
-                _, kind, digits = _WELL_FORMED[name]
+                one, several = _NOT_COMPARED[name]
+                words = f"1 {one}, and is" if len(rows) == 1 else f"{len(rows)} {several}, and are"
                 shown = row_list(tuple(rows[:_MOST_ROWS_SHOWN]), len(rows))
-                yield (
-                    f"{counted(len(rows), kind)} {_do(len(rows))} not have {digits}, and "
-                    f"{'is' if len(rows) == 1 else 'are'} not compared with Register ({shown})"
-                )
-
-
-def _do(count: int) -> str:
-    return "does" if count == 1 else "do"
-
-
-_MOST_ROWS_SHOWN = 5
+                yield f"{words} not compared with Register ({shown})"
 
 
 class ExportEvidence:

@@ -257,9 +257,12 @@ def test_ids_of_another_length_are_a_notice(read: Reading) -> None:
         ("trn", "", False),
         ("hesa_id", "1e12", True),
         ("hesa_id", "'0123456789012", False),
+        ("dob", "01/02/2001", True),
+        ("dob", '"=""2001-02-01"""', False),
+        ("dob", "1 Feb 2001", False),
     ],
 )
-def test_a_number_that_is_none_beside_an_id_is_a_notice_and_no_refusal(
+def test_what_cannot_be_compared_beside_an_id_is_a_notice_and_no_refusal(
     read: Reading, header: str, number: str, *, is_told: bool
 ) -> None:
     told = read(f"trainee_id,{header},defer_date\n{ID},{number},2026-10-01\n")
