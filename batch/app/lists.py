@@ -122,16 +122,20 @@ class CheckedList:
     @property
     def dates(self) -> tuple[tuple[str, str], ...]:
         """The first dates: as they are written, and as they were understood."""
-        seen: dict[str, str] = {}
+        found: dict[str, str] = {}
+        for day, written in self._dates_read():
+            found.setdefault(day, written)
+            if len(found) == DATES_SHOWN:
+                break
+        return tuple((written, in_words(day)) for day, written in found.items())
+
+    def _dates_read(self) -> Iterator[tuple[str, str]]:
+        """Yield the day of each row that can be sent, and how it is written."""
         at = self.layout.places[columns.DEFER_DATE]
         for chunk in self.chunks:
             for place, day in enumerate(chunk.checked.frame["day"]):
-                if day is None or place in chunk.checked.problems or in_words(day) in seen:
-                    continue
-                seen[in_words(day)] = chunk.raw.records[place][at]
-                if len(seen) == DATES_SHOWN:
-                    break
-        return tuple((written, understood) for understood, written in seen.items())
+                if day is not None and place not in chunk.checked.problems:
+                    yield day, chunk.raw.records[place][at]
 
     def has(self, code: Code) -> bool:
         """Whether some row has a problem of that code."""
