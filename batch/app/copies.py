@@ -22,7 +22,9 @@ import xlsxwriter
 
 from batch import columns, files
 from batch.app.lists import Corrections, ReadList, own_values, read_list
-from batch.intake.layout import Layout
+from batch.errors import unusable
+from batch.intake.dates import quoted
+from batch.intake.layout import SEPARATORS, Layout
 from batch.intake.raw_rows import SUFFIXES
 from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
@@ -93,7 +95,7 @@ def _write_csv(
     with files.replacing(copy) as written:
         text = _Utf8(written)
         writer = csv.writer(text, delimiter=layout.separator)
-        written.write(b"\xef\xbb\xbf" + b"\r\n" * (layout.header_row - 1))
+        written.write(b"\xef\xbb\xbf" + _above_the_header(layout))
         writer.writerow(_whole_header(layout))
         at = layout.header_row
         for raw in read.raws:
@@ -103,6 +105,12 @@ def _write_csv(
                 written.write(b"\r\n" * (number - at - 1))
                 writer.writerow(_with(record, corrections.values.get(number), layout))
                 at = number
+
+
+def _above_the_header(layout: Layout) -> bytes:
+    """Return the lines above a header: blank, but for one that names a separator nobody guesses."""
+    named = "" if layout.separator in SEPARATORS else f"sep={layout.separator}"
+    return (named + "\r\n" * (layout.header_row - 1)).encode()
 
 
 def _whole_header(layout: Layout) -> list[str]:
@@ -153,19 +161,33 @@ def _write_workbook(
         files.replacing(copy) as written,
         files.patient(written) as patient,
     ):
-        made = _Copy(xlsxwriter.Workbook(patient, {"in_memory": True}), name, reason, first)
+        workbook = xlsxwriter.Workbook(patient, {"in_memory": True})
+        made = _Copy(workbook, _sheet_called(name, workbook, path), reason, first)
         for row in book.rows(name or ""):
             if row.number not in left_out:
                 made.add(row, corrections.values.get(row.number, {}))
         made.book.close()
 
 
+def _sheet_called(name: str | None, book: Any, path: Path) -> Any:
+    """Return a new sheet of that name. Raises UnusableFile for one that Excel does not take."""
+    try:
+        return book.add_worksheet(name)
+    except xlsxwriter.exceptions.XlsxWriterException:
+        raise unusable(
+            path,
+            f"Excel takes no sheet that is called {quoted(name or '')}, so it cannot be corrected "
+            "here",
+            hint="give the sheet another name, and choose the list again",
+        ) from None
+
+
 class _Copy:
     """A sheet as it is written again, each cell as what it was."""
 
-    def __init__(self, book: Any, name: str | None, reason: int | None, first: int) -> None:
+    def __init__(self, book: Any, sheet: Any, reason: int | None, first: int) -> None:
         self.book = book
-        self._sheet = book.add_worksheet(name)
+        self._sheet = sheet
         self._reason = reason
         self._first = first
         self._day = book.add_format({"num_format": "yyyy-mm-dd"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from batch.app.copies import copied
 from batch.app.lists import CheckedList, Corrections, is_changed, read_list
+from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
 from tests.support.reading import TODAY
@@ -147,6 +149,37 @@ def test_any_rows_are_paged(tmp_path: Path) -> None:
     path.write_text(HEADER + "".join(f"id{n},2026-10-01,\n" for n in range(60)), encoding="utf-8")
     shown = read_list(InputOptions(path, TODAY)).checked().any_rows(50, 25)
     assert [row.number for row in shown] == list(range(52, 62))
+
+
+def test_three_dates_are_shown_however_many_chunks_the_rows_come_in(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    lines = (f"id{n},2026-10-{n % 28 + 1:02},\n" for n in range(33_000))
+    as_the_strict_reader_does = 'abc,2026-10-01,"a ""b"""\n'
+    path.write_text(HEADER + as_the_strict_reader_does + "".join(lines), encoding="utf-8")
+    found = read_list(InputOptions(path, TODAY)).checked()
+    assert len(found.chunks) > 1
+    assert [written for written, _ in found.dates] == ["2026-10-01", "2026-10-02", "2026-10-03"]
+
+
+@pytest.mark.parametrize("separator", ["^", ":"])
+def test_a_separator_that_only_the_file_named_is_named_in_the_copy(
+    correct: Correcting, separator: str
+) -> None:
+    content = f"sep={separator}\n{HEADER}abc,x,\n".replace(",", separator)
+    copy, _ = correct(content, {3: {1: "2026-10-01"}})
+    assert rows(copy) == {3: ("abc", "2026-10-01", "")}
+
+
+def test_a_sheet_whose_name_excel_does_not_take_is_refused_in_words(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "list.xlsx", HEADER.strip().split(","), ["abc", "x", ""])
+    with zipfile.ZipFile(path) as book:
+        parts = {part: book.read(part) for part in book.namelist()}
+    with zipfile.ZipFile(path, "w") as book:
+        for part, data in parts.items():
+            book.writestr(part, data.replace(b'name="Sheet"', b'name="Autumn: 1"'))
+    read = read_list(InputOptions(path, TODAY))
+    with pytest.raises(UnusableFile, match="Autumn: 1"):
+        copied(read, Corrections({2: {1: "2026-10-01"}}))
 
 
 @pytest.mark.parametrize(
