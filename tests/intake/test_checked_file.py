@@ -104,6 +104,9 @@ def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
         ("2024-06-17T10:00:00Z", "has a time behind the date"),
         ("٢٠٢٤-٠٦-١٧", "is not a date"),
         ("soon", "is not a date"),
+        ("Wed 17 June 2024", "is a Monday"),
+        ("the 31st of June 2024", "is not a day of the calendar"),
+        ("Funday 17 June 2024", "is not a date"),
     ],
 )
 def test_another_shape_of_date_says_what_it_looks_like(read: Reading, text: str, said: str) -> None:
