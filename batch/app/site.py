@@ -167,7 +167,7 @@ class Site:
         except UnknownRun:
             return self.missing()
         except DeferBatchError as error:
-            return self.failed(failure(error), back=str(request.scope.get("back", "/")))
+            return self.failed(failure(error))
         except OSError as error:
             return self.failed(failure_of_system(error))
         except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw

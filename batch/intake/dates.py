@@ -135,12 +135,12 @@ def is_as_asked(text: str, date_format: str) -> bool:
     return bool(_ISO.fullmatch(text) or (date_format == "dmy" and _DMY.fullmatch(text)))
 
 
-def numbers_of(text: str) -> tuple[int, int, int] | None:
-    """Return the first, second and last number of a date with the year last, None of any other."""
+def before_the_year(text: str) -> tuple[int, int] | None:
+    """Return the two numbers before the year of a date that has it last, None of any other."""
     if midnight := _MIDNIGHT.fullmatch(text):
         text = midnight[1]
     found = _DMY.fullmatch(text)
-    return (int(found[1]), int(found[3]), int(found[4])) if found else None
+    return (int(found[1]), int(found[3])) if found else None
 
 
 def swapped(day: date) -> date | None:

@@ -169,7 +169,7 @@ class DateEvidence:
             self._count += rows
             if day is None:
                 self._alike[dates.alike(text)] += rows
-            if (numbers := dates.numbers_of(text)) is not None:
+            if (numbers := dates.before_the_year(text)) is not None:
                 self._year_last += rows
                 if self._note(text, *numbers):
                     either.append(text)
@@ -185,7 +185,7 @@ class DateEvidence:
                 if days[place] is not None:
                     self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
 
-    def _note(self, text: str, first: int, second: int, year: int) -> bool:
+    def _note(self, text: str, first: int, second: int) -> bool:
         """Take what one date shows; return whether its day and month could be swapped."""
         if first <= 12 and second <= 12:
             return first != second and first > 0 and second > 0
@@ -196,7 +196,6 @@ class DateEvidence:
             day = dates.parsed(text, "dmy")
             if day is not None:
                 self._texts.add(day)
-        del year
         return False
 
     def problems(self) -> Iterator[tuple[int, Problem]]:
