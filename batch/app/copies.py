@@ -21,11 +21,11 @@ from typing import Any
 import xlsxwriter
 
 from batch import columns, files
-from batch.app.lists import Corrections, ReadList, own_values, read_list
+from batch.app.lists import Corrections, ReadList, read_list
 from batch.errors import unusable
 from batch.intake.dates import quoted
 from batch.intake.layout import SEPARATORS, Layout
-from batch.intake.raw_rows import SUFFIXES
+from batch.intake.raw_rows import SUFFIXES, own_values
 from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text

@@ -20,7 +20,7 @@ from batch.intake.checked_file import InputFile, RowChunk
 from batch.intake.csv_reader import CsvReader
 from batch.intake.encoding import look_at
 from batch.intake.layout import Layout
-from batch.intake.raw_rows import SUFFIXES, RawChunk, without_value_in_nameless
+from batch.intake.raw_rows import SUFFIXES, RawChunk, own_values, without_value_in_nameless
 from batch.intake.workbook_reader import WorkbookReader
 from batch.rows import Problem
 from batch.run_settings import InputOptions
@@ -183,15 +183,6 @@ def _place_of(problem: Problem, layout: Layout) -> int:
     if problem.column in layout.own:
         return layout.own.index(problem.column)
     return next(layout.places[name] for name in columns.NAMING if name in layout.places)
-
-
-def own_values(record: list[str], layout: Layout) -> list[str]:
-    """Return the values of the file's own columns: a surplus is joined onto the last of them."""
-    own, width = len(layout.own), layout.width
-    values = record[:own] + [""] * (own - len(record))
-    if len(record) > width:
-        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
-    return values
 
 
 def in_words(day: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from batch import columns
 from batch.app.journeys import Journey, Place, Shown
-from batch.app.site import Site, journey_of, on_a_page, see, text_of, work_of
+from batch.app.site import Site, journey_of, on_a_page, see, text_of, words_of, work_of
 from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
@@ -182,7 +182,7 @@ def label_of(code: str) -> str:
         return "Will be sent"
     if code == Code.ANSWER_LOST:
         return "Will be read first"
-    return str(code).replace("_", " ").capitalize().replace("register", "Register")
+    return words_of(code)
 
 
 def _is_shown(row: tuple[Any, ...], shown: Shown) -> bool:

@@ -347,10 +347,8 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "number": "{:,}".format,
         "on_a_page": on_a_page,
-        "rows": lambda count: counted_rows(int(count)),
-        "code": lambda code: (
-            str(code).replace("_", " ").capitalize().replace("register", "Register")
-        ),
+        "rows": counted_rows,
+        "code": words_of,
         "day": _day,
         "about": about,
         "duration": duration,
@@ -360,6 +358,11 @@ def _environment() -> jinja2.Environment:
     environment.globals["outcomes"] = list(Outcome)
     environment.globals["codes"] = Code
     return environment
+
+
+def words_of(code: str) -> str:
+    """Return a code as people read it: `Already deferred`."""
+    return str(code).replace("_", " ").capitalize().replace("register", "Register")
 
 
 def counted_rows(count: int) -> str:

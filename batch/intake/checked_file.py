@@ -25,7 +25,7 @@ from batch.intake.evidence import (
 )
 from batch.intake.layout import Layout
 from batch.intake.letters import rows_of_broken_text
-from batch.intake.raw_rows import SUFFIXES, RawChunk
+from batch.intake.raw_rows import SUFFIXES, RawChunk, own_values
 from batch.intake.rules import Checked, Rules
 from batch.rows import Deferral, Problem, Row
 from batch.run_settings import InputOptions
@@ -62,7 +62,7 @@ class RowChunk:
         for place, (number, record, (trainee_id, day, reason)) in enumerate(rows):
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
-            values = _own_values(record, self.layout)
+            values = _kept_values(record, self.layout)
             yield Row(number, values, trainee_id, deferral, problems)
 
 
@@ -219,11 +219,9 @@ def _one_ahead(chunks: Iterator[RawChunk]) -> Iterator[RawChunk]:
             yield chunk
 
 
-def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:
-    """Return the input's own columns, as read: surplus values joined onto the last of them."""
-    own, width = len(layout.own), layout.width
-    values = record[:own] + [""] * (own - len(record))
-    if len(record) > width:
-        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
-    kept = (value for at, value in enumerate(values) if at not in layout.left_out)
-    return tuple(map(columns.unguarded, kept))
+def _kept_values(record: list[str], layout: Layout) -> tuple[str, ...]:
+    """Return the values that reports repeat: the input's own, as read."""
+    values = own_values(record, layout)
+    return tuple(
+        columns.unguarded(value) for at, value in enumerate(values) if at not in layout.left_out
+    )
