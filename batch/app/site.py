@@ -318,12 +318,23 @@ _FOR_PAGES = (
     (re.compile(r"Interrupted \(SIGINT\)\."), "It was stopped."),
     (re.compile(r"Interrupted \(SIGTERM\)\."), "It was stopped because the app was closed."),
     (re.compile(r"; press Ctrl-C to quit now\."), "."),
-    (re.compile(r"[Rr]un `defer-batch resume[^`]*`"), "Continue this run"),
+    (re.compile(r"(?:To continue, r|[Rr])un `defer-batch resume[^`]*`"), "Continue this run"),
+    (
+        re.compile(r"of this file is in the way: `defer-batch resume[^`]*` continues it"),
+        "of this list is in the way: continue it or close it for good, on the start page",
+    ),
     (re.compile(r"`defer-batch close`"), "closing it for good"),
     (
         re.compile(r", or use --allow-unusual-dates if it is right"),
-        ", or say above that it is right",
+        ", or say that it is right",
     ),
+    (
+        re.compile(r", name its encoding with --encoding"),
+        ", save the list as CSV UTF-8 and choose it again",
+    ),
+    (re.compile(r"leave it out with --column \w+="), "go back and choose no column for it"),
+    (re.compile(r"To read them so: `[^`]*`"), "To read them so, go back and choose “Day first”."),
+    (re.compile(r"If it is: `[^`]*`"), "If it is, go back and choose “Day first”."),
     (re.compile(r"`"), ""),
 )
 """What is said otherwise on a page than on a terminal, where there are signals and commands."""
