@@ -203,6 +203,15 @@ def text_of(form: FormData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+_A_NUMBER = re.compile(r"\d{1,7}", re.ASCII)
+"""More digits than the rows of any list need, and Python takes none of thousands."""
+
+
+def number_in(told: object) -> int | None:
+    """Return the number that a form or an address says, None where it says none."""
+    return int(told) if isinstance(told, str) and _A_NUMBER.fullmatch(told) else None
+
+
 class _TooLarge(Exception):
     """More was sent than a list can be."""
 
