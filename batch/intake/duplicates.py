@@ -19,8 +19,7 @@ from batch.intake.layout import Layout
 from batch.intake.raw_rows import RawChunk
 from batch.intake.rules import Checked
 from batch.rows import Problem
-
-_MOST_NAMED = 10
+from batch.words import contradicted
 
 
 class Conflicts:
@@ -135,16 +134,4 @@ def _of_one_trainee(rows: list[_Asked]) -> Iterator[tuple[int, Problem]]:
         return
     numbers = [asked.row for asked in rows]
     for asked in told:
-        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", _contradicted(asked.row, numbers))
-
-
-def _contradicted(number: int, numbers: list[int]) -> str:
-    others = [str(other) for other in numbers[: _MOST_NAMED + 1] if other != number][:_MOST_NAMED]
-    more = len(numbers) - 1 - len(others)
-    named = ", ".join(others) + (f" and {more} more" if more else "")
-    subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
-    return (
-        f"{subject} the same trainee with another date or reason. "
-        f"{'Neither' if len(numbers) == 2 else 'None of them'} was sent; delete the wrong one"
-        f"{'' if len(numbers) == 2 else 's'}."
-    )
+        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", contradicted(asked.row, numbers))
