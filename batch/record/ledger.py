@@ -384,6 +384,10 @@ class Ledger:
         """Whether anything is remembered of purged runs."""
         return bool(self._number("remembers_any"))
 
+    def open_rows(self, run_no: int) -> frozenset[int]:
+        """Return the unsettled rows for whose trainee a request of any run may have arrived."""
+        return frozenset(number for (number,) in self._found("open_rows", run_no))
+
     def sent_in_doubt(self, run_no: int) -> frozenset[int]:
         """Return the rows of a run that were sent and have no final answer."""
         return frozenset(number for (number,) in self._found("sent_in_doubt", run_no))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import jinja2
@@ -101,7 +100,7 @@ def _lines(run: RunRecord, rows: Iterable[RowRecord]) -> Iterator[Markup]:
         )
 
 
-@functools.lru_cache(maxsize=1000)
+@lru_cache(maxsize=1000)
 def _day_in_table(written: str) -> str:
     """Return a date as people write it, and for programs as it is; what is none as it stands."""
     in_full = days_written_out(written)
@@ -118,6 +117,7 @@ def _labels() -> dict[str, str]:
     return {outcome.value: outcome.label.capitalize() for outcome in Outcome}
 
 
+@cache  # compiling the template takes longer than writing the page of a short run
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("batch.record"),
