@@ -412,9 +412,9 @@ class Ledger:
     def purgeable(self, before: str, *, doubts_before: float) -> list[str]:
         """Return the runs that began before then and need nothing more.
 
-        One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again. Of a run that was ended for good it will never have one, so that
-        stays only while the request is of `doubts_before` (Unix seconds) or later.
+        One whose request for a trainee has no final answer will never have one. It stays while that
+        request is of `doubts_before` (Unix seconds) or later: until then the trainee is read before
+        anyone sends that row again.
         """
         return [run_id for (run_id,) in self._found("purgeable", before, doubts_before)]
 
