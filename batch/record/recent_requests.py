@@ -19,8 +19,8 @@ _KEPT_SECONDS = 86_400.0
 def noted_since(origin: str, unix_seconds: float) -> list[float]:
     """Return when a Register was asked since then, in Unix seconds; a spoilt file says nothing."""
     try:
-        times = json.loads(_path(origin).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        times = files.json_in(_path(origin).read_bytes())
+    except OSError:
         return []
     if not isinstance(times, list):
         return []
