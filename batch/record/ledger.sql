@@ -135,6 +135,10 @@ SELECT * FROM reported_rows WHERE run_no = ? ORDER BY row_number;
 -- name: rows_of
 SELECT * FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
 
+-- name: rows_with
+SELECT * FROM reported_rows WHERE run_no = ?1 AND coalesce(nullif(code, ''), ?3) = ?2
+ORDER BY row_number LIMIT ?4;
+
 -- name: problems_of_rows
 SELECT row_number, problems FROM rows
 WHERE run_no = ? AND problems IS NOT NULL ORDER BY row_number;

@@ -47,9 +47,8 @@ def stage_rows(
         journal.add_rows(run_no, chunk.rows())
         repairs += chunk.repairs[: MOST_REPAIRS_TOLD - len(repairs)]
     set_aside, another_date = set_aside_remembered(journal, run_no, origin, again=again)
-    journal.add_problems(
-        run_no, input_file.problems_of_the_whole(set_aside=() if again else set_aside)
-    )
+    settled = () if again else set_aside
+    journal.add_problems(run_no, input_file.problems_of_the_whole(settled, before_matching=True))
     reading = input_file.reading()
     journal.describe(
         run_no,

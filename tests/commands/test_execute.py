@@ -9,11 +9,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.record.ledger import Ledger
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Fault
+from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -85,8 +87,7 @@ def test_the_log_of_a_killed_run_is_made_whole_when_it_is_resumed(
     office.write("list.csv", ROWS)
     target = ("--register", emulator.base_url, "--rate-limit", "none", "--max-at-once", "1")
     with office.start("run", "list.csv", *target) as process:
-        while sum(request.method == "POST" for request in list(emulator.requests)) < 2:
-            assert process.poll() is None
+        until(lambda: len(emulator.received(Endpoint.DEFER)) > 1 or process.poll() is not None)
         process.kill()
     (folder,) = office.reports.glob("2*")
     (folder / "run.log").write_text("")

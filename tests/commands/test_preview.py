@@ -133,7 +133,7 @@ def test_three_hundred_rows_take_few_requests_to_look_up_and_to_check(office: Of
 def test_while_register_is_down_the_look_waits_and_nothing_is_sent_unseen(
     office: Office, register: Serving
 ) -> None:
-    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=4)
     emulator = register(abc="withdrawn", faults=[down])
     ran = run(office, emulator, "trainee_id,defer_date\nabc,2026-10-01\n")
     assert ran.codes() == {2: "state_not_deferrable"}
