@@ -13,7 +13,7 @@ from typing import Any
 from batch.codes import Code, Outcome
 from batch.columns import origin_places
 from batch.errors import SelfCheckFailed, UnknownRun
-from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
+from batch.record.database import open_for_reading, prepare, statements
 from batch.record.records import (
     AskedRow,
     AttemptRecord,
@@ -28,8 +28,6 @@ from batch.record.records import (
     iso,
 )
 from batch.rows import Deferral, Problem, RowUnderWay
-
-__all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
 DIGEST_FORMAT = 2
 """The format of the digest that is noted with a report now."""

@@ -9,12 +9,11 @@ from batch.codes import Code
 from batch.register.answers import Meaning
 from batch.rows import RowUnderWay, Settled
 from batch.submission import settling
-from batch.submission.paced_client import PacedClient
+from batch.submission.paced_client import MOST_READ_FAILURES, PacedClient
 from batch.submission.settling import Later, Read, Send, Step, Why
-from batch.submission.worker import MOST_READ_FAILURES
 
 _NOT_CARRIED_OUT = (
-    "Sent once, and not deferred: read again after the wait, the trainee shows no deferral."
+    "Sent, and not deferred: read again after the wait, the trainee shows no deferral."
 )
 
 
