@@ -1,7 +1,8 @@
 """When commands that keep no run asked a Register, so that the next command paces by it too.
 
 One small file a Register, in this user's own folder; whoever reads or writes it holds the lock of
-`locks.one_run_at_a_time`.
+`locks.one_run_at_a_time`, but for who removes what a killed run left: at worst a time is lost, and
+costs a 429.
 """
 
 from __future__ import annotations
