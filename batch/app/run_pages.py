@@ -201,7 +201,11 @@ def begin(site: Site, request: Request, form: FormData) -> Response:
         try:
             site.keep_token(run.base_url, pasted)
         except UsageProblem:
-            return _ask_page(site, request, "That is no token: copy it again, whole and alone.")
+            return _ask_page(
+                site,
+                request,
+                "That is not a token: copy it again, the whole of it and nothing else.",
+            )
     token = None if run.rehearsal else site.token_for(run.base_url)
     if token is None and not run.rehearsal and deed != "close":
         return _ask_page(site, request, "Paste the token for this Register.")

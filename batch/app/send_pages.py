@@ -79,7 +79,7 @@ def choose_where(site: Site, request: Request, form: FormData) -> Response:
             if (pasted := text_of(form, "token").strip()) and not place.is_rehearsal:
                 site.keep_token(place.origin, pasted)
         except UsageProblem:
-            words = "That is no token: copy it again, whole and alone."
+            words = "That is not a token: copy it again, the whole of it and nothing else."
             return _where_page(site, journey, words, "token", chosen)
         if not place.is_rehearsal and site.token_for(place.origin) is None:
             words = "Paste the token for this Register."

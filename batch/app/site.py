@@ -140,7 +140,7 @@ class Site:
         """Return the page for an address that leads nowhere."""
         told = {
             "kind": "Missing",
-            "message": "A list is kept until it was sent, or the app ended",
+            "message": "A list is kept until it has been sent or the app is closed",
             "hint": "Go to the start page. Runs are listed there; a list can be chosen again.",
         }
         return self.failed(told, status=404)
@@ -342,7 +342,10 @@ _FOR_PAGES = (
         ", save the list as CSV UTF-8 and choose it again",
     ),
     (re.compile(r"leave it out with --column \w+="), "go back and choose no column for it"),
-    (re.compile(r"To read them so: `[^`]*`"), "To read them so, go back and choose “Day first”."),
+    (
+        re.compile(r"To read them that way: `[^`]*`"),
+        "To read them that way, go back and choose “Day first”.",
+    ),
     (re.compile(r"If it is: `[^`]*`"), "If it is, go back and choose “Day first”."),
     (re.compile(r"`"), ""),
 )

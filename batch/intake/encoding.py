@@ -117,7 +117,7 @@ def _not_text(options: InputOptions, start: bytes) -> UnusableFile:
         if set(start[at:40:2]) == {0} and 0 not in start[1 - at : 40 : 2]:
             return unusable(
                 options.path,
-                "it seems to be UTF-16 without the mark that says so",
+                "it looks like UTF-16 without a byte order mark",
                 hint=f"`{options.command_with('--encoding', encoding)}`",
             )
     hint = "save it as CSV UTF-8, and name that file"
@@ -164,7 +164,7 @@ def _as_told(options: InputOptions, encoding: str) -> Encoded:
         why = f"there is no encoding {quoted(encoding)}"
         raise unusable(path, why, hint=_ENCODINGS) from None
     if name in _NO_FILES or not _is_of_text(encoding):
-        raise unusable(path, f"{quoted(encoding)} is no encoding of files", hint=_ENCODINGS)
+        raise unusable(path, f"{quoted(encoding)} is not an encoding of files", hint=_ENCODINGS)
     return _read_as(options, "utf-8-sig" if name == "utf-8" else encoding)
 
 
@@ -199,7 +199,7 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
     if _only_carriage_returns(path):
         raise unusable(
             path,
-            f"row {row} is not UTF-8, and its lines end as those of a Macintosh",
+            f"row {row} is not UTF-8, and its lines end as on an old Macintosh",
             hint=f"`{options.command_with('--encoding', 'mac-roman')}`, and look at that row",
         )
     utf_8_at = _first_utf_8(path)

@@ -245,7 +245,7 @@ class DateEvidence:
             return told + f"they are month/day/year ({shown}). Write them as YYYY-MM-DD."
         command = f"`{self._options.command_with('--date-format', 'dmy')}`"
         if self._day_first:
-            return told + f"they are day/month/year. To read them so: {command}"
+            return told + f"they are day/month/year. To read them that way: {command}"
         return told + f"nothing shows whether the day is first. If it is: {command}"
 
 
@@ -392,7 +392,7 @@ def described_id(text: str) -> str:
     """Return what is wrong with a value that is no id of Register's, and what it looks like."""
     shown = dates.quoted(text)
     if text.isascii() and text.isdecimal():
-        return f"{shown} looks like {_number_named(text)}, and is no id of Register's."
+        return f"{shown} looks like {_number_named(text)}, not like one of Register's ids."
     for position, letter in enumerate(text, 1):
         if not _OF_ID.match(letter):
             name = unicodedata.name(letter, "")

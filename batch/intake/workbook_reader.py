@@ -201,7 +201,7 @@ def _bytes_of(path: Path) -> bytes:
     if _OPEN_DOCUMENT in data[:128]:
         raise unusable(
             path,
-            f"it is a file of LibreOffice's own kind under the name {path.suffix}",
+            f"it is a LibreOffice file under the name {path.suffix}",
             hint="open it, save it as .xlsx or as CSV UTF-8, and name that file",
         )
     if data.startswith(b"%PDF"):
