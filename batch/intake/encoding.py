@@ -15,6 +15,7 @@ from pathlib import Path
 from batch import systems
 from batch.errors import UnusableFile, unusable
 from batch.intake.dates import quoted
+from batch.intake.layout import TEMPLATE_HINT
 from batch.intake.letters import SAVE_AGAIN, SIGNS_OF_BROKEN_TEXT, better_commands, bytes_around
 from batch.intake.row_of_byte import row_at
 from batch.run_settings import InputOptions
@@ -139,7 +140,7 @@ def _opening(path: Path) -> bytes:
         why = f"it cannot be read ({error.strerror or error})"
         raise unusable(path, why, hint="is it open elsewhere, or another user's?") from None
     if not start.strip():
-        raise unusable(path, "it is empty", hint="`defer-batch template` prints the right header")
+        raise unusable(path, "it is empty", hint=TEMPLATE_HINT)
     return start
 
 
