@@ -61,7 +61,7 @@ def _where_page(
         found=journey.check(),
         places=places,
         chosen=chosen,
-        has_token={place.origin: site.token_for(place.origin) is not None for place in places},
+        has_token=all(site.token_for(one.origin) for one in places if not one.is_rehearsal),
         problem=problem,
         wrong=wrong,
     )

@@ -294,6 +294,17 @@ def test_a_choice_that_lacks_a_token_is_kept(pages: Pages) -> None:
     assert re.search(r'value="2" checked', page)
 
 
+def test_a_token_counts_as_set_where_every_place_has_one(pages: Pages) -> None:
+    journey = pages.begin(TWO)
+    pages.columns(journey)
+    *others, last = [one for one in pages.site.places() if not one.is_rehearsal]
+    pages.site.keep_token(last.origin, TOKEN)
+    assert "A token is set already" not in pages.get(f"{journey}/where")
+    for place in others:
+        pages.site.keep_token(place.origin, TOKEN)
+    assert "A token is set already" in pages.get(f"{journey}/where")
+
+
 def test_two_journeys_do_not_mix(pages: Pages) -> None:
     one, other = pages.begin(TWO, "one.csv"), pages.begin(ONE_WRONG, "other.csv")
     pages.columns(one)
