@@ -78,12 +78,12 @@ def resume_run(
         opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
         journal = stack.enter_context(opened)
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
-        settings = replace(RunSettings.from_json(run.settings), **changed)
-        _refuse_another_target(settings, register)
+        _refuse_another_target(run, register)
         refuse_altered(journal, run_id, context.reports_dir / run_id)
         if stage != "started":
             return _without_resuming(context, journal, run, stage)
         refuse_other_rows(journal, run)
+        settings = replace(RunSettings.from_json(run.settings), **changed)
         if not settings.is_rehearsal:
             stack.enter_context(
                 locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
@@ -169,9 +169,9 @@ def _by_its_rows(ended: Finished) -> Finished:
     return replace(ended, exit_code=exit_code_of(ended.codes) or int(bool(ended.warnings)))
 
 
-def _refuse_another_target(settings: RunSettings, register: str | None) -> None:
-    if register not in {None, settings.origin}:
+def _refuse_another_target(run: RunRecord, register: str | None) -> None:
+    if register not in {None, run.base_url}:
         raise UsageProblem(
-            f"cannot resume with --register {register}: the run began with {settings.origin}",
+            f"cannot resume with --register {register}: the run began with {run.base_url}",
             hint="leave --register out, or start a new run",
         )

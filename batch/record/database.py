@@ -97,10 +97,11 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     The caller holds the writer's lock. Raises JournalProblem, and then leaves the file as it was.
     """
-    if not (path.exists() or path.with_name(f"{path.name}-wal").exists()):
+    if _has_content(path):
+        _is_ours(path)
+    else:
+        _refuse_left_alone(path.with_name(f"{path.name}-wal"))
         _write_new(path)
-    elif not (path.exists() and path.stat().st_size and _is_ours(path)):
-        files.make_private_file(path)
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         files.narrow(path.with_name(name))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -240,6 +241,21 @@ def _unusable(path: Path, why: str, kind: type[JournalProblem] = JournalProblem)
 _WAL_FORMAT = slice(18, 20), bytes([2, 2])
 """Where in a database the versions stand with which it is written and read, and those of WAL
 (SQLite, "File format version numbers")."""
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _refuse_left_alone(wal: Path) -> None:
+    """Raise JournalProblem where a -wal has lost its journal: SQLite would delete it unread."""
+    if _has_content(wal):
+        raise JournalProblem(
+            f"journal.db, the record of all runs, is not there, but {wal}, which holds what was "
+            "written last, is: nothing was sent",
+            hint="put back the journal.db that belongs to it; if that is lost, move "
+            f"{wal.name} elsewhere first, then restore journal.db from a backup",
+        )
 
 
 def _write_new(path: Path) -> None:

@@ -204,14 +204,20 @@ class Journal:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
 
     def discard(self, run_no: int) -> None:
-        """Delete a staged run: it was declined, or its file turned out to be unusable."""
+        """Delete a staged run: it was declined, or its file turned out to be unusable.
+
+        When it asked Register is kept, so that the next command paces by it too.
+        """
+        asked = self._connection.execute(_SQL["asked_by"], (run_no,)).fetchall()
+        if asked:
+            recent_requests.note(asked[0][0], [at for _, at in asked], now=self._wall())
         database.sync_each_commit(self._connection)
         for name in ("discard_rows", "discard_attempts", "discard_run"):
             self._connection.execute(_SQL[name], (run_no,))
 
     def discard_if_staged(self, run_no: int) -> None:
         """Delete a run, unless it has been confirmed; on a full disk, the next writer does."""
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, OSError):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if (run_no,) in self._connection.execute(_SQL["staged"]).fetchall():
@@ -359,14 +365,6 @@ class Journal:
                 (run_no, after, most),
             ).fetchall()
         return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
-
-    def open_rows(self, run_no: int) -> int:
-        """Return how many unsettled rows have a trainee with a request without a final answer."""
-        found = self._connection.execute(
-            _SQL["open_rows"],
-            (run_no,),
-        )
-        return int(found.fetchone()[0])
 
     def finish(self, run_no: int, *, exit_code: int, stopped_because: str | None) -> None:
         """Close a run, or this stretch of it: rows without an outcome become `unresolved`."""

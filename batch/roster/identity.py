@@ -62,6 +62,8 @@ class Person:
 
 def differing(row: Person, record: ListedTrainee) -> tuple[str, ...]:
     """Return the columns in which the row is about another person than the record."""
+    if not (row.trn or row.hesa_id or row.date_of_birth or row.last_name):
+        return ()  # most lists have ids alone, and thousands of rows
     compared = {
         TRN: _agree(_whole_trn(row.trn), digits(record.trn)),
         HESA_ID: _hesa_ids_agree(digits(row.hesa_id), digits(record.hesa_id)),

@@ -149,8 +149,9 @@ class Matching:
     def _rows_of(self, trainee: ListedTrainee) -> Iterator[Sought]:
         yield from self._rows[_ID].get(folded(trainee.trainee_id or ""), ())
         for column in self._by:
-            value = _COMPARED_AS[column][1](getattr(trainee, column))
-            yield from self._rows[column].get(value, ())
+            if rows := self._rows[column]:
+                value = _COMPARED_AS[column][1](getattr(trainee, column))
+                yield from rows.get(value, ())
 
     def _key_of(self, row: Sought) -> tuple[str, str] | None:
         """Return what a row is looked up by, column and value; None where it has nothing."""

@@ -85,9 +85,10 @@ def set_aside_remembered(
     return frozenset(settled), another_date
 
 
-def settled_earlier(journal: Journal, run_no: int, origin: str) -> dict[int, Settled]:
+def settled_earlier(journal: Journal, run: RunRecord) -> dict[int, Settled]:
     """Return what other runs make of a run's unsettled rows, by row number; nothing is written."""
-    return _by_row(remembered(journal.ledger, run_no, origin))
+    run_no = journal.ledger.run_number(run.run_id)
+    return _by_row(remembered(journal.ledger, run_no, run.base_url))
 
 
 def _by_row(found: Iterable[Remembered]) -> dict[int, Settled]:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from batch import files
+from batch.app import working
 from batch.app.site import on_a_page
 from batch.app.working import Work
 from batch.codes import TABLE, Attention, Code
@@ -89,11 +91,11 @@ def test_where_every_trainee_was_found_no_such_rows_are_offered(pages: Pages) ->
     assert "not found</button>" not in pages.get(run)
 
 
-@pytest.mark.parametrize("name", ["", "journal.db", "../journal.db", "summary.json"])
-def test_nothing_else_of_a_run_can_be_taken(pages: Pages, name: str) -> None:
+def test_nothing_else_of_a_run_can_be_taken(pages: Pages) -> None:
     run = rehearsed(pages)
-    page = pages.post(f"{run}/correct", {"file": name})
-    assert heading(page) == "This page is not here"
+    for name in ("", "journal.db", "../journal.db", "summary.json"):
+        page = pages.post(f"{run}/correct", {"file": name})
+        assert heading(page) == "This page is not here", name
 
 
 def test_register_is_asked_whether_a_run_still_stands(pages: Pages, register: Serving) -> None:
@@ -154,17 +156,14 @@ def test_a_run_is_stopped_after_the_rows_under_way(pages: Pages, register: Servi
     assert json.loads((run / "summary.json").read_text("utf-8"))["exit_code"] == 130
 
 
-@pytest.mark.parametrize("deed", ["continue", "close", "reconcile"])
-def test_what_asks_register_asks_for_a_token_first(
-    pages: Pages, register: Serving, deed: str
-) -> None:
+def test_what_asks_register_asks_for_a_token_first(pages: Pages, register: Serving) -> None:
     sent_to(pages, register(abc="trn_received", **{"def": "trn_received"}))
     run = f"/runs/{next(pages.reports.glob('2*')).name}"
     pages.site._tokens.clear()
-    page = pages.get(f"{run}/{deed}")
-    assert "The token for" in page
-    if deed != "close":
-        assert "Paste the token" in pages.post(f"{run}/{deed}")
+    for deed in ("continue", "close", "reconcile"):
+        assert "The token for" in pages.get(f"{run}/{deed}"), deed
+    for deed in ("continue", "reconcile"):
+        assert "Paste the token" in pages.post(f"{run}/{deed}"), deed
 
 
 def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
@@ -263,8 +262,9 @@ def test_a_full_disk_takes_no_list_and_says_so(
 
 @posix_only
 def test_a_disk_that_is_full_in_mid_run_stops_it_and_the_run_is_continued(
-    pages: Pages, register: Serving
+    pages: Pages, register: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working, "subprocess", subprocess)  # which takes our limits over
     ids = [f"id{n:04}" for n in range(300)]
     emulator = register(**dict.fromkeys(ids, "trn_received"))
     to_register(pages, emulator)

@@ -90,6 +90,23 @@ def test_who_is_named_twice_is_refused_even_where_an_earlier_run_waits_for_an_an
         assert len(emulator.received(Endpoint.DEFER)) == sent + 1
 
 
+def test_a_resumed_list_counts_a_row_once_that_another_run_deferred_since(office: Office) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", "trn,defer_date\n0123456,2026-09-14\n1234567,2026-09-15\n")
+    office.write("other.csv", "trainee_id,defer_date\nxqc2,2026-09-15\n")
+    model = rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)
+    plan = FaultPlan([troubles.answered_before("xqc1", troubles.UNAUTHORISED)])
+    with serve(model, plan=plan) as emulator:
+        target = ("--register", emulator.base_url, "--rate-limit", "none")
+        alone = ("--match-by", "trn", "--max-at-once", "1")
+        assert office.run("run", "list.csv", *target, *alone).code == 3
+        assert office.run("run", "other.csv", *target).code == 0
+        ran = office.run("resume")
+    assert (ran.code, "Nothing is left" in ran.err) == (0, False), ran.err
+    assert {"2 rows", "  1 will be deferred"} < set(ran.err.splitlines())
+    assert sorted(ran.codes().values()) == ["deferred", "deferred_earlier"]
+
+
 @pytest.mark.parametrize(
     ("columns", "values", "code"),
     [
