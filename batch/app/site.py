@@ -29,7 +29,7 @@ from batch.app.lists import in_words
 from batch.app.work import failure, failure_of_system
 from batch.app.working import Work, Works
 from batch.codes import Code, Outcome
-from batch.errors import DeferBatchError, UnknownRun
+from batch.errors import DeferBatchError, UnknownRun, UsageProblem
 from batch.record.page import visible
 from batch.record.records import Who
 from batch.run_settings import EMULATOR
@@ -94,6 +94,15 @@ class Site:
         usable = Settings.model_validate({"api_token": token}).token()
         if usable is not None:
             self._tokens[origin] = usable
+
+    def take_token(self, origin: str, pasted: str) -> str:
+        """Keep the token that was pasted, if one was; return what is wrong, "" where one is set."""
+        try:
+            if pasted:
+                self.keep_token(origin, pasted)
+        except UsageProblem:
+            return "That is not a token: copy it again, the whole of it and nothing else."
+        return "" if self.token_for(origin) else "Paste the token for this Register."
 
     def who(self) -> dict[str, Any]:
         """Return on whose behalf runs are made, as a job holds it."""
