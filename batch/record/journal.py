@@ -345,6 +345,10 @@ class Journal:
         """Return once everything written so far is on disk. Raises JournalLost."""
         await self._commits.flush()
 
+    async def come_to_rest(self) -> None:
+        """Return once nothing is on its way to the disk any more, waited for or not."""
+        await self._commits.come_to_rest()
+
     async def pending(self, run_no: int, after: int, most: int) -> list[RowUnderWay]:
         """Return the next rows to settle behind a row number, in the order of the file."""
         async with self._commits.between:

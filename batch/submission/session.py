@@ -149,8 +149,11 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connections."""
-        await self._exit.__aexit__(kind, error, trace)
+        """Close the connections, and let the journal come to rest: what follows writes to it."""
+        try:
+            await self._exit.__aexit__(kind, error, trace)
+        finally:
+            await self._journal.come_to_rest()
 
     async def ask_first(self) -> str:
         """Ask whether token and version are accepted; return the version that is used.

@@ -6,6 +6,8 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,3 +211,24 @@ def test_whatever_ends_a_group_reaches_everyone_who_waits_for_it(path: Path) -> 
     journal._commits._commit = failing
     assert [type(one) for one in asyncio.run(two())] == [OSError, OSError]
     journal.close()
+
+
+def test_a_commit_that_nobody_waits_for_any_longer_takes_nothing_with_it(path: Path) -> None:
+    async def slowly(call: Callable[[], object]) -> None:
+        await asyncio.sleep(0.01)
+        call()
+
+    async def asked_and_stopped(journal: Journal, run_no: int) -> None:
+        asking = asyncio.ensure_future(journal.intend(run_no, 2, "defer"))
+        while not journal._connection.in_transaction:  # its commit is under way
+            await asyncio.sleep(0)
+        asking.cancel()
+        await journal.come_to_rest()
+
+    journal = Journal(database.open_for_writing(path), wall=lambda: 0.0, commit=slowly)
+    run_no = staged(journal)
+    asyncio.run(asked_and_stopped(journal, run_no))
+    journal.discard(run_no)  # like all that is written once the loop has ended
+    journal.close()
+    with closing(sqlite3.connect(path)) as kept:
+        assert kept.execute("SELECT count(*) FROM runs").fetchone() == (0,)
