@@ -9,15 +9,16 @@ import os
 import re
 import shlex
 import signal
-import socket
 import stat
-import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 _POSIX = os.name == "posix"
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -138,12 +139,16 @@ def mounted_at(path: PurePath, mounts: str) -> str | None:
 
 def as_argument(path: Path) -> str:
     """Return a path as this system's shell takes it as one argument."""
-    return shlex.quote(str(path)) if _POSIX else subprocess.list2cmdline([str(path)])
+    return as_command([str(path)])
 
 
 def as_command(words: Sequence[str]) -> str:
     """Return words as this system's shell takes them as one command."""
-    return shlex.join(words) if _POSIX else subprocess.list2cmdline(list(words))
+    if _POSIX:
+        return shlex.join(words)
+    import subprocess  # noqa: PLC0415 — takes a while, and is needed here only
+
+    return subprocess.list2cmdline(list(words))
 
 
 def state_home() -> Path:
@@ -155,12 +160,17 @@ def state_home() -> Path:
 
 def allow_port_again(listener: socket.socket) -> None:
     """Let a port that has just been given up be taken; on Windows two servers would share it."""
+    import socket  # noqa: PLC0415 — slow to import, and whoever calls this has
+
     if _POSIX:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def reset_when_closed(connection: socket.socket) -> None:
     """Have the other end see a reset, not an end; `struct linger` has two sizes."""
+    import socket  # noqa: PLC0415 — slow to import, and whoever calls this has
+    import struct  # noqa: PLC0415
+
     linger = struct.pack("ii" if _POSIX else "hh", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 

@@ -61,15 +61,6 @@ class GroupCommit:
             self._flusher = asyncio.ensure_future(self._flush_groups())
         await future
 
-    async def come_to_rest(self) -> None:
-        """Return once no group is on its way, though whoever waited for one may be gone.
-
-        A group that the end of the event loop cuts off leaves its transaction open, and whatever is
-        written later is rolled back with it.
-        """
-        if self._flusher is not None:
-            await asyncio.wait({self._flusher})
-
     async def _flush_groups(self) -> None:
         while self._waiting and self._lost is None:
             await asyncio.sleep(GATHERING_SECONDS)

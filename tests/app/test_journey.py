@@ -364,7 +364,16 @@ def test_without_a_token_one_is_asked_for(pages: Pages) -> None:
     assert not pages.works()
 
 
-@pytest.mark.parametrize("where", ["", "9", "-1", "http://evil.example"])
+def test_a_number_of_thousands_of_digits_is_none(pages: Pages) -> None:
+    journey, digits = pages.begin(TWO), "9" * 5000
+    assert heading(pages.post(f"{journey}/columns", {"trn": digits})) == "Which column is what?"
+    pages.columns(journey)
+    asked = {"where": digits, "page": digits, "shown": digits, "leave_out": digits}
+    for page in ("check", "where", "preview"):
+        assert heading(pages.post(f"{journey}/{page}", asked)) != "A fault of this tool"
+
+
+@pytest.mark.parametrize("where", ["", "9", "-1", "9" * 5000, "http://evil.example"])
 def test_no_register_comes_from_the_browser(pages: Pages, where: str) -> None:
     journey = pages.begin(TWO)
     pages.columns(journey)

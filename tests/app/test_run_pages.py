@@ -19,8 +19,10 @@ from batch import files
 from batch.app import working
 from batch.app.site import on_a_page
 from batch.app.working import Work
+from batch.codes import TABLE, Attention, Code
 from batch.emulator.server import Emulator
 from batch.record import locks
+from batch.roster import identity
 from tests.app.test_journey import ONE_WRONG, TWO, to_register
 from tests.support import troubles
 from tests.support.office import TOKEN
@@ -46,6 +48,10 @@ def sent_to(pages: Pages, emulator: Emulator, content: str = TWO, number: int = 
     pages.columns(journey)
     pages.looked_up(journey, "3", TOKEN)
     return pages.sent(journey, number)
+
+
+def warnings_of(page: str) -> list[str]:
+    return re.findall(r'class="warning">.*?<span>(.*?)</span></p>', page, re.DOTALL)
 
 
 def test_a_report_is_proved_and_a_changed_one_is_not(pages: Pages) -> None:
@@ -169,11 +175,42 @@ def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
     [
         ("Interrupted (SIGINT). No more; press Ctrl-C to quit now.", "It was stopped. No more."),
         ("Run `defer-batch resume x --reports-dir 'a b'`: it asks.", "Continue this run: it asks."),
+        ("To continue, run `defer-batch resume`.", "Continue this run."),
         ("Nothing.", "Nothing."),
     ],
 )
 def test_a_page_says_no_signal_and_no_command(words: str, instead: str) -> None:
     assert on_a_page(words) == instead
+
+
+_OF_A_TERMINAL = re.compile(r"--\w|`|defer-batch")
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_advice_on_a_page_names_no_option(code: Code) -> None:
+    if TABLE[code].attention is not Attention.NOTHING:
+        assert not _OF_A_TERMINAL.search(on_a_page(TABLE[code].advice))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("id,defer_date,r\nabc,2026-10-01,caf\u00e9\n".encode("cp1252"), "look at"),
+        (b"id,defer_date,r\nabc,01/10/2026,\nabd,02/10/2026,\n", "Day first"),
+        (b"id,defer_date,r\nabc,13/10/2026,\nabd,14/10/2026,\n", "Day first"),
+    ],
+)
+def test_a_notice_on_a_page_names_what_to_do_there(pages: Pages, content: bytes, told: str) -> None:
+    journey = pages.begin(content.replace(b"id,", b"trainee_id,").replace(b",r\n", b",reason\n"))
+    checked = pages.columns(journey, date_format="iso")
+    (notice,) = [words for words in warnings_of(checked) if told in words]
+    assert not _OF_A_TERMINAL.search(notice)
+
+
+def test_a_column_that_differs_for_most_is_left_out_by_what_a_page_has() -> None:
+    words = on_a_page(identity.suspicion_of("trn", {"trn": "TRN"}))
+    assert "no column for it" in words
+    assert not _OF_A_TERMINAL.search(words)
 
 
 # What goes wrong

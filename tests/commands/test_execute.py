@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from batch.record.ledger import Ledger
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Fault
@@ -46,6 +48,16 @@ def test_the_manifest_says_who_resumed_the_run_and_how(
     assert told["started_at"] < resumed["resumed_at"] < told["finished_at"]
     assert TOKEN not in json.dumps(told)
     assert office.run("verify", ran.folder.name).code == 0
+
+
+def test_every_answer_is_in_the_journal_those_of_the_final_check_too(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    ran = submit(register(abc="trn_received", bcd="trn_received"), ROWS)
+    with closing(Ledger.read(office.reports / "journal.db")) as ledger:
+        asked = [(one.kind, one.meaning) for one in ledger.attempts(ran.folder.name)]
+    assert asked[-1] == ("final_check", "found")
+    assert None not in {meaning for _, meaning in asked}
 
 
 def test_the_log_has_a_line_for_rows_that_failed_a_check_and_for_those_left(

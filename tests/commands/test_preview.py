@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,6 +83,9 @@ def test_a_deferral_that_register_does_not_hold_is_named(office: Office, registe
     )
     assert (ran.code, ran.codes()) == (1, {2: "deferral_not_held"})
     assert ran.summary["final_check"]["confirmed"] == 0
+    logged = (ran.folder / "run.log").read_text("utf-8").splitlines()
+    settled = [line["code"] for line in map(json.loads, logged) if line["event"] == "row_settled"]
+    assert settled == ["deferred", "deferral_not_held"]
 
 
 def test_without_looking_and_checking_there_are_no_more_requests_than_rows(
