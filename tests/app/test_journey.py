@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from batch.app import site, working
 from batch.app.site import MOST_BYTES
@@ -90,6 +91,21 @@ def test_what_changed_since_the_preview_is_asked_anew(pages: Pages, register: Se
     pages.post(f"{work}/answer", {"number": "1"})
     until(lambda: not pages.works())
     assert emulator.register.trainee("abc").state == "deferred"  # type: ignore[union-attr]
+
+
+def test_a_trainee_whom_an_earlier_run_deferred_on_another_date_is_told(
+    pages: Pages, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", **{"def": "trn_received"})
+    to_register(pages, emulator)
+    for content, told in ((TWO, False), (TWO.replace("2026-10-0", "2026-11-0"), True)):
+        journey = pages.begin(content)
+        pages.columns(journey)
+        page = pages.looked_up(journey, "3", TOKEN)
+        assert ("on another date: rows 2, 3" in page) is told
+        pages.sent(journey, 2)
+        emulator.register.reinstate("abc")
+        emulator.register.reinstate("def")
 
 
 def test_what_changed_can_be_declined(pages: Pages, register: Serving) -> None:
@@ -295,6 +311,17 @@ def test_a_choice_that_lacks_a_token_is_kept(pages: Pages) -> None:
     assert re.search(r'value="2" checked', page)
 
 
+def test_a_token_counts_as_set_where_every_place_has_one(pages: Pages) -> None:
+    journey = pages.begin(TWO)
+    pages.columns(journey)
+    *others, last = [one for one in pages.site.places() if not one.is_rehearsal]
+    pages.site.keep_token(last.origin, TOKEN)
+    assert "A token is set already" not in pages.get(f"{journey}/where")
+    for place in others:
+        pages.site.keep_token(place.origin, TOKEN)
+    assert "A token is set already" in pages.get(f"{journey}/where")
+
+
 def test_two_journeys_do_not_mix(pages: Pages) -> None:
     one, other = pages.begin(TWO, "one.csv"), pages.begin(ONE_WRONG, "other.csv")
     pages.columns(one)
@@ -438,3 +465,19 @@ def test_nothing_of_the_job_stands_in_a_list_of_processes(
     work.wait()
     assert b"batch.app.work" in told
     assert TOKEN.encode() not in told
+
+
+def test_corrections_of_another_sheet_are_not_taken(pages: Pages, tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "two.xlsx")
+    for name in ("May", "June"):
+        sheet = book.add_worksheet(name)
+        sheet.write_row(0, 0, ["trainee_id", "defer_date"])
+        sheet.write_row(1, 0, [f"{name}1", "someday"])
+    book.close()
+    journey = pages.begin((tmp_path / "two.xlsx").read_bytes(), "two.xlsx")
+    pages.post(f"{journey}/columns", {"sheet": "June"})
+    assert "June1" in pages.columns(journey)
+    pages.post(f"{journey}/check", {"sheet": "May", "r2c0": "May1", "shown": "2"})
+    assert "June1" in pages.get(f"{journey}/check")
+    pages.post(f"{journey}/check", {"sheet": "June", "r2c0": "June2", "shown": "2"})
+    assert "June2" in pages.get(f"{journey}/check")
