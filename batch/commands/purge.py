@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from batch.hints import report_command
 from batch.record.database import JOURNAL
 from batch.record.manifest import read_manifest, set_aside_of
 from batch.record.memory import remember_for_good
-from batch.record.purge import Purge, purging
+from batch.record.purge import Purge, aside_of, folders_to_delete, purging
 from batch.record.records import iso
 
 READERS_PATIENCE_SECONDS = 10.0
@@ -62,7 +63,7 @@ def purge_runs(
     """Delete the folders, rows and attempts of runs that began longer ago.
 
     Unfinished runs stay: their rows may still have to be settled, or the run closed. One whose
-    folder cannot be deleted stays whole in the journal, so that the next purge tries again.
+    folder cannot be taken away stays whole, here and in the journal; the next purge tries again.
     Raises UsageProblem where the age cannot be read, others can write to the folder, or the
     question was declined; AlreadyRunning, JournalProblem.
     """
@@ -79,6 +80,7 @@ def purge_runs(
             raise UsageProblem("declined: nothing was deleted")
         left = [words for run_id in old for words in _purge(journal, reports_dir, run_id)]
         gone = len(old) - len(left)
+        left += _delete_folders(journal, reports_dir)
         if not journal.leave_nothing(patience_seconds):
             left.append(_STILL_READ.format(path=path))
             ended = 0
@@ -92,7 +94,10 @@ _STILL_READ = (
 
 
 def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
-    """Delete one run, the folder first; return what could not be deleted, in words."""
+    """Take one run away, the folder first; return why it is kept, in words, where it is.
+
+    Who is killed between the two has a whole folder aside: `writing` brings it back.
+    """
     folder = reports_dir / run_id
     if _is_unreported(journal, run_id, folder):
         write = report_command(run_id, reports_dir)
@@ -100,29 +105,30 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     try:
         for corrected in set_aside_of(folder):
             corrected.unlink()
-        _delete(folder)
+        if folder.is_dir():
+            folder.rename(aside_of(folder))
+        elif folder.exists():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except OSError as error:
-        why = error.strerror or str(error)
-        return [f"{folder} cannot be deleted ({why}), so its run is kept; then purge again"]
+        return [f"{folder} cannot be deleted ({_why(error)}), so its run is kept; then purge again"]
     remember_for_good(journal, run_id)
     journal.purge(run_id)
     return []
 
 
-def _delete(folder: Path) -> None:
-    """Delete a folder if it is there; who is killed meanwhile leaves no half of it as a report.
+def _delete_folders(journal: Purge, reports_dir: Path) -> list[str]:
+    """Delete the folders of purged runs, also of earlier purges; return in words what is left."""
+    left = []
+    for folder in folders_to_delete(journal.ledger, reports_dir):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            left.append(f"{folder} cannot be deleted ({_why(error)}); delete it, or purge again")
+    return left
 
-    Out of sight it waits for the next purge.
-    """
-    aside = folder.with_name(f".{folder.name}.purged")
-    for gone in (aside, folder):
-        with contextlib.suppress(FileNotFoundError):
-            gone.rename(aside)
-            try:
-                shutil.rmtree(aside)
-            except OSError:
-                aside.rename(folder)
-                raise
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _is_unreported(journal: Purge, run_id: str, folder: Path) -> bool:

@@ -56,6 +56,7 @@ from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
 from batch.record.ledger import Ledger
 from batch.record.open_files import OpenFiles
+from batch.record.purge import bring_back
 from batch.record.records import ReportRecord, Resumption, RunRecord, iso
 from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joined_messages
 
@@ -449,6 +450,7 @@ def writing(path: Path, *, run_id: str, since: str, wall: Callable[[], float]) -
         except (sqlite3.Error, OSError) as error:
             raise disk_failed(error, has_begun=False) from error
         try:
+            bring_back(journal.ledger, path.parent / run_id)
             yield journal
         except (sqlite3.Error, OSError) as error:
             raise disk_failed(error, has_begun=journal.has_begun) from error

@@ -14,6 +14,7 @@ from batch.record.database import disk_failed, open_for_writing, statements
 from batch.record.ledger import Ledger
 
 _SQL = statements("purge")
+_ASIDE = ".purged"
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),
     **dict.fromkeys(("command", "columns", "notices", "reading_lines", "looks"), ()),
@@ -37,6 +38,29 @@ def purging(path: Path, *, since: str) -> Iterator[Purge]:
             raise disk_failed(error, has_begun=False) from error
         finally:
             journal.close()
+
+
+def aside_of(folder: Path) -> Path:
+    """Return where a run's folder waits, out of sight, until it is deleted."""
+    return folder.with_name(f".{folder.name}{_ASIDE}")
+
+
+def bring_back(ledger: Ledger, folder: Path) -> None:
+    """Put a folder back where a purge was killed between moving it and deleting its run."""
+    aside = aside_of(folder)
+    if aside.is_dir() and not folder.exists() and not is_purged(ledger, folder.name):
+        aside.rename(folder)
+
+
+def folders_to_delete(ledger: Ledger, reports_dir: Path) -> list[Path]:
+    """Return the folders of purged runs that are still there, out of sight."""
+    asides = sorted(reports_dir.glob(f".*{_ASIDE}"))
+    return [aside for aside in asides if is_purged(ledger, aside.name[1 : -len(_ASIDE)])]
+
+
+def is_purged(ledger: Ledger, run_id: str) -> bool:
+    """Whether the journal knows a run, and holds none of its rows any more."""
+    return run_id in ledger.run_ids() and ledger.stage_of(run_id) in {"purging", "purged"}
 
 
 class Purge:

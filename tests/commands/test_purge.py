@@ -22,6 +22,7 @@ from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
+Killed = Callable[[Ran, str], None]
 
 PURGE = ("purge", "--older-than", "90d")
 REASON = b"ill, very ill"
@@ -127,22 +128,66 @@ def test_a_folder_that_cannot_be_deleted_is_named_and_tried_again(ran: Ran) -> N
     assert not folder.exists()
 
 
-def test_a_purge_that_is_killed_leaves_no_half_of_a_report(
-    register: Serving, submit: Submit, office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(folder: Path) -> None:
-        (folder / "run.log").unlink()
-        raise SystemExit(137)
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Killed:
+    """Purge all runs, in a process that is killed when it reaches what is named."""
 
-    folder = submit(register(abc="trn_received"), "trainee_id,defer_date\nabc,2026-10-01\n").folder
-    monkeypatch.setattr("batch.commands.purge.shutil.rmtree", killed)
-    with pytest.raises(SystemExit):
-        purge_runs(folder.parent, "0d", confirm=lambda _: True)
-    monkeypatch.undo()
-    assert not folder.exists()
-    assert [run["stage"] for run in listed(office)] == ["finished"]
-    assert office.run("purge", "--older-than", "0d", "--yes").code == 0
-    assert not [path for path in folder.parent.iterdir() if path.is_dir()]
+    def purge(ran: Ran, where: str) -> None:
+        def kill(*_: object) -> None:
+            raise SystemExit(137)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"batch.commands.purge.{where}", kill)
+            with pytest.raises(SystemExit):
+                purge_runs(ran.reports, "0d", confirm=lambda _: True)
+
+    return purge
+
+
+@pytest.mark.parametrize("command", ["resume", "report"])
+def test_a_report_comes_back_whole_where_a_purge_was_killed_before_its_run_was_deleted(
+    register: Serving, submit: Submit, office: Office, killed: Killed, command: str
+) -> None:
+    ran = submit(register(abc="trn_received"), "trainee_id,defer_date\nabc,2026-10-01\n")
+    folder = ran.folder
+    killed(ran, "remember_for_good")
+    assert (folder.exists(), [run["stage"] for run in listed(office)]) == (False, ["finished"])
+    assert office.run(command, folder.name).code == 0
+    assert office.run("verify", folder.name).code == 0
+
+
+def test_the_next_purge_ends_one_that_was_killed_before_its_run_was_deleted(
+    ran: Ran, office: Office, killed: Killed
+) -> None:
+    killed(ran, "remember_for_good")
+    assert office.run(*PURGE, "--yes").code == 0
+    assert not [path for path in ran.reports.iterdir() if path.is_dir()]
+
+
+def test_the_next_purge_deletes_the_folder_that_one_that_was_killed_left(
+    ran: Ran, office: Office, killed: Killed
+) -> None:
+    folder = ran.folder
+    killed(ran, "shutil.rmtree")
+    assert [run["stage"] for run in listed(office)] == ["purging"]
+    told = office.run("report", folder.name)
+    assert (told.code, folder.exists()) == (2, False)
+    assert office.run(*PURGE, "--yes").code == 0
+    assert not [path for path in ran.reports.iterdir() if path.is_dir()]
+
+
+def test_files_of_a_purged_run_that_cannot_be_deleted_are_named(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    folder = ran.folder
+    monkeypatch.setattr("batch.commands.purge.shutil.rmtree", refused)
+    done = purged(ran.reports)
+    assert (done.runs, done.exit_code) == (1, 1)
+    (words,) = done.left
+    assert f".{folder.name}.purged" in words
 
 
 def test_a_purged_run_is_not_reported_as_if_it_had_no_rows(ran: Ran, office: Office) -> None:
