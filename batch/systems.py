@@ -18,6 +18,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from typing import IO
 
 _POSIX = os.name == "posix"
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -134,6 +135,70 @@ def mounted_at(path: PurePath, mounts: str) -> str | None:
         if path.is_relative_to(folder) and len(folder.parts) >= found[0]:
             found = (len(folder.parts), kind)
     return found[1]
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a stream is a terminal, which someone can see or type at.
+
+    None is what Python has for a stream without a console, as in a service. On Windows `isatty`
+    says so of `NUL` too, and of every other device of characters: only a console has a mode.
+    """
+    try:
+        return stream is not None and stream.isatty() and _has_console_mode(stream.fileno())
+    except (OSError, ValueError):  # it was closed
+        return False
+
+
+def can_be_typed_at(stream: IO[str] | None) -> bool:
+    """Whether someone can type what is read from a stream: nobody there, nobody is asked.
+
+    The window of Git Bash is no console to a program of Windows, but a pipe with a name.
+    """
+    if is_terminal(stream):
+        return True
+    try:
+        return stream is not None and is_window_of_git_bash(_name_of_pipe(stream.fileno()))
+    except (OSError, ValueError):
+        return False
+
+
+_GIT_BASH = re.compile(r"\\(msys|cygwin)-[0-9a-f]+-pty[0-9]+-(from|to)-master(-nat)?")
+
+
+def is_window_of_git_bash(name: str) -> bool:
+    """Whether a pipe of that name is the window of a shell of Cygwin or MSYS2, as Git brings it."""
+    return _GIT_BASH.fullmatch(name) is not None
+
+
+def _has_console_mode(descriptor: int) -> bool:
+    """Whether Windows knows the descriptor as a console; elsewhere what `isatty` said stands."""
+    if sys.platform != "win32":
+        return True
+    import ctypes  # noqa: PLC0415 — only Windows has both
+    import msvcrt  # noqa: PLC0415
+
+    handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+    return bool(ctypes.windll.kernel32.GetConsoleMode(handle, ctypes.byref(ctypes.c_ulong())))
+
+
+def _name_of_pipe(descriptor: int) -> str:
+    """Return the name of a pipe on Windows, from its backslash on; "" of anything else."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes  # noqa: PLC0415 — only Windows has both
+    import msvcrt  # noqa: PLC0415
+
+    kernel, handle = ctypes.windll.kernel32, ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+    if kernel.GetFileType(handle) != _PIPE:
+        return ""
+    told = (ctypes.c_uint32 * 256)()  # FILE_NAME_INFO: how many bytes, then the letters
+    if not kernel.GetFileInformationByHandleEx(handle, _NAME_INFO, told, ctypes.sizeof(told)):
+        return ""
+    return bytes(told)[4 : 4 + told[0]].decode("utf-16-le", "replace")
+
+
+_PIPE, _NAME_INFO = 3, 2
+"""FILE_TYPE_PIPE (GetFileType) and FileNameInfo (FILE_INFO_BY_HANDLE_CLASS)."""
 
 
 def as_argument(path: Path) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from batch import files, systems
+from tests.support.terminals import posix_only, pseudo_terminal
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
@@ -51,3 +54,49 @@ def test_a_local_file_system_is_none(kind: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file lists what is mounted")
 def test_this_file_lies_on_a_file_system_that_is_mounted() -> None:
     assert systems.file_system_of(Path(__file__)) in Path("/proc/mounts").read_text().split()
+
+
+def test_no_stream_a_closed_one_and_a_pipe_are_no_terminal() -> None:
+    closed = io.StringIO()
+    closed.close()
+    reads, writes = os.pipe()
+    os.close(writes)
+    with os.fdopen(reads, encoding="utf-8") as pipe:
+        assert not any(map(systems.can_be_typed_at, (None, closed, io.StringIO(), pipe)))
+
+
+def test_what_swallows_everything_is_no_terminal() -> None:
+    """`isatty` of Windows's `NUL` says that it is one."""
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        assert not systems.is_terminal(nothing)
+        assert not systems.can_be_typed_at(nothing)
+
+
+@posix_only
+def test_a_terminal_is_one_unless_it_has_no_console_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pseudo_terminal()
+    with os.fdopen(theirs, encoding="utf-8") as stream:
+        assert systems.is_terminal(stream)
+        assert systems.can_be_typed_at(stream)
+        monkeypatch.setattr(systems, "_has_console_mode", lambda _descriptor: False)
+        assert not systems.is_terminal(stream)
+        assert not systems.can_be_typed_at(stream)
+    os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_a_window"),
+    [
+        (r"\msys-1888ae32e00d56aa-pty0-from-master", True),
+        (r"\msys-1888ae32e00d56aa-pty0-from-master-nat", True),
+        (r"\cygwin-c5e39b7a9d22bafb-pty12-from-master", True),
+        (r"\msys-1888ae32e00d56aa-pipe-0x3", False),
+        (r"\msys-1888ae32e00d56aa-pty0-from-master-and-more", False),
+        (r"\win32_pipes\msys-1888ae32e00d56aa-pty0-from-master", False),
+        ("", False),
+    ],
+)
+def test_the_window_of_git_bash_is_known_by_the_name_of_its_pipe(
+    name: str, *, is_a_window: bool
+) -> None:
+    assert systems.is_window_of_git_bash(name) == is_a_window
