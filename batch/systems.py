@@ -203,12 +203,33 @@ _PIPE, _NAME_INFO = 3, 2
 
 def as_argument(path: Path) -> str:
     """Return a path as this system's shell takes it as one argument."""
-    return shlex.quote(str(path)) if _POSIX else subprocess.list2cmdline([str(path)])
+    return as_command([str(path)])
 
 
 def as_command(words: Sequence[str]) -> str:
     """Return words as this system's shell takes them as one command."""
-    return shlex.join(words) if _POSIX else subprocess.list2cmdline(list(words))
+    return shlex.join(words) if _POSIX else " ".join(map(quoted_for_windows, words))
+
+
+_PLAIN = re.compile(r"(--?[a-z][a-z-]*|[\w.\\/:+][\w.\\/:+=-]*)")
+_REPLACED = re.compile(r"`|[“”„]|\$[\w{(:?^$]")
+_SINGLE_QUOTES = re.compile("['‘’‚‛]")
+
+
+def quoted_for_windows(word: str) -> str:
+    """Return a word as PowerShell and cmd both take it as one argument.
+
+    Double quotes are the only ones that both know; `list2cmdline` uses them for spaces alone, and
+    `&` or `,` would divide the word. What PowerShell replaces between them, or takes for their end,
+    stands between single ones: it is the shell that Windows opens, and cmd has no form for it
+    either (about_Quoting_Rules, about_Special_Characters).
+    """
+    if _PLAIN.fullmatch(word):
+        return word
+    if _REPLACED.search(word):
+        return "'" + _SINGLE_QUOTES.sub(r"\g<0>\g<0>", word) + "'"
+    quoted = subprocess.list2cmdline([word])
+    return quoted if quoted.startswith('"') else f'"{quoted}"'
 
 
 def state_home() -> Path:
@@ -234,8 +255,11 @@ APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
 """What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
 
 
-TERMINAL_CLOSED = () if sys.platform == "win32" else (signal.SIGHUP,)
-"""The signals that say that the terminal was closed."""
+CTRL_BREAK = (signal.SIGBREAK,) if sys.platform == "win32" else ()
+"""The signal of Ctrl-Break, and of whoever ends another process in good order on Windows."""
+
+TERMINAL_CLOSED = CTRL_BREAK if sys.platform == "win32" else (signal.SIGHUP,)
+"""The signals that say that the terminal was closed; Windows ends the process soon after."""
 
 
 def interrupt_main_thread(number: int) -> None:

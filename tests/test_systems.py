@@ -100,3 +100,27 @@ def test_the_window_of_git_bash_is_known_by_the_name_of_its_pipe(
     name: str, *, is_a_window: bool
 ) -> None:
     assert systems.is_window_of_git_bash(name) == is_a_window
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("--reports-dir", "--reports-dir"),
+        ("100/60", "100/60"),
+        (r"C:\Users\ann\term-1\list.csv", r"C:\Users\ann\term-1\list.csv"),
+        ("Zoë.csv", "Zoë.csv"),
+        (r"\\server\share$\reports", r'"\\server\share$\reports"'),
+        ("my reports", '"my reports"'),
+        (r"my reports" + "\\", r'"my reports\\"'),
+        ("A&B.csv", '"A&B.csv"'),
+        ("a,b.csv", '"a,b.csv"'),
+        ("list(1).csv", '"list(1).csv"'),
+        ("Sarah’s list.csv", '"Sarah’s list.csv"'),
+        ("--reports-dir=a.b", '"--reports-dir=a.b"'),
+        ("cost $x.csv", "'cost $x.csv'"),
+        ("Sarah’s “own” list.csv", "'Sarah’’s “own” list.csv'"),
+        ("", '""'),
+    ],
+)
+def test_a_word_is_quoted_for_both_shells_of_windows(word: str, quoted: str) -> None:
+    assert systems.quoted_for_windows(word) == quoted
