@@ -1,4 +1,4 @@
-.PHONY: demo test test-everything check coverage bench soak mutants compat compat-oldest compat-newest audit
+.PHONY: demo test test-everything check coverage bench soak mutants compat compat-oldest compat-newest audit windows
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -67,6 +67,10 @@ compat-oldest compat-newest: compat-%:
 	build/$*/bin/uv pip compile --quiet $(RESOLUTION) --extra excel --output-file build/$*.txt pyproject.toml
 	build/$*/bin/uv pip install --quiet --python build/$* --requirements build/$*.txt --editable '.[dev]'
 	build/$*/bin/python -m pytest -n 2 $(PYTEST_OPTIONS)
+
+# Windows's own Python under Wine: the sample's rehearsal, and every test that makes sense there.
+windows: $(VENV)/.installed
+	@$(BIN)/python -m tests.windows.windows $(PARTS)
 
 build/mutants/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv build/mutants

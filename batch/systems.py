@@ -255,11 +255,16 @@ APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
 """What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
 
 
-CTRL_BREAK = (signal.SIGBREAK,) if sys.platform == "win32" else ()
+CTRL_BREAK: tuple[signal.Signals, ...] = ()
 """The signal of Ctrl-Break, and of whoever ends another process in good order on Windows."""
 
-TERMINAL_CLOSED = CTRL_BREAK if sys.platform == "win32" else (signal.SIGHUP,)
+TERMINAL_CLOSED: tuple[signal.Signals, ...]
 """The signals that say that the terminal was closed; Windows ends the process soon after."""
+
+if sys.platform == "win32":
+    CTRL_BREAK = TERMINAL_CLOSED = (signal.SIGBREAK,)
+else:
+    TERMINAL_CLOSED = (signal.SIGHUP,)
 
 
 def interrupt_main_thread(number: int) -> None:

@@ -1,0 +1,112 @@
+"""`make windows`: the sample's rehearsal, and every test that makes sense there, under Wine.
+
+exit 0: the rehearsal ended as it should, and no test failed
+exit 1: something failed
+exit 3: what it takes is not installed
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.windows import wine
+
+_AT_ONCE = 2
+_PATIENCE_SECONDS = 900
+_VERSIONS = "import sqlite3, sys; print(sys.version.split()[0], sqlite3.sqlite_version)"
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the tests: how many of each kind, and why the skipped ones were."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, junit: Path) -> Result:
+        """Return what pytest wrote down."""
+        result = cls()
+        for case in ET.parse(junit).iter("testcase"):
+            result.take(case)
+        return result
+
+    def take(self, case: ET.Element) -> None:
+        """Count one test; one that failed and could not be tidied up is one."""
+        kinds = {child.tag: child for child in case if child.tag in {"failure", "error", "skipped"}}
+        kind = "failed" if kinds.keys() & {"failure", "error"} else "".join(kinds) or "passed"
+        self.counts[kind] += 1
+        if kind == "failed":
+            self.failed.append(f"{case.get('classname')}::{case.get('name')}")
+        if kind == "skipped":
+            self.skipped[kinds["skipped"].get("message") or ""] += 1
+
+    def lines(self) -> list[str]:
+        """Return the result for people."""
+        counted = ", ".join(
+            f"{self.counts[kind]} {kind}" for kind in ("passed", "failed", "skipped")
+        )
+        why = [f"  {count} skipped: {reason}" for reason, count in self.skipped.most_common()]
+        return [*(f"failed: {name}" for name in self.failed), *why, counted]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tests", nargs="*", default=["tests"])
+    chosen = parser.parse_args(arguments)
+    if packages := wine.missing():
+        print(f"make windows takes: apt-get install --no-install-recommends {' '.join(packages)}")
+        return 3
+    began = time.monotonic()
+    wine.prepare()
+    print(f"Wine, Windows's Python and its SQLite: {_versions()}")
+    is_rehearsed = _rehearse()
+    result = _test(chosen.tests)
+    print("\n".join(result.lines()))
+    print(f"{time.monotonic() - began:.0f} seconds")
+    return int(not is_rehearsed or bool(result.failed) or not result.counts["passed"])
+
+
+def _versions() -> str:
+    own = subprocess.run(
+        [wine.command()[0], "--version"], capture_output=True, text=True, check=True
+    )
+    told = wine.call(
+        "-c", _VERSIONS, cwd=wine.ROOT, environment=wine.environment(), capture_output=True
+    )
+    return f"{own.stdout.strip()}, {told.stdout.decode().strip()}"
+
+
+def _rehearse() -> bool:
+    demo = wine.as_windows(wine.ROOT / "sample_data" / "demo.py")
+    return wine.call(demo, cwd=wine.BUILT, environment=wine.environment()).returncode == 0
+
+
+def _test(tests: list[str]) -> Result:
+    """Run the tests, and return what became of them; they end where one hangs."""
+    junit = wine.BUILT / "junit.xml"
+    junit.unlink(missing_ok=True)
+    options = (
+        *("-q", "-n", str(_AT_ONCE), "--color=no", "--tb=short", "-p", "no:cacheprovider"),
+        *("-p", "tests.windows.leaving_out", f"--junitxml={wine.as_windows(junit)}"),
+        *(
+            "-o",
+            f"faulthandler_timeout={_PATIENCE_SECONDS}",
+            "-o",
+            "faulthandler_exit_on_timeout=true",
+        ),
+    )
+    wine.call("-m", "pytest", *options, *tests, cwd=wine.ROOT, environment=wine.environment())
+    return Result.read(junit) if junit.exists() else Result(failed=["pytest itself"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
