@@ -7,7 +7,6 @@ is in a situation here, or in `ELSEWHERE` with the reason why it is not.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import openpyxl
 import pytest
 from typer.main import get_command
 
+from batch import systems
 from batch.cli import app
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
@@ -82,7 +82,7 @@ class World:
     def does(self, *arguments: str) -> Ran:
         """Run a command, and read all that it prints."""
         ran = self.office.run(*arguments)
-        self.given.append(shlex.join(("defer-batch", *arguments)))
+        self.given.append(systems.as_command(("defer-batch", *arguments)))
         self.read += [ran.out, ran.err]
         return ran
 

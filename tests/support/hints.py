@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from batch import hints, systems
 from batch.commands import doctor
 from batch.emulator.server import Emulator
 from tests.support.office import Office, Ran
+from tests.support.shells import in_the_shell, make_program
 
 PACKAGE = Path(hints.__file__).parent
 NOT_SEARCHED = {"app", "command_help", "completing", "hints"}
@@ -196,19 +196,10 @@ class Paster:
     def pasted(self, command: str) -> Ran:
         """Run a command as the shell takes it; what it says to `defer-batch` runs in here."""
         programs, said = (self.office.folder.with_name(name) for name in ("bin", "said"))
-        programs.mkdir(exist_ok=True)
-        (programs / "defer-batch").write_text('#!/bin/sh\nprintf "%s\\0" "$@" > "$SAID"\n')
-        (programs / "defer-batch").chmod(0o700)
+        make_program(programs, "defer-batch", said)
         said.unlink(missing_ok=True)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        ran = subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.office.folder,
-            env=os.environ | {"SAID": str(said), "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = in_the_shell(command, self.office.folder, os.environ | {"PATH": path})
         if ran.returncode or not said.exists():
             return Ran(ran.returncode, ran.stdout, ran.stderr, self.office.reports)
         arguments = said.read_text(encoding="utf-8").split("\0")[:-1]
