@@ -76,18 +76,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _versions() -> str:
-    own = subprocess.run(
+    ours = subprocess.run(
         [wine.command()[0], "--version"], capture_output=True, text=True, check=True
     )
-    told = wine.call(
-        "-c", _VERSIONS, cwd=wine.ROOT, environment=wine.environment(), capture_output=True
-    )
-    return f"{own.stdout.strip()}, {told.stdout.decode().strip()}"
+    _, told = wine.call("-c", _VERSIONS, cwd=wine.BUILT, is_shown=False)
+    return f"{ours.stdout.strip()}, {told}"
 
 
 def _rehearse() -> bool:
     demo = wine.as_windows(wine.ROOT / "sample_data" / "demo.py")
-    return wine.call(demo, cwd=wine.BUILT, environment=wine.environment()).returncode == 0
+    code, _ = wine.call(demo, cwd=wine.BUILT)
+    return code == 0
 
 
 def _test(tests: list[str]) -> Result:
@@ -104,7 +103,7 @@ def _test(tests: list[str]) -> Result:
             "faulthandler_exit_on_timeout=true",
         ),
     )
-    wine.call("-m", "pytest", *options, *tests, cwd=wine.ROOT, environment=wine.environment())
+    wine.call("-m", "pytest", *options, *tests, cwd=wine.ROOT)
     return Result.read(junit) if junit.exists() else Result(failed=["pytest itself"])
 
 

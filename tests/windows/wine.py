@@ -12,7 +12,6 @@ import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -20,7 +19,7 @@ BUILT = ROOT / "build" / "windows"
 PYTHON = BUILT / "cp311" / "python.exe"
 _PACKAGES = PYTHON.parent / "Lib" / "site-packages"
 _LOCK = ROOT / "requirements.lock"
-_MADE_OF = (_LOCK, HERE / "python.txt", HERE / "process_prng.c", Path(__file__))
+_MADE_OF = (_LOCK, HERE / "python.txt", HERE / "process_prng.c")
 _DONE = BUILT / "made-of"
 
 _NOT_NEEDED = frozenset(
@@ -74,13 +73,29 @@ def command(*arguments: str) -> list[str]:
     return [wine, str(PYTHON), *arguments]
 
 
-def call(
-    *arguments: str, cwd: Path, environment: Mapping[str, str], **streams: Any
-) -> subprocess.CompletedProcess[bytes]:
-    """Call Windows's Python with a pipe as standard input: without one Wine gives it no stream."""
-    return subprocess.run(
-        command(*arguments), input=b"", cwd=cwd, env=environment, check=False, **streams
+def call(*arguments: str, cwd: Path, is_shown: bool = True) -> tuple[int, str]:
+    """Call Windows's Python; return its exit code and all that it wrote, shown as it comes.
+
+    Each stream is a pipe: of a file, or of none, Wine makes a handle that Python cannot use.
+    """
+    started = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
+    said = []
+    with started as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        for line in process.stdout:
+            said.append(line.decode("utf-8", "replace").rstrip())
+            if is_shown:
+                print(said[-1], flush=True)
+    return process.returncode, "\n".join(said)
 
 
 def prepare() -> None:
