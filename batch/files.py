@@ -88,7 +88,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        systems.replace(Path(name), path)
         systems.sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -5,6 +5,7 @@ What one system has and another has not stands here, and nowhere else in the pac
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -15,7 +16,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
@@ -108,6 +110,57 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def replace(source: Path, target: Path) -> None:
+    """Put a file in the place of another, which on Windows nobody may have open.
+
+    Raises OSError, with `is_in_use`, where somebody has.
+    """
+    if _POSIX:
+        source.replace(target)
+    else:
+        replace_patiently(source, target, os.replace)
+
+
+_LETS_GO_WITHIN_SECONDS = 2.0
+_TRY_EVERY_SECONDS = 0.05
+
+
+def replace_patiently(
+    source: Path,
+    target: Path,
+    put: Callable[[Path, Path], None],
+    *,
+    patience_seconds: float = _LETS_GO_WITHIN_SECONDS,
+) -> None:
+    """Put a file in the place of another by `put`, as soon as nobody has that open.
+
+    A virus scanner or an indexer opens each new file for a moment; a spreadsheet keeps it. Raises
+    OSError, which names the target and is `is_in_use`, where it is kept.
+    """
+    until = time.monotonic() + patience_seconds
+    while True:
+        try:
+            put(source, target)
+        except PermissionError as error:
+            if time.monotonic() < until:
+                time.sleep(_TRY_EVERY_SECONDS)
+                continue
+            if target.exists():
+                raise OSError(errno.EBUSY, _IN_USE, str(target)) from error
+            raise
+        return
+
+
+_IN_USE = "another program has it open"
+_SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+
+
+def is_in_use(error: OSError) -> bool:
+    """Whether a file could not be written, replaced or deleted since a program has it open."""
+    refused = {_SHARING_VIOLATION, _LOCK_VIOLATION}
+    return error.errno == errno.EBUSY or getattr(error, "winerror", None) in refused
+
+
 def file_system_of(path: Path) -> str | None:
     """Return the kind of file system that a path which is there lies on, such as `ext4` or `nfs4`.
 
@@ -115,12 +168,22 @@ def file_system_of(path: Path) -> str | None:
     """
     real = path.resolve()  # on Windows a mapped drive becomes \\server\share
     if not _POSIX:
-        return "smb" if real.drive.startswith("\\\\") else None
+        return "smb" if is_of_another_machine(real.drive) else None
     try:
         mounts = Path("/proc/mounts").read_bytes()
     except OSError:
         return None
     return mounted_at(real, os.fsdecode(mounts))
+
+
+def is_of_another_machine(drive: str) -> bool:
+    r"""Whether a drive of Windows is a folder that another machine shares: `\\server\share`.
+
+    `\\?\` before a drive's letter lifts the limit on a path's length, and names no machine.
+    """
+    if drive.startswith(("\\\\?\\", "\\\\.\\")):
+        return drive[4:].upper().startswith("UNC\\")
+    return drive.startswith("\\\\")
 
 
 def mounted_at(path: PurePath, mounts: str) -> str | None:

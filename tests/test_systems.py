@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -124,3 +125,52 @@ def test_the_window_of_git_bash_is_known_by_the_name_of_its_pipe(
 )
 def test_a_word_is_quoted_for_both_shells_of_windows(word: str, quoted: str) -> None:
     assert systems.quoted_for_windows(word) == quoted
+
+
+@pytest.mark.parametrize(
+    ("path", "is_far"),
+    [
+        (r"\\server\share\reports", True),
+        (r"\\?\UNC\server\share\reports", True),
+        (r"\\?\C:\reports", False),
+        (r"C:\reports", False),
+        (r"reports", False),
+    ],
+)
+def test_a_share_is_on_another_machine_and_a_long_path_is_not(path: str, *, is_far: bool) -> None:
+    assert systems.is_of_another_machine(PureWindowsPath(path).drive) == is_far
+
+
+def held(times: int) -> Callable[[Path, Path], None]:
+    """Return what puts a file in another's place once it was refused so many times."""
+    left = iter(range(times))
+
+    def put(source: Path, target: Path) -> None:
+        if next(left, None) is not None:
+            raise PermissionError
+        source.replace(target)
+
+    return put
+
+
+def test_a_file_that_is_held_for_a_moment_is_replaced(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("old")
+    new.write_text("new")
+    systems.replace_patiently(new, old, held(2), patience_seconds=60)
+    assert old.read_text() == "new"
+
+
+def test_one_that_is_kept_open_is_named_and_stays(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("old")
+    new.write_text("new")
+    with pytest.raises(OSError, match="another program") as raised:
+        systems.replace_patiently(new, old, held(1), patience_seconds=0)
+    assert (raised.value.filename, systems.is_in_use(raised.value)) == (str(old), True)
+    assert old.read_text() == "old"
+
+
+def test_where_nothing_is_in_the_way_the_refusal_stands(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError):
+        systems.replace_patiently(tmp_path, tmp_path / "none", held(1), patience_seconds=0)
