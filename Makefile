@@ -26,7 +26,7 @@ test: $(VENV)/.installed
 # `test-everything` has besides what takes programs that pip does not install (tests/outside and
 # tests/schedules: Chromium, LibreOffice, strace, a C compiler, systemd, shellcheck, axe-core), and
 # what takes minutes (tests/costly: files that would take all memory).
-test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak"
+test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak windows"
 coverage test-everything: $(VENV)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 $(EVERYTHING) $(PYTEST_OPTIONS)
@@ -70,7 +70,7 @@ compat-oldest compat-newest: compat-%:
 
 # Windows's own Python under Wine: the sample's rehearsal, and every test that makes sense there.
 windows: $(VENV)/.installed
-	@$(BIN)/python -m tests.windows.windows $(PARTS)
+	@$(BIN)/python -m tests.windows.windows $(TESTS)
 
 build/mutants/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv build/mutants

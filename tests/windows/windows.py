@@ -1,5 +1,7 @@
 """`make windows`: the sample's rehearsal, and every test that makes sense there, under Wine.
 
+With arguments, only those tests. pytest's own options go with them.
+
 exit 0: the rehearsal ended as it should, and no test failed
 exit 1: something failed
 exit 3: what it takes is not installed
@@ -7,7 +9,6 @@ exit 3: what it takes is not installed
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from tests.windows import wine
 
-_AT_ONCE = 2
+_ONLY_THERE = Path("tests", "windows", "test_on_windows.py")
+_AT_A_CONSOLE = Path("tests", "windows", "test_console.py")
 _PATIENCE_SECONDS = 900
 _VERSIONS = "import sqlite3, sys; print(sys.version.split()[0], sqlite3.sqlite_version)"
 
@@ -31,13 +33,13 @@ class Result:
     skipped: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
 
-    @classmethod
-    def read(cls, junit: Path) -> Result:
-        """Return what pytest wrote down."""
-        result = cls()
+    def read(self, junit: Path) -> None:
+        """Add what pytest wrote down; nothing is there where it ended before its tests did."""
+        if not junit.exists():
+            self.failed.append(f"pytest itself: {junit.name}")
+            return
         for case in ET.parse(junit).iter("testcase"):
-            result.take(case)
-        return result
+            self.take(case)
 
     def take(self, case: ET.Element) -> None:
         """Count one test; one that failed and could not be tidied up is one."""
@@ -59,20 +61,22 @@ class Result:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("tests", nargs="*", default=["tests"])
-    chosen = parser.parse_args(arguments)
     if packages := wine.missing():
         print(f"make windows takes: apt-get install --no-install-recommends {' '.join(packages)}")
         return 3
     began = time.monotonic()
     wine.prepare()
     print(f"Wine, Windows's Python and its SQLite: {_versions()}")
-    is_rehearsed = _rehearse()
-    result = _test(chosen.tests)
+    result = Result()
+    if arguments:
+        _test(result, arguments)
+    else:
+        _rehearse(result)
+        _test_at_a_console(result)
+        _test(result, ["tests", str(_ONLY_THERE)])
     print("\n".join(result.lines()))
     print(f"{time.monotonic() - began:.0f} seconds")
-    return int(not is_rehearsed or bool(result.failed) or not result.counts["passed"])
+    return int(bool(result.failed) or not result.counts["passed"])
 
 
 def _versions() -> str:
@@ -83,28 +87,34 @@ def _versions() -> str:
     return f"{ours.stdout.strip()}, {told}"
 
 
-def _rehearse() -> bool:
+def _rehearse(result: Result) -> None:
     demo = wine.as_windows(wine.ROOT / "sample_data" / "demo.py")
     code, _ = wine.call(demo, cwd=wine.BUILT)
-    return code == 0
+    if code:
+        result.failed.append("the sample's rehearsal")
 
 
-def _test(tests: list[str]) -> Result:
-    """Run the tests, and return what became of them; they end where one hangs."""
-    junit = wine.BUILT / "junit.xml"
+def _test_at_a_console(result: Result) -> None:
+    """Run the tests that sit at a console: here, for Wine makes it of a pseudo-terminal."""
+    junit = wine.BUILT / "console.xml"
+    options = ("-q", "-p", "no:cacheprovider", f"--junitxml={junit}", str(_AT_A_CONSOLE))
     junit.unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-m", "pytest", *options], cwd=wine.ROOT, check=False)
+    result.read(junit)
+
+
+def _test(result: Result, tests: list[str]) -> None:
+    """Run tests there, two at once; they end where one hangs."""
+    junit = wine.BUILT / "junit.xml"
     options = (
-        *("-q", "-n", str(_AT_ONCE), "--color=no", "--tb=short", "-p", "no:cacheprovider"),
+        *("-q", "-n", "2", "--color=no", "--tb=short", "-p", "no:cacheprovider"),
         *("-p", "tests.windows.leaving_out", f"--junitxml={wine.as_windows(junit)}"),
-        *(
-            "-o",
-            f"faulthandler_timeout={_PATIENCE_SECONDS}",
-            "-o",
-            "faulthandler_exit_on_timeout=true",
-        ),
+        *("-o", f"faulthandler_timeout={_PATIENCE_SECONDS}"),
+        *("-o", "faulthandler_exit_on_timeout=true"),
     )
+    junit.unlink(missing_ok=True)
     wine.call("-m", "pytest", *options, *tests, cwd=wine.ROOT)
-    return Result.read(junit) if junit.exists() else Result(failed=["pytest itself"])
+    result.read(junit)
 
 
 if __name__ == "__main__":
