@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -56,6 +57,26 @@ _OF_A_NETWORK = frozenset(
 def is_of_a_network(file_system: str) -> bool:
     """Whether a file system of that kind (`nfs4`, `fuse.sshfs`) lies on another machine."""
     return file_system.lower().removeprefix("fuse.") in _OF_A_NETWORK
+
+
+def refuse_long_path(folder: Path, name: str) -> None:
+    """Raise UsageProblem where the folder's path is too long for a file of that name in it.
+
+    The folder is made. Windows takes 259 letters unless its owner has lifted that, and the file
+    that `replacing` writes first has the longest path of all.
+    """
+    try:
+        make_own_folder(folder)
+        handle, made = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    except OSError as error:
+        if error.errno not in {errno.ENAMETOOLONG, errno.ENOENT}:  # Windows says the second
+            raise
+        raise UsageProblem(
+            f"the path of {folder} is too long for the files of a report: nothing was sent",
+            hint="choose a folder with a shorter path with --reports-dir",
+        ) from error
+    os.close(handle)
+    Path(made).unlink()
 
 
 def nearest_that_exists(path: Path) -> Path:

@@ -38,6 +38,14 @@ def csv_name(outcome: Outcome) -> str:
     return f"{outcome.value}.csv"
 
 
+def refuse_long_path(folder: Path) -> None:
+    """Raise UsageProblem where a report could not be written there for the length of its path.
+
+    Found out before anything is sent.
+    """
+    files.refuse_long_path(folder, max(map(csv_name, Outcome), key=len))
+
+
 def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Written:
     """Write every file of a run from the journal, which notes it: the same gives the same bytes.
 

@@ -11,6 +11,7 @@ import tty
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def at_a_console(folder: Path, *arguments: str) -> Iterator[Console]:
     tty.setraw(theirs)  # Enter is Enter, and no line feed
     environment = {**wine.environment(), "DEFER_BATCH_API_TOKEN": TOKEN}
     command = wine.command("-m", "batch", *arguments)
-    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    streams: Any = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen(
         command, cwd=folder, env=environment, start_new_session=True, **streams
     ) as process:
