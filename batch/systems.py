@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -15,6 +16,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -65,6 +67,19 @@ def share_as(path: Path, folder: Path) -> None:
         path.chmod(mode)
     except PermissionError:  # a service may not set the bit by which a folder hands on its group
         path.chmod(mode & 0o777)
+
+
+def make_folder_to_share(within: Path, prefix: str) -> Path:
+    """Make a folder of a new name that `share_as` will give to others, and return it.
+
+    Until then it is its owner's (0700). On Windows it inherits: there Python makes a folder of that
+    mode one for its owner and administrators for good (os.mkdir, since 3.11.10 and 3.12.4).
+    """
+    if _POSIX:
+        return Path(tempfile.mkdtemp(dir=within, prefix=prefix))
+    made = within / f"{prefix}{secrets.token_hex(4)}"
+    made.mkdir()
+    return made
 
 
 @dataclass(frozen=True, slots=True)

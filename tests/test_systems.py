@@ -141,6 +141,23 @@ def test_a_share_is_on_another_machine_and_a_long_path_is_not(path: str, *, is_f
     assert systems.is_of_another_machine(PureWindowsPath(path).drive) == is_far
 
 
+def test_what_is_to_be_shared_is_made_private_but_on_windows_where_that_is_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    mkdir = os.mkdir
+
+    def noting(path: str, mode: int = 0o777, **more: int) -> None:
+        made.append(mode)
+        mkdir(path, mode, **more)
+
+    monkeypatch.setattr(os, "mkdir", noting)
+    for is_posix in (True, False):
+        monkeypatch.setattr(systems, "_POSIX", is_posix)
+        assert systems.make_folder_to_share(tmp_path, ".run.").parent == tmp_path
+    assert made == [0o700, 0o777]
+
+
 def held(times: int) -> Callable[[Path, Path], None]:
     """Return what puts a file in another's place once it was refused so many times."""
     left = iter(range(times))
