@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from batch import systems
+from batch.app import serving
+from batch.app.journeys import FOLDER
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from tests.support import troubles
@@ -222,3 +229,41 @@ def test_a_folder_of_any_name_is_continued_as_the_hint_says(
     stopped = submit(emulator, ONE, "--reports-dir", name)
     assert stopped.code == 3
     assert f'--reports-dir "{name}"' in stopped.out if name != "o’brien" else name in stopped.out
+
+
+_DOUBLE_CLICK = """
+import webbrowser
+webbrowser.open = print  # Wine's own browser would never end
+from batch.app.serving import open_app
+open_app()
+"""
+
+
+def test_a_double_click_serves_the_pages_without_any_stream(office: Office) -> None:
+    home = office.folder / "home"
+    home.mkdir()
+    environment = office._environment() | {"USERPROFILE": str(home)}
+    command = [str(PYTHONW), "-c", _DOUBLE_CLICK]
+    process = subprocess.Popen(command, cwd=office.folder, env=environment, close_fds=True)
+    told = home / serving.REPORTS_OF_A_DOUBLE_CLICK / FOLDER / serving.RUNNING
+    until(told.exists)
+    until(lambda: told.read_text(encoding="utf-8"))
+    port = json.loads(told.read_text(encoding="utf-8"))["port"]
+    assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 403  # nobody's browser has the key
+    process.kill()
+    process.wait()
+
+
+def test_the_journal_is_backed_up_while_it_is_in_use(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    submit(register(abc="trn_received"), ONE)
+    script = Path(__file__).parents[2] / "sample_data" / "schedules" / "backup_journal.py"
+    command = [sys.executable, str(script), str(office.reports), str(office.folder / "backups")]
+    with contextlib.closing(sqlite3.connect(office.reports / "journal.db")) as reader:
+        reader.execute("SELECT * FROM runs").fetchone()
+        ended = subprocess.run(command, capture_output=True, check=False)
+    (copy,) = (office.folder / "backups").glob("journal-*.db")
+    assert (ended.returncode, ended.stdout) == (0, b"")
+    shutil.copy(copy, office.reports / "journal.db")
+    assert office.run("verify", "--all").code == 0
