@@ -3,6 +3,8 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?=
+# Where this is set, each of the many processes of the tests would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 # How much `make soak` takes: histories on a virtual clock, broken files, rows, and real histories.
 SEEDS ?= 20000
 FILES ?= 5000

@@ -11,52 +11,51 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from batch import __version__, completing, terminal
-from batch.command_help import CommandWithExamples
+from batch import __version__, completing
 from batch.errors import UsageProblem
 from batch.failures import exit_code_of
-from batch.options import (
-    Access,
-    AnyRun,
-    AsJson,
-    AskingPace,
-    Delivery,
-    Ending,
-    FileReading,
-    NewestRun,
-    NewestUnfinished,
-    OneRun,
-    OutFile,
-    Pace,
-    RegisterAsBegun,
-    RegisterChoice,
-    Reports,
-    RowChoice,
-    Screen,
-    Sending,
-    SendingPace,
-    Since,
-    UnfinishedRun,
-    YesToClose,
-    YesToDelete,
-    YesToSend,
-    given,
-    with_groups,
-)
-from batch.wiring import (
-    context_of,
-    input_of,
-    origin_named,
-    run_settings_of,
-    settings_of,
-    token_for_target,
-)
+from batch.known_commands import GroupOfKnownCommands, KnownCommands
+from batch.streams import make_streams_usable, say, say_what_was_lost, show, show_either
 
 if TYPE_CHECKING:
     from batch.commands.execute import Finished
+    from batch.options import (
+        Access,
+        AnyRun,
+        AsJson,
+        AskingPace,
+        Delivery,
+        Ending,
+        FileReading,
+        NewestRun,
+        NewestUnfinished,
+        OneRun,
+        OutFile,
+        Pace,
+        RegisterAsBegun,
+        RegisterChoice,
+        Reports,
+        RowChoice,
+        Screen,
+        Sending,
+        SendingPace,
+        Since,
+        UnfinishedRun,
+        YesToClose,
+        YesToDelete,
+        YesToSend,
+    )
+
+COMMANDS = KnownCommands()
+
+
+class _Group(GroupOfKnownCommands):
+    known = COMMANDS
+
 
 app = typer.Typer(
     name="defer-batch",
+    cls=_Group,
     help="Defer many trainees in the Register of trainee teachers from one list.",
     epilog="`defer-batch COMMAND --help` shows what a command takes, with two examples.",
     no_args_is_help=False,
@@ -71,15 +70,22 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; turn every failure that a user can cause into words and an exit code."""
-    terminal.make_streams_usable()
+    make_streams_usable()
     code = exit_code_of(lambda: app(standalone_mode=False))
-    terminal.say_what_was_lost()
+    say_what_was_lost()
     sys.exit(code)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Add a command of the function's name, with the options of the groups that it takes."""
-    return app.command(cls=CommandWithExamples)(with_groups(function))
+    COMMANDS.add(function.__name__, function, takes_groups=True)
+    return function
+
+
+def plain_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Add a command of the function's name that takes no group of options."""
+    COMMANDS.add(function.__name__, function, takes_groups=False)
+    return function
 
 
 @app.callback(invoke_without_command=True)
@@ -93,7 +99,7 @@ def begin(
         print(f"defer-batch {__version__}")  # noqa: T201
         raise typer.Exit
     if context.invoked_subcommand is None:
-        terminal.show(
+        show(
             "defer-batch: defer many trainees from one list.\n\n"
             "Where to begin:\n\n"
             "`defer-batch app` opens it in your browser. Or here:\n\n"
@@ -112,10 +118,11 @@ def begin(
 def check(reading: FileReading, pace: Pace, *, as_json: AsJson = False) -> None:
     """Check every row of a list. Needs no token, sends and writes nothing."""
     from batch.commands.check import check_file
+    from batch.wiring import input_of, settings_of
 
     settings = settings_of(reading, pace)
     result = check_file(input_of(reading, settings), settings.rate_limit)
-    terminal.show_either(result.as_json(), result.lines(), as_json=as_json)
+    show_either(result.as_json(), result.lines(), as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
@@ -132,7 +139,9 @@ def preview(
 ) -> None:
     """Show what would become of each row. Looks trainees up, only reads."""
     from batch.commands.preview_file import preview_file
+    from batch.options import Sending
     from batch.terminal import preview_lines
+    from batch.wiring import context_of, input_of, run_settings_of, settings_of, token_for_target
 
     settings = settings_of(register, pace, reports, reading, matching)
     found = preview_file(
@@ -141,7 +150,7 @@ def preview(
         input_of(reading, settings),
         out=out,
     )
-    terminal.show_either(found.as_json(), preview_lines(found), as_json=as_json)
+    show_either(found.as_json(), preview_lines(found), as_json=as_json)
     raise typer.Exit(found.exit_code)
 
 
@@ -163,13 +172,15 @@ def run(
     First it checks every row, looks each trainee up, shows what will become of them, and asks.
     """
     from batch.commands.run import run_file
+    from batch.terminal import is_attended
+    from batch.wiring import context_of, input_of, run_settings_of, settings_of, token_for_target
 
     settings = settings_of(register, pace, reports, reading, matching, ending)
     context = context_of(settings, token_for_target(settings), yes=yes)
     file = input_of(
         reading,
         settings,
-        attended=terminal.is_attended() and not yes,
+        attended=is_attended() and not yes,
         require_trainee_id=sending.no_preview or settings.match_by == "trainee_id",
     )
     new_run = run_settings_of(settings, matching, sending)
@@ -199,11 +210,13 @@ def resume(
     It asks Register about rows without an answer before it sends anything again.
     """
     from batch.commands.resume import newest_unfinished, resume_run
+    from batch.options import given
+    from batch.wiring import context_of, origin_named, settings_of
 
     settings = settings_of(register, pace, reports.of(run), ending)
     run_id = newest_unfinished(settings.reports_dir) if run is None else run.run_id
     if run_id is None:
-        terminal.say("nothing is unfinished: nothing to resume")
+        say("nothing is unfinished: nothing to resume")
         _end(None, told=told)
     finished = resume_run(
         context_of(settings, settings.token(), yes=yes),
@@ -231,13 +244,16 @@ def close(
     A row whose request may have arrived is looked up in Register first.
     """
     from batch.commands.close import close_run
+    from batch.options import given
+    from batch.terminal import agreed, is_attended
+    from batch.wiring import context_of, settings_of
 
     settings = settings_of(access, pace, reports.of(run), ending)
     closed = close_run(
         context_of(settings, settings.token(), yes=yes),
         run.run_id,
         settings.of_run(given(access, pace)),
-        confirm=lambda words: terminal.agreed(words, yes=yes or not terminal.is_attended()),
+        confirm=lambda words: agreed(words, yes=yes or not is_attended()),
     )
     _end(closed, told=told)
 
@@ -248,12 +264,13 @@ def runs(reports: Reports, *, since: Since = None, as_json: AsJson = False) -> N
     from batch.commands.run_names import day_named
     from batch.commands.runs import listed_runs, warnings_of_runs
     from batch.terminal import runs_lines
+    from batch.wiring import settings_of
 
     reports_dir, day = settings_of(reports).reports_dir, None if since is None else day_named(since)
     for words in warnings_of_runs(reports_dir):
-        terminal.say(f"warning: {words}")
+        say(f"warning: {words}")
     listed = listed_runs(reports_dir, day)
-    terminal.show_either(listed, runs_lines(listed, of_term=day is not None), as_json=as_json)
+    show_either(listed, runs_lines(listed, of_term=day is not None), as_json=as_json)
 
 
 @command
@@ -267,6 +284,7 @@ def report(
 ) -> None:
     """Write a run's report again, from the record of all runs."""
     from batch.commands.report import write_again
+    from batch.wiring import settings_of
 
     settings = settings_of(reports.of(run), delivery)
     finished = write_again(
@@ -302,6 +320,7 @@ def verify(
     against journal.db, the record of all runs.
     """
     from batch.commands.verify import verify_all, verify_run
+    from batch.wiring import settings_of
 
     if (run is None) != every_run or (every_run and manifest_sha256):
         raise UsageProblem("name one RUN, or give --all alone", hint="`defer-batch verify --help`")
@@ -311,7 +330,7 @@ def verify(
         if run is None
         else verify_run(run, reports_dir, manifest_sha256, tool_version=__version__)
     )
-    terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
+    show_either(found.as_json(), found.lines(), as_json=as_json)
     raise typer.Exit(found.verdict.exit_code)
 
 
@@ -329,6 +348,8 @@ def reconcile(
     """Ask Register whether what a run reported still stands. Only reads."""
     from batch.commands.reconcile import Which
     from batch.commands.reconcile import reconcile as reconciled
+    from batch.options import given
+    from batch.wiring import context_of, origin_named, settings_of
 
     settings = settings_of(register, pace, reports.of(run))
     found = reconciled(
@@ -338,7 +359,7 @@ def reconcile(
         register=origin_named(register),
         out=out,
     )
-    terminal.show_either(found.as_json(), found.lines(), as_json=as_json)
+    show_either(found.as_json(), found.lines(), as_json=as_json)
     raise typer.Exit(found.exit_code)
 
 
@@ -356,27 +377,29 @@ def purge(
     What they deferred stays known, so that it is not sent again. Unfinished runs are kept.
     """
     from batch.commands.purge import purge_runs
+    from batch.terminal import agreed
+    from batch.wiring import settings_of
 
     purged = purge_runs(
         settings_of(reports).reports_dir,
         older_than,
-        confirm=lambda words: terminal.agreed(words, yes=yes),
+        confirm=lambda words: agreed(words, yes=yes),
     )
-    terminal.show("\n".join(purged.lines()))
+    show("\n".join(purged.lines()))
     for words in purged.left:
-        terminal.say(f"warning: {words}")
+        say(f"warning: {words}")
     raise typer.Exit(purged.exit_code)
 
 
-@command
+@plain_command
 def template() -> None:
     """Print an empty list, a CSV with the right header."""
     from batch.columns import KNOWN
 
-    terminal.show(",".join(KNOWN))
+    show(",".join(KNOWN))
 
 
-@command
+@plain_command
 def explain(
     *,
     code: Annotated[
@@ -391,7 +414,7 @@ def explain(
     """Explain the codes of a report: what they mean, what to do."""
     from batch.commands.explain import explained
 
-    terminal.show("\n".join(explained(code)))
+    show("\n".join(explained(code)))
 
 
 @command
@@ -403,14 +426,13 @@ def doctor(
     Token, version, network, folders, clock, and runs that are unfinished.
     """
     from batch.commands.doctor import examine
+    from batch.wiring import settings_of
 
     readiness = examine(settings_of(register, reports, delivery), time.time)
-    terminal.show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
+    show_either(readiness.as_json(), readiness.lines(), as_json=as_json)
     raise typer.Exit(readiness.exit_code)
 
 
-@app.command("app", cls=CommandWithExamples)
-@with_groups
 def open_app(
     register: RegisterChoice,
     pace: SendingPace,
@@ -432,9 +454,13 @@ def open_app(
 ) -> None:
     """Open the same work as pages in your browser."""
     from batch.app.serving import serve_app
+    from batch.wiring import settings_of
 
     settings = settings_of(register, pace, reports, ending)
-    serve_app(settings, port=port, browser=not no_browser, say=terminal.show)
+    serve_app(settings, port=port, browser=not no_browser, say=show)
+
+
+COMMANDS.add("app", open_app, takes_groups=True)
 
 
 @command
@@ -459,6 +485,7 @@ def emulator(
 ) -> None:
     """Serve a stand-in for Register on this machine, until Ctrl-C."""
     from batch.commands.emulator import serve_until_interrupted
+    from batch.wiring import settings_of
 
     limit = settings_of(pace).rate_limit
     rate = None if limit is None else (limit.requests, limit.period_seconds)
@@ -466,5 +493,7 @@ def emulator(
 
 
 def _end(finished: Finished | None, *, told: Screen) -> NoReturn:
-    terminal.show_finished(finished, as_json=told.as_json, verbose=told.verbose)
+    from batch.terminal import show_finished
+
+    show_finished(finished, as_json=told.as_json, verbose=told.verbose)
     raise typer.Exit(0 if finished is None else finished.exit_code)

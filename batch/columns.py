@@ -161,6 +161,14 @@ def unguarded(value: str) -> str:
     return value[1:] if _GUARDED.match(value) else value
 
 
+def tidied_text(raw: str, *, with_formulas: bool = True) -> str:
+    """Return a value without the spaces and apostrophes around it; `="…"` is its text."""
+    text = raw.lstrip(SPACES + "'").rstrip(SPACES)
+    if with_formulas and len(text) > 3 and text.startswith('="') and text.endswith('"'):
+        return text[2:-1].replace('""', '"').strip(SPACES)
+    return text
+
+
 def is_blank(values: Iterable[str]) -> bool:
     """Whether a row holds no value that anybody could see."""
     return not any(value.strip(SPACES).strip().strip(_END_OF_FILE) for value in values)

@@ -6,10 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from batch.codes import Code
-from batch.errors import DeferBatchError
-from batch.register.api import VERSIONS
-
 Offered = list[tuple[str, str]]
 """Values, each with what some shells show beside it."""
 
@@ -36,6 +32,8 @@ def naming_columns() -> Offered:
 
 def versions() -> Offered:
     """Return the versions of Register's API that this tool knows."""
+    from batch.register.api import VERSIONS
+
     return [(version, "") for version in VERSIONS]
 
 
@@ -48,6 +46,8 @@ def column_names() -> Offered:
 
 def codes() -> Offered:
     """Return every code of a report."""
+    from batch.codes import Code
+
     return [(code.value, code.outcome.label) for code in Code]
 
 
@@ -63,6 +63,7 @@ def unfinished_runs(ctx: Any) -> Offered:
 
 def _runs(ctx: Any, is_offered: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     """Yield runs; none where settings or journal cannot be read, for Tab is no place for errors."""
+    from batch.errors import DeferBatchError
     from batch.record.database import JOURNAL
     from batch.record.ledger import Ledger
     from batch.settings import Settings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from batch import systems, terminal
+from batch import streams, systems
 from batch.errors import DeferBatchError
 from batch.hints import DEFAULT_REPORTS_DIR, completed_in
 
@@ -37,7 +37,7 @@ def exit_code_of(call: Callable[[], int | None]) -> int:
         return 130
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 — the one place for all others
         words, exit_code = _words_and_exit_code(error)
-        terminal.say(completed_in(words, reports_dir_in_use.get(), sys.argv[1:]))
+        streams.say(completed_in(words, reports_dir_in_use.get(), sys.argv[1:]))
         return exit_code
 
 

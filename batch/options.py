@@ -293,7 +293,7 @@ def given(*groups: OptionGroup) -> dict[str, Any]:
 
 def with_groups(function: Callable[..., None]) -> Callable[..., None]:
     """Return a command with the options of its groups where it takes a group."""
-    hints = get_type_hints(function, include_extras=True)
+    hints = get_type_hints(function, localns=globals(), include_extras=True)
     groups = {name: hint for name, hint in hints.items() if _is_group(hint)}
 
     @functools.wraps(function)

@@ -39,24 +39,6 @@ class Deferral:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What a row says, besides an id, of who the trainee is: as text, None where it says nothing.
-
-    Edges are trimmed. `date_of_birth` is YYYY-MM-DD, None where it cannot be read for certain.
-    """
-
-    trn: str | None = None
-    hesa_id: str | None = None
-    provider_trainee_id: str | None = None
-    last_name: str | None = None
-    first_names: str | None = None
-    date_of_birth: str | None = None
-
-
-NOBODY = Identity()
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One row of the input.
 
@@ -71,7 +53,6 @@ class Row:
     trainee_id: str
     deferral: Deferral | None
     problems: tuple[Problem, ...] = ()
-    identity: Identity = NOBODY
 
 
 @dataclass(slots=True)

@@ -100,9 +100,10 @@ class InputOptions:
 
     `columns` says which header holds a name, "" none. `attended`: somebody sees the plan before
     anything is sent. `require_trainee_id` False: TRN, HESA id or the provider's number will do,
-    once rows can be matched by them. `command` are the words after `defer-batch` that asked for
-    it, from which hints make complete commands. `shown_name` is the file's name for people, where
-    it is kept under another; `corrected` says what a person changed of which file, if it is a copy.
+    once rows can be matched by them; `match_by` is the one that counts, None for the first that a
+    row has. `command` are the words after `defer-batch` that asked for it, from which hints make
+    complete commands. `shown_name` is the file's name for people, where it is kept under another;
+    `corrected` says what a person changed of which file, if it is a copy.
     """
 
     path: Path
@@ -115,6 +116,7 @@ class InputOptions:
     hidden_rows: str | None = None
     attended: bool = True
     require_trainee_id: bool = True
+    match_by: str | None = None
     command: tuple[str, ...] = ()
     shown_name: str | None = None
     corrected: Mapping[str, Any] | None = None

@@ -8,21 +8,19 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shlex
 import signal
-import socket
 import stat
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 _POSIX = os.name == "posix"
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -75,6 +73,9 @@ def make_folder_to_share(within: Path, prefix: str) -> Path:
     Until then it is its owner's (0700). On Windows it inherits: there Python makes a folder of that
     mode one for its owner and administrators for good (os.mkdir, since 3.11.10 and 3.12.4).
     """
+    import secrets  # noqa: PLC0415 — both take a while, and are needed here only
+    import tempfile  # noqa: PLC0415
+
     if _POSIX:
         return Path(tempfile.mkdtemp(dir=within, prefix=prefix))
     made = within / f"{prefix}{secrets.token_hex(4)}"
@@ -306,6 +307,8 @@ def quoted_for_windows(word: str) -> str:
         return word
     if _REPLACED.search(word):
         return "'" + _SINGLE_QUOTES.sub(r"\g<0>\g<0>", word) + "'"
+    import subprocess  # noqa: PLC0415 — takes a while, and is needed here only
+
     quoted = subprocess.list2cmdline([word])
     return quoted if quoted.startswith('"') else f'"{quoted}"'
 
@@ -319,12 +322,17 @@ def state_home() -> Path:
 
 def allow_port_again(listener: socket.socket) -> None:
     """Let a port that has just been given up be taken; on Windows two servers would share it."""
+    import socket  # noqa: PLC0415 — slow to import, and whoever calls this has
+
     if _POSIX:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def reset_when_closed(connection: socket.socket) -> None:
     """Have the other end see a reset, not an end; `struct linger` has two sizes."""
+    import socket  # noqa: PLC0415 — slow to import, and whoever calls this has
+    import struct  # noqa: PLC0415
+
     linger = struct.pack("ii" if _POSIX else "hh", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 

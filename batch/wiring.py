@@ -82,6 +82,7 @@ def input_of(
         hidden_rows=reading.hidden_rows,
         attended=attended,
         require_trainee_id=require_trainee_id,
+        match_by=settings.match_by,
         command=_command_line(),
     )
 

@@ -10,6 +10,7 @@ _A_DAY = re.compile(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])", re.ASCII)
 _LABEL = re.compile(r"\s*(?:\S+(?: \S+)? {2,})?")
 _UNBROKEN = re.compile(r"\s*(?:[^\s`]*`[^`]*`[^\s`]*|(?<!\S)defer-batch .*|\S+)")
 """A word with the spaces before it, or a command between backticks or at the end of a line."""
+_MOST_NAMED = 10
 _STEERING = re.compile(r"[^\n]")
 
 
@@ -107,6 +108,20 @@ def row_list(numbers: tuple[int, ...], count: int) -> str:
     shown = ", ".join(str(number) for number in numbers)
     more = count - len(numbers)
     return f"row{'s' if count > 1 else ''} {shown}" + (f" and {more} more" if more else "")
+
+
+def contradicted(number: int, numbers: Sequence[int]) -> str:
+    """Return what is wrong with one of some rows that ask different things for one trainee."""
+    others = [str(other) for other in numbers if other != number]
+    named = ", ".join(others[:_MOST_NAMED])
+    more = len(others) - _MOST_NAMED
+    named += f" and {more} more" if more > 0 else ""
+    one = len(others) == 1
+    return (
+        f"{f'Row {named} names' if one else f'Rows {named} name'} the same trainee with another "
+        f"date or reason. {'Neither' if one else 'None of them'} was sent; "
+        f"delete the wrong one{'' if one else 's'}."
+    )
 
 
 def every_row(numbers: Sequence[int]) -> str:

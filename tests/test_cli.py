@@ -28,14 +28,16 @@ def python(office: Office, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_nothing_heavy_is_imported_to_tell_about_oneself(office: Office, option: str) -> None:
+@pytest.mark.parametrize("words", ["--help", "--version", "template", "explain", "run --help"])
+def test_nothing_heavy_is_imported_to_tell_about_oneself(office: Office, words: str) -> None:
     office.environment["COVERAGE_PROCESS_CONFIG"] = ""  # measuring itself imports sqlite3
-    told = python(office, "-X", "importtime", "-m", "batch", option)
+    told = python(office, "-X", "importtime", "-m", "batch", *words.split())
     modules = {line.rsplit("|", 1)[-1].strip() for line in told.stderr.splitlines()}
     assert told.returncode == 0
     assert "batch.cli" in modules
-    assert not modules & {"polars", "httpx", "starlette", "uvicorn", "sqlite3", "jinja2"}
+    heavy = {"polars", "httpx", "starlette", "uvicorn", "sqlite3", "jinja2", "pydantic", "rich"}
+    assert not modules & heavy
+    assert ("batch.options" in modules) == ("run" in words)
 
 
 def test_no_color_is_honoured(office: Office) -> None:

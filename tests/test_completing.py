@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +11,6 @@ from tests.support import troubles
 from tests.support.office import Office, Ran
 
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
-CALL = "import sys; sys.argv[0] = 'defer-batch'; from batch.cli import main; main()"
 
 
 def offered(office: Office, line: str) -> list[str]:
@@ -24,16 +21,9 @@ def offered(office: Office, line: str) -> list[str]:
         "COMP_WORDS": "\n".join(words),
         "COMP_CWORD": str(len(words) - 1),
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", CALL],
-        cwd=office.folder,
-        env=office._environment() | asked,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert not ran.stderr
-    return ran.stdout.split()
+    ran = Office(office.folder, office.environment | asked).run()
+    assert not ran.err
+    return ran.out.split()
 
 
 @pytest.mark.parametrize(

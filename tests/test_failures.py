@@ -93,7 +93,7 @@ def test_ctrl_c_at_any_moment_shows_no_trace(office: Office, command: str) -> No
     write_lists(office)
     arguments = (*command.split(), *(("--register", "emulator") if "run" in command else ()))
     for moment, presses in enumerate((1, 4, 1, 4, 1)):
-        with office.start(*arguments) as process:
+        with office.start(*arguments, through=("env",)) as process:
             while process.poll() is None and not is_loading(process):
                 time.sleep(0.001)
             time.sleep(moment / 3)

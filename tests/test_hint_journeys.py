@@ -7,9 +7,11 @@ is in a situation here, or in `ELSEWHERE` with the reason why it is not.
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,7 @@ from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from tests.support import troubles
-from tests.support.hints import Makers, Paster, commands_in, options_named, sources
+from tests.support.hints import Makers, Paster, Site, commands_in, options_named, sources
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Fault, FaultPlan, Never
 
@@ -375,26 +377,38 @@ SITUATIONS: tuple[Callable[[World], None], ...] = (
 )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    folder = tmp_path / "a folder"
-    folder.mkdir()
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read in a situation, who had made the commands there, and how each ended."""
+
+    read: str
+    reached: set[Site]
+    pasted: list[tuple[str, Ran]]
+
+
+@functools.cache  # for both tests that ask for it
+def seen_in(situation: Callable[[World], None]) -> Seen:
+    makers = Makers()
     with ExitStack() as stack:
-        yield World(Office(folder), stack)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()), "a folder")
+        folder.mkdir()
+        world = World(Office(folder), stack)
+        with makers.watching():
+            situation(world)
+        world.is_well_again()
+        pasted = list(Paster(world.office, world.emulator).each(world.commands))
+    return Seen("\n".join(world.read), makers.reached, pasted)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: one.__name__)
-def test_what_is_printed_works_as_it_stands(
-    world: World, situation: Callable[[World], None]
-) -> None:
-    situation(world)
-    assert world.commands
-    world.is_well_again()
+def test_what_is_printed_works_as_it_stands(situation: Callable[[World], None]) -> None:
+    pasted = seen_in(situation).pasted
     failed = [
         (command, ran.code, ran.err)
-        for command, ran in Paster(world.office, world.emulator).each(world.commands)
+        for command, ran in pasted
         if ran.code not in {0, 1, *ENDED_BY_CTRL_C.get(command, ())}
     ]
+    assert pasted
     assert not failed
 
 
@@ -404,18 +418,13 @@ def test_every_option_that_is_named_is_one() -> None:
     assert options_named() - there == {"--help"}
 
 
-def test_every_place_that_prints_a_command_is_in_a_situation(tmp_path: Path) -> None:
-    makers, read = Makers(), ""
-    for situation in SITUATIONS:
-        folder = tmp_path / situation.__name__
-        folder.mkdir()
-        with ExitStack() as stack, makers.watching():
-            world = World(Office(folder), stack)
-            situation(world)
-            read += "\n".join(world.read)
+def test_every_place_that_prints_a_command_is_in_a_situation() -> None:
+    seen = [seen_in(situation) for situation in SITUATIONS]
+    reached = {site for one in seen for site in one.reached}
+    read = "\n".join(one.read for one in seen)
     unreached = {
         one.site
         for one in sources()
-        if not (one.site in makers.reached if one.words is None else one.words.search(read))
+        if not (one.site in reached if one.words is None else one.words.search(read))
     }
     assert sorted(unreached) == sorted(ELSEWHERE)

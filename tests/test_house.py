@@ -14,6 +14,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "app"),
     ("wiring",),
+    ("known_commands",),
     ("options", "failures"),
     ("completing", "command_help"),
     ("terminal",),
@@ -26,6 +27,7 @@ LAYERS = (
     ("run_settings", "columns", "hints", "files"),
     ("rows",),
     ("codes",),
+    ("streams",),
     ("errors", "systems", "words"),
 )
 APART = {"intake", "register", "record", "roster", "emulator"}
@@ -44,6 +46,7 @@ OWNERS = {
         "intake.evidence",
         "intake.rules",
     },
+    "markupsafe": {"record.page"},
     "pydantic": {"register.body", "settings"},
     "rich": {"terminal"},
     "sqlite3": {
@@ -64,7 +67,7 @@ OWNERS = {
     },
     "structlog": {"submission.run_log"},
     "truststore": {"register.connections"},
-    "typer": {"cli", "command_help", "failures", "options"},
+    "typer": {"cli", "command_help", "failures", "known_commands", "options"},
     "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"app.copies", "record.workbook"},
 }

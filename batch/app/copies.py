@@ -21,9 +21,11 @@ from typing import Any
 import xlsxwriter
 
 from batch import columns, files
-from batch.app.lists import Corrections, ReadList, own_values, read_list
-from batch.intake.layout import Layout
-from batch.intake.raw_rows import SUFFIXES
+from batch.app.lists import Corrections, ReadList, read_list
+from batch.errors import unusable
+from batch.intake.dates import quoted
+from batch.intake.layout import SEPARATORS, Layout
+from batch.intake.raw_rows import SUFFIXES, own_values
 from batch.intake.workbook_reader import book_of
 from batch.intake.workbook_rows import Cell, CellKind, SheetRow
 from batch.record.workbook import WrittenBook, write_text
@@ -43,8 +45,8 @@ class Copy:
 def copied(read: ReadList, corrections: Corrections) -> Copy:
     """Write the corrected copy of a list, into a folder of its own beside the list; return it.
 
-    A problem that only the file itself shows may not be in a copy: such a row is left out of it,
-    unless the person has corrected it, so that nothing is sent of a row that was refused.
+    A problem that only the file itself shows may not be in a copy, also of a row in which another
+    value was corrected: such a row is left out, so that nothing is sent of a row that is refused.
     Raises UnusableFile, OSError.
     """
     options = read.options
@@ -54,8 +56,10 @@ def copied(read: ReadList, corrections: Corrections) -> Copy:
     copy = replace(options, path=folder / f"corrected{suffix}", encoding=None)
     left_out = frozenset(corrections.left_out)
     _write(read, corrections, left_out, copy.path)
-    doubtful = read.only_in_the_file - corrections.values.keys() - left_out
-    lost = doubtful - read_list(copy).checked().problems.keys() if doubtful else frozenset()
+    lost = frozenset[int]()
+    if read.only_in_the_file - left_out:
+        refused = read.checked(corrections).problems.keys()
+        lost = frozenset(refused - read_list(copy).checked().problems.keys())
     if lost:
         _write(read, corrections, left_out | lost, copy.path)
     return Copy(replace(copy, corrected=_told(read, corrections, lost, copy.path)), lost)
@@ -91,7 +95,7 @@ def _write_csv(
     with files.replacing(copy) as written:
         text = _Utf8(written)
         writer = csv.writer(text, delimiter=layout.separator)
-        written.write(b"\xef\xbb\xbf" + b"\r\n" * (layout.header_row - 1))
+        written.write(b"\xef\xbb\xbf" + _above_the_header(layout))
         writer.writerow(_whole_header(layout))
         at = layout.header_row
         for raw in read.raws:
@@ -101,6 +105,12 @@ def _write_csv(
                 written.write(b"\r\n" * (number - at - 1))
                 writer.writerow(_with(record, corrections.values.get(number), layout))
                 at = number
+
+
+def _above_the_header(layout: Layout) -> bytes:
+    """Return the lines above a header: blank, but for one that names a separator nobody guesses."""
+    named = "" if layout.separator in SEPARATORS else f"sep={layout.separator}"
+    return (named + "\r\n" * (layout.header_row - 1)).encode()
 
 
 def _whole_header(layout: Layout) -> list[str]:
@@ -151,19 +161,33 @@ def _write_workbook(
         files.replacing(copy) as written,
         files.patient(written) as patient,
     ):
-        made = _Copy(xlsxwriter.Workbook(patient, {"in_memory": True}), name, reason, first)
+        workbook = xlsxwriter.Workbook(patient, {"in_memory": True})
+        made = _Copy(workbook, _sheet_called(name, workbook, path), reason, first)
         for row in book.rows(name or ""):
             if row.number not in left_out:
                 made.add(row, corrections.values.get(row.number, {}))
         made.book.close()
 
 
+def _sheet_called(name: str | None, book: Any, path: Path) -> Any:
+    """Return a new sheet of that name. Raises UnusableFile for one that Excel does not take."""
+    try:
+        return book.add_worksheet(name)
+    except xlsxwriter.exceptions.XlsxWriterException:
+        raise unusable(
+            path,
+            f"Excel takes no sheet that is called {quoted(name or '')}, so it cannot be corrected "
+            "here",
+            hint="give the sheet another name, and choose the list again",
+        ) from None
+
+
 class _Copy:
     """A sheet as it is written again, each cell as what it was."""
 
-    def __init__(self, book: Any, name: str | None, reason: int | None, first: int) -> None:
+    def __init__(self, book: Any, sheet: Any, reason: int | None, first: int) -> None:
         self.book = book
-        self._sheet = book.add_worksheet(name)
+        self._sheet = sheet
         self._reason = reason
         self._first = first
         self._day = book.add_format({"num_format": "yyyy-mm-dd"})

@@ -59,6 +59,7 @@ class Journey:
     path: Path
     name: str
     date_format: str
+    match_by: str | None
     sheet: str | None = None
     hidden_rows: str | None = None
     allow_unusual_dates: bool = False
@@ -90,6 +91,7 @@ class Journey:
             columns=self.chosen,
             hidden_rows=self.hidden_rows,
             require_trainee_id=False,
+            match_by=self.match_by,
             command=("app",),
             shown_name=self.name,
         )
@@ -177,8 +179,9 @@ class _Naming:
 class Journeys:
     """Every journey of this process, by its id; their folders are made and removed here."""
 
-    def __init__(self, reports_dir: Path) -> None:
+    def __init__(self, reports_dir: Path, *, match_by: str | None) -> None:
         self._folder = reports_dir / FOLDER / "lists"
+        self._match_by = match_by
         self._journeys: dict[str, Journey] = {}
 
     def begin(self, name: str, data: bytes, *, date_format: str) -> Journey:
@@ -191,7 +194,7 @@ class Journeys:
         with files.replacing(path) as file:
             file.write(data)
         shown = PurePath(name.replace("\\", "/")).name[:200] or "list"
-        journey = Journey(journey_id, folder, path, shown, date_format)
+        journey = Journey(journey_id, folder, path, shown, date_format, match_by=self._match_by)
         self._journeys[journey_id] = journey
         return journey
 

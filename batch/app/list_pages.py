@@ -16,7 +16,7 @@ from batch import columns
 from batch.app.journeys import Journey, proposed, proposed_date_format
 from batch.app.lists import CheckedList, ShownRow, is_changed
 from batch.app.run_pages import TO_CORRECT, TO_CORRECT_FROM, run_of
-from batch.app.site import Site, given_file, journey_of, see, text_of
+from batch.app.site import Site, given_file, journey_of, number_in, see, text_of
 from batch.codes import Code
 from batch.commands.runs import listed_runs
 from batch.emulator.rehearsal import known_sample
@@ -192,8 +192,8 @@ def _chosen(outline: Outline, form: FormData) -> dict[str, str]:
     """Return which header holds which name: a page knows columns by their place alone."""
     chosen = {}
     for name in columns.ALIASES:
-        told = text_of(form, name)
-        header = outline.header_at(int(told)) if told.isdecimal() else None
+        place = number_in(text_of(form, name))
+        header = None if place is None else outline.header_at(place)
         chosen[name] = (header or "").strip(columns.SPACES)
     return chosen
 
@@ -231,10 +231,9 @@ def show_check(site: Site, request: Request, _form: FormData) -> Response:
 def _to_correct(found: CheckedList, request: Request) -> dict[str, Any]:
     """Return the rows of one page, and what the page says of all: those with problems, or any."""
     shows_all = request.query_params.get("rows") == "all"
-    page = request.query_params.get("page", "1")
     count = found.rows if shows_all else len(found.to_correct)
     pages = max(1, -(-count // ROWS_A_PAGE))
-    at = min(max(int(page), 1), pages) if page.isdecimal() and len(page) < 7 else 1
+    at = min(number_in(request.query_params.get("page")) or 1, pages)
     first = (at - 1) * ROWS_A_PAGE
     rows = (
         found.any_rows(first, ROWS_A_PAGE)
@@ -267,19 +266,7 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         if text_of(form, "undo"):
             journey.undo()
             return see(f"/lists/{journey.id}/check")
-        found = journey.check()
-        told = {
-            (int(where[1]), int(where[2])): value
-            for name, value in form.multi_items()
-            if isinstance(value, str) and (where := _CELL.fullmatch(name))
-        }
-        shown = {int(n) for n in form.getlist("shown") if isinstance(n, str) and n.isdecimal()}
-        rows = found.rows_of({row for row, _ in told} | shown)
-        for (number, place), value in told.items():
-            _correct_one(journey, rows.get(number), place, value)
-        ticked = {int(n) for n in form.getlist("leave_out") if isinstance(n, str) and n.isdecimal()}
-        known = rows.keys() | journey.corrections.left_out
-        journey.leave_out((journey.corrections.left_out - shown) | (ticked & shown & known))
+        _take_corrections(journey, form)
         if unusual := text_of(form, "unusual"):
             journey.allow_unusual_dates = unusual == "yes"
             journey.forget_the_check()
@@ -289,6 +276,26 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         if text_of(form, "shows_all") and not left.to_correct:
             return see(f"/lists/{journey.id}/check?rows=all#result")
         return see(f"/lists/{journey.id}/check#result")
+
+
+def _take_corrections(journey: Journey, form: FormData) -> None:
+    """Take the values of a form, and the ticks of rows that it shows: others stay as they are."""
+    values = {
+        (int(where[1]), int(where[2])): value
+        for name, value in form.multi_items()
+        if isinstance(value, str) and (where := _CELL.fullmatch(name))
+    }
+    shown = _rows_in(form, "shown")
+    rows = journey.check().rows_of({row for row, _ in values} | shown)
+    for (number, place), value in values.items():
+        _correct_one(journey, rows.get(number), place, value)
+    left_out = journey.corrections.left_out
+    ticked = _rows_in(form, "leave_out") & shown & (rows.keys() | left_out)
+    journey.leave_out((left_out - shown) | ticked)
+
+
+def _rows_in(form: FormData, name: str) -> set[int]:
+    return {row for told in form.getlist(name) if (row := number_in(told)) is not None}
 
 
 def _correct_one(journey: Journey, row: ShownRow | None, place: int, value: str) -> None:

@@ -20,7 +20,7 @@ from batch.intake.checked_file import InputFile, RowChunk
 from batch.intake.csv_reader import CsvReader
 from batch.intake.encoding import look_at
 from batch.intake.layout import Layout
-from batch.intake.raw_rows import SUFFIXES, RawChunk, without_value_in_nameless
+from batch.intake.raw_rows import SUFFIXES, RawChunk, own_values, without_value_in_nameless
 from batch.intake.workbook_reader import WorkbookReader
 from batch.rows import Problem
 from batch.run_settings import InputOptions
@@ -122,16 +122,20 @@ class CheckedList:
     @property
     def dates(self) -> tuple[tuple[str, str], ...]:
         """The first dates: as they are written, and as they were understood."""
-        seen: dict[str, str] = {}
+        found: dict[str, str] = {}
+        for day, written in self._dates_read():
+            found.setdefault(day, written)
+            if len(found) == DATES_SHOWN:
+                break
+        return tuple((written, in_words(day)) for day, written in found.items())
+
+    def _dates_read(self) -> Iterator[tuple[str, str]]:
+        """Yield the day of each row that can be sent, and how it is written."""
         at = self.layout.places[columns.DEFER_DATE]
         for chunk in self.chunks:
             for place, day in enumerate(chunk.checked.frame["day"]):
-                if day is None or place in chunk.checked.problems or in_words(day) in seen:
-                    continue
-                seen[in_words(day)] = chunk.raw.records[place][at]
-                if len(seen) == DATES_SHOWN:
-                    break
-        return tuple((written, understood) for understood, written in seen.items())
+                if day is not None and place not in chunk.checked.problems:
+                    yield day, chunk.raw.records[place][at]
 
     def has(self, code: Code) -> bool:
         """Whether some row has a problem of that code."""
@@ -179,15 +183,6 @@ def _place_of(problem: Problem, layout: Layout) -> int:
     if problem.column in layout.own:
         return layout.own.index(problem.column)
     return next(layout.places[name] for name in columns.NAMING if name in layout.places)
-
-
-def own_values(record: list[str], layout: Layout) -> list[str]:
-    """Return the values of the file's own columns: a surplus is joined onto the last of them."""
-    own, width = len(layout.own), layout.width
-    values = record[:own] + [""] * (own - len(record))
-    if len(record) > width:
-        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
-    return values
 
 
 def in_words(day: str) -> str:
@@ -312,7 +307,7 @@ class _Kept(InputFile):
         for raw in self._raws:
             checked = self._rules.check(raw)
             self._gather(raw, checked)
-            yield RowChunk(raw, checked, self.layout, self._options.date_format)
+            yield RowChunk(raw, checked, self.layout)
 
 
 def read_list(options: InputOptions) -> ReadList:

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from batch import columns
 from batch.app.journeys import Journey, Place, Shown
-from batch.app.site import Site, journey_of, on_a_page, see, text_of, work_of
+from batch.app.site import Site, journey_of, number_in, on_a_page, see, text_of, words_of, work_of
 from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
@@ -71,11 +71,9 @@ def choose_where(site: Site, request: Request, form: FormData) -> Response:
     """Take where the list goes, and the token, and begin to look the trainees up."""
     journey = journey_of(site, request)
     with journey.lock:
-        number = text_of(form, "where")
-        places = site.places()
-        if not number.isdecimal() or int(number) >= len(places):
+        places, chosen = site.places(), number_in(text_of(form, "where"))
+        if chosen is None or chosen >= len(places):
             return _where_page(site, journey, "Choose where the list goes.", "where")
-        chosen = int(number)
         place = places[chosen]
         try:
             if (pasted := text_of(form, "token").strip()) and not place.is_rehearsal:
@@ -182,7 +180,7 @@ def label_of(code: str) -> str:
         return "Will be sent"
     if code == Code.ANSWER_LOST:
         return "Will be read first"
-    return str(code).replace("_", " ").capitalize().replace("register", "Register")
+    return words_of(code)
 
 
 def _is_shown(row: tuple[Any, ...], shown: Shown) -> bool:
@@ -200,11 +198,10 @@ def choose_shown(site: Site, request: Request, form: FormData) -> Response:
     """Take a search, a filter or a page of the preview: no name gets into an address."""
     journey = journey_of(site, request)
     with journey.lock:
-        page = text_of(form, "page")
         journey.shown = Shown(
             text_of(form, "search").strip()[:200],
             text_of(form, "code"),
-            int(page) if page.isdecimal() and len(page) < 7 else 1,
+            number_in(text_of(form, "page")) or 1,
         )
     return see(f"/lists/{journey.id}/preview#rows")
 

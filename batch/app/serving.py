@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from batch import files, systems, terminal
+from batch import files, streams, systems
 from batch.app import list_pages, run_pages, send_pages
 from batch.app.gate import ASKING_AGAIN, Gate, Keys, proof
 from batch.app.journeys import FOLDER
@@ -58,11 +58,11 @@ def open_app() -> None:
 
     What stands in the way is a page too: nobody sees a terminal.
     """
-    terminal.make_streams_usable()
+    streams.make_streams_usable()
 
     def serve() -> None:
         try:
-            serve_app(_without_a_folder(), port=0, browser=True, say=terminal.show)
+            serve_app(_without_a_folder(), port=0, browser=True, say=streams.show)
         except DeferBatchError as error:
             folder = Path(tempfile.mkdtemp(prefix="defer-batch-"))
             webbrowser.open(_page_in(folder, "problem.html", problem_page(error)).as_uri())

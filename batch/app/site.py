@@ -54,7 +54,7 @@ class Site:
         self.settings = settings
         self.reports_dir = settings.reports_dir
         self.keys = keys
-        self.journeys = Journeys(settings.reports_dir)
+        self.journeys = Journeys(settings.reports_dir, match_by=settings.match_by)
         self.works = Works()
         self.last_asked = time.monotonic()
         self.is_ending = False
@@ -167,7 +167,7 @@ class Site:
         except UnknownRun:
             return self.missing()
         except DeferBatchError as error:
-            return self.failed(failure(error), back=str(request.scope.get("back", "/")))
+            return self.failed(failure(error))
         except OSError as error:
             return self.failed(failure_of_system(error))
         except Exception as error:  # noqa: BLE001 — the one place for what nobody foresaw
@@ -201,6 +201,15 @@ def text_of(form: FormData, name: str) -> str:
     """Return a field of a form, "" where it is not there or is a file."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+_A_NUMBER = re.compile(r"\d{1,7}", re.ASCII)
+"""More digits than the rows of any list need, and Python takes none of thousands."""
+
+
+def number_in(told: object) -> int | None:
+    """Return the number that a form or an address says, None where it says none."""
+    return int(told) if isinstance(told, str) and _A_NUMBER.fullmatch(told) else None
 
 
 class _TooLarge(Exception):
@@ -318,12 +327,23 @@ _FOR_PAGES = (
     (re.compile(r"Interrupted \(SIGINT\)\."), "It was stopped."),
     (re.compile(r"Interrupted \(SIGTERM\)\."), "It was stopped because the app was closed."),
     (re.compile(r"; press Ctrl-C to quit now\."), "."),
-    (re.compile(r"[Rr]un `defer-batch resume[^`]*`"), "Continue this run"),
+    (re.compile(r"(?:To continue, r|[Rr])un `defer-batch resume[^`]*`"), "Continue this run"),
+    (
+        re.compile(r"of this file is in the way: `defer-batch resume[^`]*` continues it"),
+        "of this list is in the way: continue it or close it for good, on the start page",
+    ),
     (re.compile(r"`defer-batch close`"), "closing it for good"),
     (
         re.compile(r", or use --allow-unusual-dates if it is right"),
-        ", or say above that it is right",
+        ", or say that it is right",
     ),
+    (
+        re.compile(r", name its encoding with --encoding"),
+        ", save the list as CSV UTF-8 and choose it again",
+    ),
+    (re.compile(r"leave it out with --column \w+="), "go back and choose no column for it"),
+    (re.compile(r"To read them so: `[^`]*`"), "To read them so, go back and choose “Day first”."),
+    (re.compile(r"If it is: `[^`]*`"), "If it is, go back and choose “Day first”."),
     (re.compile(r"`"), ""),
 )
 """What is said otherwise on a page than on a terminal, where there are signals and commands."""
@@ -347,10 +367,8 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "number": "{:,}".format,
         "on_a_page": on_a_page,
-        "rows": lambda count: counted_rows(int(count)),
-        "code": lambda code: (
-            str(code).replace("_", " ").capitalize().replace("register", "Register")
-        ),
+        "rows": counted_rows,
+        "code": words_of,
         "day": _day,
         "about": about,
         "duration": duration,
@@ -360,6 +378,11 @@ def _environment() -> jinja2.Environment:
     environment.globals["outcomes"] = list(Outcome)
     environment.globals["codes"] = Code
     return environment
+
+
+def words_of(code: str) -> str:
+    """Return a code as people read it: `Already deferred`."""
+    return str(code).replace("_", " ").capitalize().replace("register", "Register")
 
 
 def counted_rows(count: int) -> str:

@@ -186,9 +186,7 @@ async def _submit(
         begin(log, plan)
         journal.note_version(run_no, plan.settings.api_version or "")
         if plan.preview is not None:
-            journal.settle_now(run_no, plan.preview.settled)
-            for row_number, settled in plan.preview.settled.items():
-                log.settled(row_number, settled)
+            session.settle_now(plan.preview.settled)
             journal.note_notices(run_no, (*plan.notices, *plan.preview.notices))
             count, warnings = len(plan.preview.would), plan.preview.warnings
             journal.note_look(plan.run_id, looked_up=count, warnings=warnings)
@@ -219,16 +217,12 @@ async def looked_up(session: Session, journal: Journal, plan: Plan) -> Plan:
     looking = Looking(journal, run, plan.settings, today=dt.datetime.now(dt.UTC).date())
     await session.look(looking.look)
     preview = looking.previewed()
-    settled = journal.ledger.held_back(plan.run_id)  # matched rows that earlier runs settled too
-    for code, count in settled.items():
+    for code, count in plan.settled.items():
         preview.forecast.codes[Code(code)] += count
     to_send = journal.ledger.unsettled(plan.run_id) - len(preview.settled)
-    reads_first = journal.open_rows(journal.ledger.run_number(plan.run_id))
-    preview.forecast.to_read_first = reads_first
+    reads_first = preview.forecast.to_read_first
     session.expect(to_send, reads_first=reads_first)
-    return replace(
-        plan, preview=preview, settled=settled, to_send=to_send, to_read_first=reads_first
-    )
+    return replace(plan, preview=preview, to_send=to_send, to_read_first=reads_first)
 
 
 def resumption(context: Context, settings: RunSettings) -> Resumption:

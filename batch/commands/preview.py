@@ -22,7 +22,7 @@ from batch.roster.standing import standing
 from batch.rows import Problem, Settled, folded
 from batch.run_settings import RunSettings
 from batch.submission.session import Session
-from batch.submission.staging import set_aside_remembered, settled_earlier
+from batch.submission.staging import settled_earlier
 
 _OF_A_PERSON = (
     identity.TRN,
@@ -100,9 +100,7 @@ class Looking:
         self._run_no = journal.ledger.run_number(run.run_id)
         self._again = settings.again
         self._match_by = settings.match_by
-        self._earlier = {} if self._again else settled_earlier(journal, self._run_no, run.base_url)
-        rows = list(journal.ledger.to_look_up(run.run_id))
-        self._open = frozenset(row.row_number for row in rows if row.is_open)
+        rows = self._recall()
         known = self._earlier.keys() | journal.ledger.sent_in_doubt(self._run_no)
         self._sought = [self._sought_by(row) for row in rows if row.row_number not in known]
         by = None if self._match_by in {None, "trainee_id"} else self._match_by
@@ -115,6 +113,20 @@ class Looking:
             cycles=cycles_from(newest),
             is_matching=self._matching.is_matching,
         )
+
+    def _recall(self) -> list[UnsentRow]:
+        """Return the rows that are left; know again which of them earlier runs settled.
+
+        And for whose trainee one may have sent: they are read first. Nothing is written down: a
+        run that is resumed stays as it was reported until it begins.
+        """
+        earlier = {} if self._again else settled_earlier(self._journal, self._run)
+        self._earlier = {
+            n: WillNotBeSent(told, is_on_this_date=True) for n, told in earlier.items()
+        }
+        rows = list(self._journal.ledger.to_look_up(self._run.run_id))
+        self._open = frozenset(row.row_number for row in rows if row.is_open)
+        return rows
 
     def previewed(self) -> Preview:
         """Return what the rows become, once the look is over; matched ids are written down.
@@ -131,14 +143,14 @@ class Looking:
         matches = {row.row_number: self._match(row, unread) for row in self._sought}
         found = {n: match.trainee_id for n, match in matches.items() if isinstance(match, Sighting)}
         matched = {row.row_number for row in self._sought if not row.trainee_id}
-        settled, is_open = self._note(matched, found) if matched else (frozenset(), self._open)
-        repeats = dict(repeated(self._asked(found, settled))) if matched else {}
-        dealt_with = settled | (is_open - repeats.keys())
-        would: dict[int, Would] = {n: WillNotBeSent(told) for n, told in self._earlier.items()}
-        would |= self._would(matches, repeats, dealt_with)
+        repeats = self._once_matched(matched, found) if matched else {}
+        left = self._open - repeats.keys()
+        would: dict[int, Would] = dict(self._earlier)
+        would |= self._would(matches, repeats, self._earlier.keys() | left)
         forecast = Forecast()
         for number, one in would.items():
             forecast.add(number, one)
+        forecast.to_read_first = len(left - self._earlier.keys())
         cycles = tuple(sorted(self._cycles, reverse=True))
         warnings = tuple(self._warnings(matches.values()))
         return Preview(would, forecast, warnings, cycles, self.look.newest_updated_at)
@@ -188,25 +200,20 @@ class Looking:
         trainee_id = row.trainee_id if is_by_id else ""
         return Sought(row.row_number, row.defer_date, trainee_id, person_of(self._run, row.values))
 
-    def _note(
+    def _once_matched(
         self, matched: AbstractSet[int], found: Mapping[int, str]
-    ) -> tuple[frozenset[int], frozenset[int]]:
-        """Write down whom rows were found to mean; return those that an earlier run settled.
+    ) -> dict[int, Problem]:
+        """Write down whom rows were found to mean; return the problems of those that repeat others.
 
-        And those for whose trainee one may have sent: they are read first.
+        By their ids more is known of them: a row that an earlier run settled repeats none.
         """
         self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
-        settled, _ = set_aside_remembered(
-            self._journal, self._run_no, self._run.base_url, again=self._again
+        asked = (
+            Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
+            for row in self._recall()
+            if row.row_number in found and row.row_number not in self._earlier
         )
-        rows = self._journal.ledger.to_look_up(self._run.run_id)
-        is_open = frozenset(row.row_number for row in rows if row.is_open)
-        return (frozenset() if self._again else settled), is_open
-
-    def _asked(self, found: Mapping[int, str], settled: frozenset[int]) -> Iterator[Asked]:
-        for row in self._journal.ledger.to_look_up(self._run.run_id):
-            if row.row_number in found and row.row_number not in settled:
-                yield Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
+        return dict(repeated(asked))
 
 
 def person_of(run: RunRecord, values: Sequence[str]) -> Person:
@@ -294,8 +301,8 @@ async def check_finally(
     if not await session.check_again(look):
         return
     not_held = held.settled | dict(held.missing())
+    session.settle_now(not_held)
     run_no = journal.ledger.run_number(run_id)
-    journal.settle_now(run_no, not_held)
     journal.note_final_check(run_no, checked=len(made), confirmed=len(made) - len(not_held))
 
 

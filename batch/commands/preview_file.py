@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,16 +137,12 @@ def preview_file(
     RefusedByRegister, RegisterUnreachable, Interrupted.
     """
     _refuse(out, options.path)
-    now = time.time()
+    now, asked = time.time(), None if settings.is_rehearsal else settings.origin
     run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
         _alone(settings, since=iso(now)),
-        in_memory(
-            context.journal,
-            origin=None if settings.is_rehearsal else settings.origin,
-            wall=time.time,
-        ) as journal,
+        in_memory(context.journal, origin=asked, wall=time.time) as journal,
     ):
         run = record_of(run_id, input_file, context, settings, options, now)
         run_no = journal.stage(run, origin=settings.origin)
@@ -154,40 +150,29 @@ def preview_file(
             journal, run_no, input_file, origin=settings.origin, again=settings.again
         )
         run = journal.ledger.run(run_id)
-        plan = _with_what_is_in_the_way(
-            plan_of_run(journal, run, staged, context.journal), journal.ledger, run
-        )
+        plan = plan_of_run(journal, run, staged, context.journal)
+        plan = _with_what_is_in_the_way(plan, journal.ledger, run)
         plan = _previewed(context, journal, plan)
-        corrected, unknown = journal.ledger.corrected_later(run.input_sha256, run.base_url)
-        found = _counted(
-            PreviewedFile(
-                run,
-                plan,
-                tuple(_rows(journal.ledger, plan)),
-                journal.ledger.requests(run_id),
-                frozenset(corrected),
-            ),
-            unknown,
-        )
+        found = _counted(journal.ledger, run, plan)
     if out is not None:
         found.write(out)
     return found
 
 
-def _counted(found: PreviewedFile, unknown: Sequence[str]) -> PreviewedFile:
-    """Return the preview, its plan saying how far the list has come where earlier runs began it.
-
-    `unknown` are runs that corrected rows of it and of which nothing is left that says which.
-    """
+def _counted(ledger: Ledger, run: RunRecord, plan: Plan) -> PreviewedFile:
+    """Return what the rows become, and how far the list has come where earlier runs began it."""
+    corrected, unknown = ledger.corrected_later(run.input_sha256, run.base_url)
+    rows, requests = tuple(_rows(ledger, plan)), ledger.requests(run.run_id)
+    found = PreviewedFile(run, plan, rows, requests, frozenset(corrected))
     notices = []
     if found.done:
         notices.append(f"of this list {found.done:,} done by earlier runs, {found.open:,} open")
-    if unknown and found.open:
+    if unknown and found.open:  # runs of which nothing is left that says which rows they corrected
         notices.append(
             f"some of what counts as open here may be done: {', '.join(unknown)} corrected rows of "
             "this list and was purged, so nobody can tell which"
         )
-    return replace(found, plan=replace(found.plan, notices=(*notices, *found.plan.notices)))
+    return replace(found, plan=replace(plan, notices=(*notices, *plan.notices)))
 
 
 def _refuse(out: Path | None, file: Path) -> None:

@@ -20,6 +20,7 @@ from batch.commands.execute import Context, no_token
 from batch.commands.preview_file import OUT_COLUMNS, refuse_without_folder
 from batch.commands.resume import no_such_run
 from batch.commands.run_names import day_named
+from batch.commands.unaltered import refuse_altered
 from batch.errors import UnknownRun, UsageProblem
 from batch.record import locks
 from batch.record.journal import Journal, in_memory, writing
@@ -28,15 +29,13 @@ from batch.record.records import ReportedRow, RunRecord, iso
 from batch.record.report import write_table
 from batch.register.body import ListedTrainee
 from batch.roster.listing import Look, current_cycle, cycles_from
-from batch.roster.standing import Held, Standing, standing
+from batch.roster.standing import NOT_READ, Held, Standing, standing
 from batch.rows import folded
 from batch.run_settings import RunSettings
 from batch.submission.run_log import without_log
 from batch.submission.session import RequestsLeft, Session
 from batch.words import counted, row_list
 
-NOT_READ = "not_read"
-"""The code of a row whose trainee could not be read now."""
 _NOT_READ = "Register did not answer about this trainee."
 _WHO = "a reconciliation"
 _CAN_BE_ASKED_ABOUT = {"started", "finished", "ended"}
@@ -207,8 +206,8 @@ def reconcile(
     """Ask Register whether what some runs reported still stands.
 
     `changed` are the settings that were given anew; `register` (an origin) chooses among runs of
-    several Registers. Raises UnknownRun, UsageProblem, AlreadyRunning, RefusedByRegister,
-    RegisterUnreachable, Interrupted.
+    several Registers. Raises UnknownRun, UsageProblem, AlreadyRunning, SelfCheckFailed where the
+    journal's record of a run was altered, RefusedByRegister, RegisterUnreachable, Interrupted.
     """
     if out is not None:
         refuse_without_folder(out)
@@ -221,6 +220,8 @@ def reconcile(
         runs = _chosen(kept.ledger, which, register)
         if not runs:
             return NothingReported()
+        for run in runs:
+            refuse_altered(kept, run.run_id, context.reports_dir / run.run_id)
         settings = replace(RunSettings.from_json(runs[-1].settings), **changed)
         with locks.one_run_at_a_time(settings.origin, run_id=_WHO, since=since):
             found = _ask(context, settings, runs)

@@ -78,12 +78,12 @@ def resume_run(
         opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
         journal = stack.enter_context(opened)
         run, stage = journal.ledger.run(run_id), journal.ledger.stage_of(run_id)
-        settings = replace(RunSettings.from_json(run.settings), **changed)
-        _refuse_another_target(settings, register)
+        _refuse_another_target(run, register)
         refuse_altered(journal, run_id, context.reports_dir / run_id)
         if stage != "started":
             return _without_resuming(context, journal, run, stage)
         refuse_other_rows(journal, run)
+        settings = replace(RunSettings.from_json(run.settings), **changed)
         if not settings.is_rehearsal:
             stack.enter_context(
                 locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
@@ -97,15 +97,8 @@ def resume_run(
             command=context.who.command,
             now=now,
         )
-        if unknown := unknown_reports(journal.ledger, context.reports_dir):
-            context.watcher.warn(older_than(unknown))
-        if is_older_than_report(journal.ledger, run_id, context.reports_dir / run_id):
-            plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
-        if plan.needs_yes is not None and not yes and not context.watcher.is_attended:
-            raise UsageProblem(
-                f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
-            )
-        return _continue(context, journal, run, replace(plan, needs_yes=_unless(yes, plan)))
+        plan = _asking_where_unsure(context, journal, plan, yes=yes)
+        return _continue(context, journal, run, plan)
 
 
 def no_such_run(context: Context, run_id: str) -> UnknownRun:
@@ -116,8 +109,22 @@ def no_such_run(context: Context, run_id: str) -> UnknownRun:
     )
 
 
-def _unless(yes: bool, plan: Plan) -> str | None:  # noqa: FBT001 — a flag of the command line
-    return None if yes else plan.needs_yes
+def _asking_where_unsure(context: Context, journal: Journal, plan: Plan, *, yes: bool) -> Plan:
+    """Return the plan, which asks before it is carried out where nobody can be sure; warn of why.
+
+    Raises UsageProblem where nobody is there to ask, and `yes` was not given.
+    """
+    if unknown := unknown_reports(journal.ledger, context.reports_dir):
+        context.watcher.warn(older_than(unknown))
+    if is_older_than_report(journal.ledger, plan.run_id, context.reports_dir / plan.run_id):
+        plan = replace(plan, needs_yes=_OLDER_THAN_REPORT)
+    if yes:
+        return replace(plan, needs_yes=None)
+    if plan.needs_yes is not None and not context.watcher.is_attended:
+        raise UsageProblem(
+            f"not resumed: {plan.needs_yes}", hint="add --yes to resume it all the same"
+        )
+    return plan
 
 
 def _continue(context: Context, journal: Journal, run: RunRecord, plan: Plan) -> Finished:
@@ -162,9 +169,9 @@ def _by_its_rows(ended: Finished) -> Finished:
     return replace(ended, exit_code=exit_code_of(ended.codes) or int(bool(ended.warnings)))
 
 
-def _refuse_another_target(settings: RunSettings, register: str | None) -> None:
-    if register not in {None, settings.origin}:
+def _refuse_another_target(run: RunRecord, register: str | None) -> None:
+    if register not in {None, run.base_url}:
         raise UsageProblem(
-            f"cannot resume with --register {register}: the run began with {settings.origin}",
+            f"cannot resume with --register {register}: the run began with {run.base_url}",
             hint="leave --register out, or start a new run",
         )

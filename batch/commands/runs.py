@@ -16,7 +16,7 @@ from batch.record.database import JOURNAL
 from batch.record.ledger import STAGES, Ledger
 from batch.record.missing import older_than, unknown_reports
 from batch.record.records import RunRecord
-from batch.roster.standing import Held
+from batch.roster.standing import NOT_READ, Held
 
 
 def listed_runs(reports_dir: Path, since: dt.date | None = None) -> list[dict[str, Any]]:
@@ -148,5 +148,5 @@ def _reconciled(ledger: Ledger, run_id: str) -> dict[str, Any] | None:
     if last is None:
         return None
     at, counts = last
-    stand = counts.get(Held.STANDS, 0)
-    return {"at": at, "checked": sum(counts.values()), "stand": stand, "counts": counts}
+    stand, checked = counts.get(Held.STANDS, 0), sum(counts.values()) - counts.get(NOT_READ, 0)
+    return {"at": at, "checked": checked, "stand": stand, "counts": counts}

@@ -31,7 +31,7 @@ NOBODY = "No trainees found"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Actor is in a list; None means that everybody passes. `status` holds every status wanted."""
+    """Who is in a list; None means that everybody passes. `status` holds every status wanted."""
 
     cycle: int
     status: frozenset[str] | None

@@ -36,8 +36,8 @@ PERSONAL = {
 class Trainee:
     """One trainee as Register holds them; dates are `YYYY-MM-DD`, `updated_at` Unix seconds.
 
-    Without `trainee_start_date`
-    and `itt_start_date` the trainee belongs to whatever academic cycle is current.
+    Without `trainee_start_date` and `itt_start_date` the trainee belongs to whatever academic cycle
+    is current.
     """
 
     trainee_id: str

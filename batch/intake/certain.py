@@ -16,6 +16,7 @@ from batch.intake.layout import SEPARATORS, Layout
 _LONGEST_VALUE = 10_000
 """In bytes; what is longer the strict reader may refuse."""
 
+_ROWS_AT_ONCE = 2_000
 _QUOTE = '"'
 _SEEN = "[!-~]"
 """Some letter that shows that a row is not blank."""
@@ -32,8 +33,9 @@ class Columns(Sequence[list[str]]):
         return self.frame.height
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Yield the rows."""
-        return map(list, zip(*(values.to_list() for values in self.frame), strict=True))
+        """Yield the rows, some of which at a time are lists of Python's."""
+        for some in self.frame.iter_slices(_ROWS_AT_ONCE):
+            yield from map(list, zip(*(values.to_list() for values in some), strict=True))
 
     @overload
     def __getitem__(self, place: int) -> list[str]: ...

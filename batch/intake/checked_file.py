@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING
 
 from batch import columns
 from batch.errors import unusable
-from batch.intake import dates
-from batch.intake.cleaning import Repair, tidied_text
+from batch.intake.cleaning import Repair
 from batch.intake.csv_reader import CsvReader
 from batch.intake.duplicates import Conflicts, is_unread
 from batch.intake.encoding import look_at
 from batch.intake.evidence import (
     DateEvidence,
     ExportEvidence,
+    IdentityEvidence,
     IdEvidence,
-    NumberEvidence,
     Reading,
 )
 from batch.intake.layout import Layout
 from batch.intake.letters import rows_of_broken_text
-from batch.intake.raw_rows import SUFFIXES, RawChunk
+from batch.intake.raw_rows import SUFFIXES, RawChunk, own_values
 from batch.intake.rules import Checked, Rules
-from batch.rows import NOBODY, Deferral, Identity, Problem, Row
+from batch.rows import Deferral, Problem, Row
 from batch.run_settings import InputOptions
 from batch.words import row_list
 
@@ -43,7 +42,6 @@ class RowChunk:
     raw: RawChunk
     checked: Checked
     layout: Layout
-    date_format: str
 
     @property
     def problems(self) -> Iterator[tuple[int, Problem]]:
@@ -64,26 +62,8 @@ class RowChunk:
         for place, (number, record, (trainee_id, day, reason)) in enumerate(rows):
             problems = self.checked.problems.get(place, ())
             deferral = None if problems else Deferral(trainee_id, day, reason or None)
-            values = _own_values(record, self.layout)
-            yield Row(number, values, trainee_id, deferral, problems, self._identity(record))
-
-    def _identity(self, record: list[str]) -> Identity:
-        """Return what a row says of who the trainee is."""
-        places = self.layout.places
-        if not _IDENTIFYING & places.keys():
-            return NOBODY
-        said = {
-            name: tidied_text(record[places[name]]) or None
-            for name in _IDENTIFYING & places.keys()
-            if places[name] < len(record)
-        }
-        if born := said.get(columns.DATE_OF_BIRTH):
-            day = dates.parsed(born, self.date_format)
-            said[columns.DATE_OF_BIRTH] = None if day is None else day.isoformat()
-        return Identity(**said)
-
-
-_IDENTIFYING = frozenset(columns.NAMING[1:] + columns.COMPARED)
+            values = _kept_values(record, self.layout)
+            yield Row(number, values, trainee_id, deferral, problems)
 
 
 class InputFile:
@@ -102,10 +82,10 @@ class InputFile:
         self._options = options
         self._reader = reader
         self._rules = Rules(reader.layout, options, with_formulas=reader.is_csv)
-        self._conflicts = Conflicts()
+        self._conflicts = Conflicts(reader.layout, options.match_by)
         self._dates = DateEvidence(reader.layout, options)
         self._ids = IdEvidence()
-        self._numbers = NumberEvidence(reader.layout)
+        self._identities = IdentityEvidence(reader.layout, options.date_format)
         self._export = ExportEvidence(reader.layout, options.today)
         self._broken_text: list[int] = []
 
@@ -124,33 +104,34 @@ class InputFile:
         for raw in _one_ahead(self._reader.chunks()):
             checked = self._rules.check(raw)
             self._gather(raw, checked)
-            yield RowChunk(raw, checked, self.layout, self._options.date_format)
+            yield RowChunk(raw, checked, self.layout)
 
     def _gather(self, raw: RawChunk, checked: Checked) -> None:
         """Take what a chunk shows of the whole file."""
         self.row_count += len(raw.numbers)
         self.repair_counts.update(repair.kind for repair in checked.repairs)
-        self._conflicts.add(checked)
+        self._conflicts.add(raw, checked)
         unread = [place for place, found in checked.problems.items() if is_unread(found)]
         self._dates.add(checked.frame, checked.day_counts, raw.date_cells, unread)
         self._ids.add(checked.frame)
-        self._numbers.add(raw)
+        self._identities.add(raw)
         if self.layout.is_export:
             self._export.add(raw, checked.frame)
         if self._reader.encoded.has_broken_text:
             self._broken_text += rows_of_broken_text(raw.numbers, raw.records)
 
     def problems_of_the_whole(
-        self, set_aside: Container[int] = ()
+        self, set_aside: Container[int] = (), *, before_matching: bool = False
     ) -> Iterator[tuple[int, Problem]]:
         """Yield what the whole file shows against rows, known after the chunks.
 
         Dates that others make doubtful, then rows that repeat or contradict others. `set_aside`
-        are rows that earlier runs have settled.
+        are rows that earlier runs have settled; `before_matching` is as in `Conflicts.found`.
         """
         doubtful = [pair for pair in self._dates.problems() if pair[0] not in set_aside]
         yield from doubtful
-        yield from self._conflicts.found(set_aside, {number for number, _ in doubtful})
+        failed = {number for number, _ in doubtful}
+        yield from self._conflicts.found(set_aside, failed, before_matching=before_matching)
 
     @property
     def common_date_problem(self) -> str | None:
@@ -187,7 +168,7 @@ class InputFile:
         for notice in (self._export.notice(), self._dates.notice(), self._ids.notice()):
             if notice is not None:
                 yield notice
-        yield from self._numbers.notices()
+        yield from self._identities.notices()
         yield from self.layout.notices
         if self._reader.letters is not None:
             yield self._reader.letters.notice()
@@ -238,11 +219,9 @@ def _one_ahead(chunks: Iterator[RawChunk]) -> Iterator[RawChunk]:
             yield chunk
 
 
-def _own_values(record: list[str], layout: Layout) -> tuple[str, ...]:
-    """Return the input's own columns, as read: surplus values joined onto the last of them."""
-    own, width = len(layout.own), layout.width
-    values = record[:own] + [""] * (own - len(record))
-    if len(record) > width:
-        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
-    kept = (value for at, value in enumerate(values) if at not in layout.left_out)
-    return tuple(map(columns.unguarded, kept))
+def _kept_values(record: list[str], layout: Layout) -> tuple[str, ...]:
+    """Return the values that reports repeat: the input's own, as read."""
+    values = own_values(record, layout)
+    return tuple(
+        columns.unguarded(value) for at, value in enumerate(values) if at not in layout.left_out
+    )

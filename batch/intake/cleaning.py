@@ -121,14 +121,6 @@ def _without_formula(value: pl.Expr) -> pl.Expr:
     return pl.when(value.str.contains(_FORMULA_TEXT)).then(inner).otherwise(value)
 
 
-def tidied_text(raw: str, *, with_formulas: bool = True) -> str:
-    """Return a date or a number without the spaces and apostrophes around it, or `="…"`."""
-    text = raw.lstrip(columns.SPACES + "'").rstrip(columns.SPACES)
-    if with_formulas and len(text) > 3 and text.startswith('="') and text.endswith('"'):
-        return text[2:-1].strip(columns.SPACES)
-    return text
-
-
 def repairs_of(frame: pl.DataFrame, names: dict[str, str]) -> tuple[Repair, ...]:
     """Return what was put right in a tidied frame; `names` are the file's own, by column."""
     changed = frame.filter(_WAS_CHANGED)

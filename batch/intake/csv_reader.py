@@ -129,7 +129,9 @@ class CsvReader:
         if isinstance(rows, Columns):
             if held:
                 yield self._chunk(held_numbers, held)
-            yield RawChunk(numbers, rows, may_be_ragged=False)
+            for at in range(0, len(rows), ROWS_A_CHUNK):
+                some = slice(at, at + ROWS_A_CHUNK)
+                yield RawChunk(numbers[some], rows[some], may_be_ragged=False)
             return
         kept = _joined(held_numbers, self._without_blank_rows(numbers, rows))
         rows[:0] = held

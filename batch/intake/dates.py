@@ -43,7 +43,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _BETWEEN = rf"[\s,./{_DASHES}]*"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<month>[a-z]{3,9})"
-_WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})(?![a-z])\.?{_BETWEEN}(?:the\s)?)?"
+_WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})(?![a-z])\.?{_BETWEEN})??(?:the\s)?"
 _NAMED = (
     re.compile(
         rf"{_WEEKDAY}{_DAY}(?:\sof\s|{_BETWEEN}){_MONTH}{_BETWEEN}(?P<year>\d{{4}})",
@@ -113,16 +113,21 @@ def parsed(text: str, date_format: str) -> date | None:
 
 def _with_a_months_name(text: str) -> date | None:
     """Return the day of `Wed 17th June 2026`; a weekday must be that of the day."""
-    for shape in _NAMED:
-        found = shape.fullmatch(text)
-        month = _MONTHS.get(found["month"].lower()) if found else None
-        if found is None or month is None:
-            continue
-        day = _day(found["year"], str(month), found["day"])
-        weekday = (found["weekday"] or "").lower()
-        if day and (not weekday or _WEEKDAYS[day.weekday()].startswith(weekday)):
-            return day
-    return None
+    if (found := _named(text)) is None:
+        return None
+    day = _day_of(found)
+    weekday = (found["weekday"] or "").lower()
+    return day if day and _WEEKDAYS[day.weekday()].startswith(weekday) else None
+
+
+def _named(text: str) -> re.Match[str] | None:
+    """Return the parts of a date that has the name of its month, None of any other."""
+    matches = (shape.fullmatch(text) for shape in _NAMED)
+    return next((one for one in matches if one and one["month"].lower() in _MONTHS), None)
+
+
+def _day_of(named: re.Match[str]) -> date | None:
+    return _day(named["year"], str(_MONTHS[named["month"].lower()]), named["day"])
 
 
 def is_as_asked(text: str, date_format: str) -> bool:
@@ -130,12 +135,12 @@ def is_as_asked(text: str, date_format: str) -> bool:
     return bool(_ISO.fullmatch(text) or (date_format == "dmy" and _DMY.fullmatch(text)))
 
 
-def numbers_of(text: str) -> tuple[int, int, int] | None:
-    """Return the first, second and last number of a date with the year last, None of any other."""
+def before_the_year(text: str) -> tuple[int, int] | None:
+    """Return the two numbers before the year of a date that has it last, None of any other."""
     if midnight := _MIDNIGHT.fullmatch(text):
         text = midnight[1]
     found = _DMY.fullmatch(text)
-    return (int(found[1]), int(found[3]), int(found[4])) if found else None
+    return (int(found[1]), int(found[3])) if found else None
 
 
 def swapped(day: date) -> date | None:
@@ -157,6 +162,8 @@ def described(text: str) -> str:
             return f"{shown} {words}." if ": " in words else f"{shown} {words}: {_ADVICE}."
     if _YEAR_FIRST.fullmatch(text):
         return f"{shown} is not a day of the calendar."
+    if named := _named(text):
+        return f"{shown} {_of_a_named_day(named)}."
     return f"{shown} is not a date: {_ADVICE}."
 
 
@@ -170,6 +177,16 @@ def _of_three_numbers(found: re.Match[str]) -> str:
     if _day(year, first, second):
         return f"looks like month{between}day{between}year: {_ADVICE}"
     return "is not a day of the calendar"
+
+
+def _of_a_named_day(named: re.Match[str]) -> str:
+    """Return what a date with a month's name is that `parsed` did not take."""
+    weekday = (named["weekday"] or "").lower()
+    if not any(one.startswith(weekday) for one in _WEEKDAYS):
+        return f"is not a date: {_ADVICE}"
+    if (day := _day_of(named)) is None:
+        return "is not a day of the calendar"
+    return f"is a {_WEEKDAYS[day.weekday()].capitalize()} in the calendar: {_ADVICE}"
 
 
 def alike(text: str) -> str:

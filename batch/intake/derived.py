@@ -10,7 +10,7 @@ import polars as pl
 
 from batch import columns
 from batch.intake import dates
-from batch.intake.cleaning import tidied, tidied_text
+from batch.intake.cleaning import tidied
 from batch.rows import Deferral
 
 _ROWS_AT_ONCE = 10_000
@@ -69,7 +69,7 @@ def _derived(
     frame = pl.DataFrame(raw, schema=dict.fromkeys(raw, pl.String)).with_row_index("place")
     read = tidied(frame, with_formulas=with_formulas).select("id", "is_id", "reason").iter_rows()
     for number, raw_day, (trainee_id, is_id, reason) in zip(numbers, days, read, strict=True):
-        day = dates.parsed(tidied_text(raw_day, with_formulas=with_formulas), date_format)
+        day = dates.parsed(columns.tidied_text(raw_day, with_formulas=with_formulas), date_format)
         date = None if day is None else day.isoformat()
         yield Derived(number, trainee_id, is_id, date, reason or None)
 

@@ -1,61 +1,72 @@
 """Rows for one trainee: the same deferral twice, or two that contradict each other.
 
-Over the whole file, in compact columns: a row takes some 30 bytes. An id is kept as 128 bits of
-hash, of which no two ids of a list have the same.
+Over the whole file, in compact columns: a row takes some 30 bytes. What names a trainee, an id or
+another number, is kept as 128 bits of hash, of which no two of a list are the same.
 """
 
 from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from batch.codes import Code
+from batch.intake.evidence import is_well_formed, number_naming
+from batch.intake.layout import Layout
+from batch.intake.raw_rows import RawChunk
 from batch.intake.rules import Checked
 from batch.rows import Problem
-
-_MOST_NAMED = 10
+from batch.words import contradicted
 
 
 class Conflicts:
-    """Gathers rows chunk by chunk, then finds those that concern the same trainee."""
+    """Gathers rows chunk by chunk, then finds those that concern the same trainee.
 
-    def __init__(self) -> None:
+    A row without an id is compared by the number that names its trainee; `match_by` says which.
+    """
+
+    def __init__(self, layout: Layout, match_by: str | None) -> None:
+        self._layout = layout
+        self._match_by = match_by
         self._parts: list[pl.DataFrame] = []
 
-    def add(self, checked: Checked) -> None:
+    def add(self, raw: RawChunk, checked: Checked) -> None:
         """Record a chunk's rows that name a trainee, also of those that failed a check."""
-        failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
-        unread = [place for place, problems in checked.problems.items() if is_unread(problems)]
-        part = checked.frame.filter("is_id")
-        trainee = pl.col("id").str.to_lowercase()
-        self._parts.append(
-            part.select(
-                "row",
-                trainee=trainee.hash(0),
-                rest=trainee.hash(1),
-                asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
-                failed=pl.col("place").is_in(failed.implode()),
-                unread=pl.col("place").is_in(pl.Series(unread, dtype=pl.UInt32).implode()),
-            )
-        )
+        named = checked.frame.filter("is_id").with_columns(named=pl.col("id").str.to_lowercase())
+        self._parts.append(_compact(named, checked, by_number=False))
+        others = checked.frame.filter(pl.col("id") == "")
+        if not others.is_empty():
+            numbers = [self._number_of(raw.records[place]) for place in others["place"]]
+            found = others.with_columns(named=pl.Series(numbers, dtype=pl.String))
+            self._parts.append(_compact(found.drop_nulls("named"), checked, by_number=True))
+
+    def _number_of(self, record: Sequence[str]) -> str | None:
+        """Return what names the trainee of a row without an id, as no id can be written."""
+        found = number_naming(self._layout, record, self._match_by)
+        return "=".join(found) if found and is_well_formed(*found) else None
 
     def found(
-        self, set_aside: Container[int] = (), failed: Container[int] = ()
+        self,
+        set_aside: Container[int] = (),
+        failed: Container[int] = (),
+        *,
+        before_matching: bool = False,
     ) -> Iterator[tuple[int, Problem]]:
         """Yield a problem for each row that repeats or contradicts another.
 
         `set_aside` are rows that earlier runs have settled: they contradict nobody. `failed` are
-        rows that the whole file speaks against.
+        rows that the whole file speaks against. `before_matching`: rows of one number are left to
+        be compared once they are matched, if all of them can be: earlier runs have a say there.
         """
         rows = (line for line in self._repeated().iter_rows() if line[2] not in set_aside)
         for _, group in itertools.groupby(rows, key=operator.itemgetter(0, 1)):
             asked = (_Asked(*line[2:]) for line in group)
             same = [row._replace(failed=row.failed or row.row in failed) for row in asked]
-            if len(same) > 1:
+            is_for_later = before_matching and all(row.will_be_matched for row in same)
+            if len(same) > 1 and not is_for_later:
                 yield from _of_one_trainee(same)
 
     def _repeated(self) -> pl.DataFrame:
@@ -72,8 +83,23 @@ class Conflicts:
         )
         first = pl.col("row").min().over("trainee", "rest")
         return found.sort(first, "row").select(
-            "trainee", "rest", "row", "asked", "failed", "unread"
+            "trainee", "rest", "row", "asked", "failed", "unread", "by_number"
         )
+
+
+def _compact(named: pl.DataFrame, checked: Checked, *, by_number: bool) -> pl.DataFrame:
+    """Return rows as they are kept; the column `named` holds what names the trainee."""
+    failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
+    unread = [place for place, problems in checked.problems.items() if is_unread(problems)]
+    return named.select(
+        "row",
+        trainee=pl.col("named").hash(0),
+        rest=pl.col("named").hash(1),
+        asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
+        failed=pl.col("place").is_in(failed.implode()),
+        unread=pl.col("place").is_in(pl.Series(unread, dtype=pl.UInt32).implode()),
+        by_number=pl.lit(by_number),
+    )
 
 
 def is_unread(problems: tuple[Problem, ...]) -> bool:
@@ -88,6 +114,12 @@ class _Asked(NamedTuple):
     deferral: int
     failed: bool
     unread: bool
+    by_number: bool
+
+    @property
+    def will_be_matched(self) -> bool:
+        """Whether Register is asked whom the row means: it names nobody by id, and passed."""
+        return self.by_number and not self.failed and not self.unread
 
 
 def _of_one_trainee(rows: list[_Asked]) -> Iterator[tuple[int, Problem]]:
@@ -102,16 +134,4 @@ def _of_one_trainee(rows: list[_Asked]) -> Iterator[tuple[int, Problem]]:
         return
     numbers = [asked.row for asked in rows]
     for asked in told:
-        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", _contradicted(asked.row, numbers))
-
-
-def _contradicted(number: int, numbers: list[int]) -> str:
-    others = [str(other) for other in numbers[: _MOST_NAMED + 1] if other != number][:_MOST_NAMED]
-    more = len(numbers) - 1 - len(others)
-    named = ", ".join(others) + (f" and {more} more" if more else "")
-    subject = f"Row {named} names" if len(numbers) == 2 else f"Rows {named} name"
-    return (
-        f"{subject} the same trainee with another date or reason. "
-        f"{'Neither' if len(numbers) == 2 else 'None of them'} was sent; delete the wrong one"
-        f"{'' if len(numbers) == 2 else 's'}."
-    )
+        yield asked.row, Problem(Code.CONFLICTING_ROWS, "", contradicted(asked.row, numbers))

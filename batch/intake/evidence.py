@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,9 +15,8 @@ import polars as pl
 from batch import columns
 from batch.codes import Code
 from batch.intake import dates
-from batch.intake.cleaning import tidied_text
 from batch.intake.layout import Layout
-from batch.intake.raw_rows import RawChunk
+from batch.intake.raw_rows import RawChunk, values_of
 from batch.rows import Problem
 from batch.run_settings import InputOptions
 from batch.words import counted, in_one_line, row_list
@@ -170,7 +169,7 @@ class DateEvidence:
             self._count += rows
             if day is None:
                 self._alike[dates.alike(text)] += rows
-            if (numbers := dates.numbers_of(text)) is not None:
+            if (numbers := dates.before_the_year(text)) is not None:
                 self._year_last += rows
                 if self._note(text, *numbers):
                     either.append(text)
@@ -186,7 +185,7 @@ class DateEvidence:
                 if days[place] is not None:
                     self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
 
-    def _note(self, text: str, first: int, second: int, year: int) -> bool:
+    def _note(self, text: str, first: int, second: int) -> bool:
         """Take what one date shows; return whether its day and month could be swapped."""
         if first <= 12 and second <= 12:
             return first != second and first > 0 and second > 0
@@ -197,7 +196,6 @@ class DateEvidence:
             day = dates.parsed(text, "dmy")
             if day is not None:
                 self._texts.add(day)
-        del year
         return False
 
     def problems(self) -> Iterator[tuple[int, Problem]]:
@@ -292,43 +290,55 @@ _WELL_FORMED: Mapping[str, tuple[re.Pattern[str], str, str]] = {
 """The numbers that are compared with Register: their form, and what they are called."""
 
 
-class NumberEvidence:
-    """Finds numbers that are none beside Register's ids: they are told, and not compared."""
+_NOT_COMPARED = {
+    columns.TRN: ("TRN does not have 7 digits", "TRNs do not have 7 digits"),
+    columns.HESA_ID: (
+        "HESA id does not have 13 or 17 digits",
+        "HESA ids do not have 13 or 17 digits",
+    ),
+    columns.DATE_OF_BIRTH: (
+        "date of birth cannot be read for certain",
+        "dates of birth cannot be read for certain",
+    ),
+}
+_MOST_ROWS_SHOWN = 5
 
-    def __init__(self, layout: Layout) -> None:
-        names = _WELL_FORMED if columns.TRAINEE_ID in layout.places else ()
+
+class IdentityEvidence:
+    """Finds values that cannot be compared with what Register knows of a trainee: they are told.
+
+    A malformed number is one where Register's id names the trainee; else its row is refused.
+    """
+
+    def __init__(self, layout: Layout, date_format: str) -> None:
+        self._date_format = date_format
+        is_by_id = columns.TRAINEE_ID in layout.places
+        names = _NOT_COMPARED if is_by_id else (columns.DATE_OF_BIRTH,)
         self._places = {name: layout.places[name] for name in names if name in layout.places}
         self._rows: dict[str, list[int]] = {name: [] for name in self._places}
 
     def add(self, chunk: RawChunk) -> None:
-        """Take a chunk's numbers."""
+        """Take what a chunk says of who its trainees are."""
         for name, at in self._places.items():
-            form = _WELL_FORMED[name][0]
             self._rows[name] += (
                 number
-                for number, record in zip(chunk.numbers, chunk.records, strict=True)
-                if at < len(record)
-                and (value := tidied_text(record[at]))
-                and not form.fullmatch(value)
+                for number, raw in zip(chunk.numbers, values_of(chunk.records, at), strict=True)
+                if (value := columns.tidied_text(raw)) and not self._can_be_compared(name, value)
             )
 
+    def _can_be_compared(self, name: str, value: str) -> bool:
+        if name == columns.DATE_OF_BIRTH:
+            return dates.parsed(value, self._date_format) is not None
+        return is_well_formed(name, value)
+
     def notices(self) -> Iterator[str]:
-        """Yield, for each such column, in which rows it holds what is no such number."""
+        """Yield, for each such column, in which rows it holds what is not compared."""
         for name, rows in self._rows.items():
             if rows:
-                _, kind, digits = _WELL_FORMED[name]
+                one, several = _NOT_COMPARED[name]
+                words = f"1 {one}, and is" if len(rows) == 1 else f"{len(rows)} {several}, and are"
                 shown = row_list(tuple(rows[:_MOST_ROWS_SHOWN]), len(rows))
-                yield (
-                    f"{counted(len(rows), kind)} {_do(len(rows))} not have {digits}, and "
-                    f"{'is' if len(rows) == 1 else 'are'} not compared with Register ({shown})"
-                )
-
-
-def _do(count: int) -> str:
-    return "does" if count == 1 else "do"
-
-
-_MOST_ROWS_SHOWN = 5
+                yield f"{words} not compared with Register ({shown})"
 
 
 class ExportEvidence:
@@ -375,7 +385,7 @@ def returned_since(layout: Layout, chunk: RawChunk, frame: pl.DataFrame) -> dict
 
 def _value(layout: Layout, record: list[str], name: str) -> str:
     at = (layout.evidence or {}).get(name)
-    return "" if at is None or at >= len(record) else tidied_text(record[at])
+    return "" if at is None or at >= len(record) else columns.tidied_text(record[at])
 
 
 def described_id(text: str) -> str:
@@ -407,22 +417,44 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if number % 100 in {11, 12, 13} else ending}"
 
 
-def malformed_number(layout: Layout, record: list[str]) -> tuple[Problem, ...] | None:
+def number_naming(
+    layout: Layout, record: Sequence[str], match_by: str | None = None
+) -> tuple[str, str] | None:
+    """Return the column and the number that name the trainee of a row without an id.
+
+    It is the first that the row has of TRN, HESA id and the provider's own number, or else the
+    one of `match_by`; None where the row has none.
+    """
+    others = columns.NAMING[1:]
+    for name in (match_by,) if match_by in others else others:
+        at = layout.places.get(name, len(record))
+        if value := columns.tidied_text(record[at]) if at < len(record) else "":
+            return name, value
+    return None
+
+
+def is_well_formed(name: str, number: str) -> bool:
+    """Whether a number has the form of its column; the provider's own may have any."""
+    return name not in _WELL_FORMED or bool(_WELL_FORMED[name][0].fullmatch(number))
+
+
+def malformed_number(layout: Layout, record: Sequence[str]) -> tuple[Problem, ...] | None:
     """Return what is wrong with the number that names a trainee without an id.
 
     None where no other number names them; empty where nothing is wrong.
     """
-    values = {
-        name: tidied_text(record[at]) if len(record) > at else ""
-        for name, at in layout.places.items()
-        if name in columns.NAMING
-    }
-    trn, hesa_id = values.get(columns.TRN, ""), values.get(columns.HESA_ID, "")
-    if trn and not _WELL_FORMED[columns.TRN][0].fullmatch(trn):
-        lost = " It has probably lost its leading zero." if len(trn) == 6 else ""
-        words = f"{dates.quoted(trn)} is not a TRN, which has 7 digits.{lost}"
-        return (Problem(Code.MALFORMED_TRN, layout.own[layout.places[columns.TRN]], words),)
-    if not trn and hesa_id and not _WELL_FORMED[columns.HESA_ID][0].fullmatch(hesa_id):
-        words = f"{dates.quoted(hesa_id)} is not a HESA id, which has 13 or 17 digits."
-        return (Problem(Code.MALFORMED_HESA_ID, layout.own[layout.places[columns.HESA_ID]], words),)
-    return () if any(values.values()) else None
+    found = number_naming(layout, record)
+    if found is None or is_well_formed(*found):
+        return None if found is None else ()
+    name, number = found
+    _, kind, digits = _WELL_FORMED[name]
+    lost = (
+        " It has probably lost its leading zero."
+        if name == columns.TRN and len(number) == 6
+        else ""
+    )
+    words = f"{dates.quoted(number)} is not a {kind}, which has {digits}.{lost}"
+    return (Problem(_MALFORMED[name], layout.own[layout.places[name]], words),)
+
+
+_MALFORMED = {columns.TRN: Code.MALFORMED_TRN, columns.HESA_ID: Code.MALFORMED_HESA_ID}

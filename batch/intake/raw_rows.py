@@ -40,6 +40,15 @@ def values_of(records: Sequence[list[str]], at: int) -> list[str]:
         return [record[at] if len(record) > at else "" for record in records]
 
 
+def own_values(record: list[str], layout: Layout) -> list[str]:
+    """Return the values of the file's own columns: a surplus is joined onto the last of them."""
+    own, width = len(layout.own), layout.width
+    values = record[:own] + [""] * (own - len(record))
+    if len(record) > width:
+        values[-1] = layout.separator.join([values[-1], *record[own : len(record) - width + own]])
+    return values
+
+
 def has_doubtful_surplus(record: list[str], layout: Layout) -> bool:
     """Whether an empty last value may hide that a separator within a value was not quoted.
 

@@ -12,7 +12,7 @@ from batch import columns
 from batch.codes import Code
 from batch.intake import dates, evidence
 from batch.intake.certain import Columns
-from batch.intake.cleaning import Repair, repairs_of, tidied, tidied_text
+from batch.intake.cleaning import Repair, repairs_of, tidied
 from batch.intake.layout import Layout
 from batch.intake.raw_rows import RawChunk, values_of
 from batch.rows import MOST_REASON_CODE_POINTS, Problem
@@ -217,7 +217,7 @@ class Rules:
     def _date(self, raw: str) -> _ReadDate:
         """Return a date as written, without its edges, as a day, and what is told of it."""
         options = self._options
-        text = tidied_text(raw, with_formulas=self._with_formulas)
+        text = columns.tidied_text(raw, with_formulas=self._with_formulas)
         day = dates.parsed(text, options.date_format)
         if day is None:
             return raw, text, None, False, False

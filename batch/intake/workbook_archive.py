@@ -78,7 +78,7 @@ class Formats:
 
     def of(self, style: int) -> tuple[int, str]:
         """Return a style's format: its id, and how it is written, "" where that is not known."""
-        number = self.of_styles[style] if style < len(self.of_styles) else 0
+        number = self.of_styles[style] if 0 <= style < len(self.of_styles) else 0
         return number, self.own.get(number) or cells.BUILT_IN_FORMATS.get(number, "")
 
 

@@ -18,7 +18,6 @@ from batch.intake.dates import quoted
 from batch.intake.encoding import Encoded
 from batch.intake.layout import layout_of
 from batch.intake.raw_rows import (
-    ROWS_A_CHUNK,
     RawChunk,
     without_empty_surplus,
     without_value_in_nameless,
@@ -29,6 +28,9 @@ from batch.rows import Problem
 from batch.run_settings import InputOptions
 
 MOST_ROWS = 200_000
+_ROWS_A_CHUNK = 8_000
+"""A row as it is read holds its cells as objects, a KB of them."""
+
 _LETTERS_A_CHUNK = 16 << 20
 _MOST_BYTES = 64 << 20
 _OLD = b"\xd0\xcf\x11\xe0"
@@ -74,7 +76,7 @@ class WorkbookReader:
         for row in self._filled_rows():
             rows.append(row)
             letters += self.layout.width + sum(map(len, row.texts.values()))
-            if len(rows) >= ROWS_A_CHUNK or letters > _LETTERS_A_CHUNK:
+            if len(rows) >= _ROWS_A_CHUNK or letters > _LETTERS_A_CHUNK:
                 yield self._chunk(rows)
                 rows, letters = [], 0
         if rows:

@@ -98,10 +98,17 @@ class Known:
     """What the cells of a workbook refer to: its texts, its formats, where its days begin."""
 
     def __init__(self, archive: Archive) -> None:
-        self.texts = archive.texts()
+        self._texts = archive.texts()
         self._formats: Formats = archive.formats()
         self._counts_from_1904 = archive.counts_from_1904
         self.number = lru_cache(maxsize=_MOST_NUMBERS_KNOWN)(self._number)
+
+    def text(self, index: str) -> str:
+        """Return the text at an index from 0. Raises ValueError, IndexError."""
+        at = int(index)
+        if at < 0:
+            raise ValueError("no index")  # which Python would count from the end
+        return self._texts[at]
 
     def _number(self, value: str, style: int) -> Cell:
         """Return what a number is, by its format: a date, or a number. Raises ValueError."""
@@ -253,7 +260,7 @@ class _Reading:
             if kind != "str":
                 self._put(self._column, _UNCALCULATED)
         elif kind == "s":
-            self._put_text(self._column, self._known.texts[int(value)])
+            self._put_text(self._column, self._known.text(value))
         elif kind in {"inlineStr", "str"}:
             self._put_text(self._column, cells.unescaped(value))
         else:

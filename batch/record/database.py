@@ -99,8 +99,11 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     The caller holds the writer's lock. Raises JournalProblem, and then leaves the file as it was.
     """
-    if not (path.exists() and path.stat().st_size and _is_ours(path)):
-        files.make_private_file(path)
+    if _has_content(path):
+        _is_ours(path)
+    else:
+        _refuse_left_alone(path.with_name(f"{path.name}-wal"))
+        _write_new(path)
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         files.narrow(path.with_name(name))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -237,6 +240,47 @@ def _unusable(path: Path, why: str, kind: type[JournalProblem] = JournalProblem)
     )
 
 
+_WAL_FORMAT = slice(18, 20), bytes([2, 2])
+"""Where in a database the versions stand with which it is written and read, and those of WAL
+(SQLite, "File format version numbers")."""
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _refuse_left_alone(wal: Path) -> None:
+    """Raise JournalProblem where a -wal has lost its journal: SQLite would delete it unread."""
+    if _has_content(wal):
+        raise JournalProblem(
+            f"journal.db, the record of all runs, is not there, but {wal}, which holds what was "
+            "written last, is: nothing was sent",
+            hint="put back the journal.db that belongs to it; if that is lost, move "
+            f"{wal.name} elsewhere first, then restore journal.db from a backup",
+        )
+
+
+def _write_new(path: Path) -> None:
+    """Write a journal without runs, whole and on disk, or none: so no crash leaves half of one."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        _migrate(made)
+        content = bytearray(made.serialize())
+    place, version = _WAL_FORMAT
+    content[place] = version
+    with files.replacing(path) as file:
+        file.write(content)
+
+
+def sync_each_commit(connection: sqlite3.Connection) -> None:
+    """Have every commit on disk before it returns, and all those before it with the next one."""
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def sync_later(connection: sqlite3.Connection) -> None:
+    """Leave commits to the system: a power cut may take the last of them, each of them whole."""
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
 def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode not in {"wal", "memory"}:
@@ -244,7 +288,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
             f"cannot keep the record of all runs at {path}: this file system lacks what it takes",
             hint="name a folder on a local disk with --reports-dir",
         )
-    connection.execute("PRAGMA synchronous=FULL")
+    sync_each_commit(connection)
     connection.execute("PRAGMA secure_delete=ON")
 
 

@@ -80,16 +80,12 @@ def findings(ledger: Ledger, run_id: str) -> Findings:
     """Group the rows that need attention by code."""
     codes, run = ledger.counts(run_id), ledger.run(run_id)
     command = ledger.last_command(run_id)
-    by_code: dict[Code, list[RowRecord]] = {}
-    for row in _needing_attention(ledger, run_id, codes):
-        rows = by_code.setdefault(Code(row.code), [])
-        if len(rows) < MOST_ROWS_SHOWN_A_CODE:
-            rows.append(row)
+    asking = [code for code in map(Code, codes) if _asks(code) is not Attention.NOTHING]
     groups = [
         _group(
             code,
             codes[code],
-            by_code[code],
+            list(ledger.rows_with(run_id, code, MOST_ROWS_SHOWN_A_CODE)),
             completed(
                 advice_on(code, is_closed=run.ended is not None),
                 run_id,
@@ -97,7 +93,7 @@ def findings(ledger: Ledger, run_id: str) -> Findings:
                 command,
             ),
         )
-        for code in sorted(by_code, key=by_urgency)
+        for code in sorted(asking, key=by_urgency)
     ]
     return Findings(
         tuple(group for group in groups if _asks(group.code) is Attention.TO_DO),
@@ -168,16 +164,6 @@ def _said(message: str, rows: list[RowRecord]) -> Sentence:
 
 def _asks(code: Code) -> Attention:
     return TABLE[code].attention
-
-
-def _needing_attention(
-    ledger: Ledger, run_id: str, codes: Mapping[str, int]
-) -> Iterator[RowRecord]:
-    asking = {code for code in map(Code, codes) if _asks(code) is not Attention.NOTHING}
-    for outcome in {code.outcome: None for code in sorted(asking, key=by_urgency)}:
-        for row in ledger.rows(run_id, outcome):
-            if row.code in asking:
-                yield row
 
 
 def _sum(codes: Mapping[str, int], some: Iterable[Code]) -> int:

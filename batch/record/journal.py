@@ -29,7 +29,7 @@ Why resuming is safe: a row is sent only when no earlier request for its trainee
 answer, in any run, or when a read after the wait says that none of them was carried out. One
 writer at a time holds the lock beside the file (SQLite before 3.51.3 can damage a WAL database
 with two); readers open it read-only. A run that was not yet confirmed is `staged`: it sent
-nothing, and the next writer removes it.
+nothing, the next writer removes it, and only its start puts on disk what is known of it.
 
 What a crash cannot explain ends the run. A file that is deleted, replaced or cut while it is open
 would take every commit and keep none: before and after each group its place and size are looked at,
@@ -99,7 +99,11 @@ class Journal:
         return journal
 
     def stage(self, run: RunRecord, *, origin: str) -> int:
-        """Write down a run that is not yet confirmed, and return its number."""
+        """Write down a run that is not yet confirmed, and return its number.
+
+        What is written about it is synced only when it starts: until then a power cut may take it.
+        """
+        database.sync_later(self._connection)
         details = asdict(run)
         for name in ("run_id", "rehearsal", "input_sha256", "input_rows", "started_at"):
             del details[name]
@@ -200,13 +204,20 @@ class Journal:
         self._connection.execute(_SQL["note"], (json.dumps(details), run_no))
 
     def discard(self, run_no: int) -> None:
-        """Delete a staged run: it was declined, or its file turned out to be unusable."""
+        """Delete a staged run: it was declined, or its file turned out to be unusable.
+
+        When it asked Register is kept, so that the next command paces by it too.
+        """
+        asked = self._connection.execute(_SQL["asked_by"], (run_no,)).fetchall()
+        if asked:
+            recent_requests.note(asked[0][0], [at for _, at in asked], now=self._wall())
+        database.sync_each_commit(self._connection)
         for name in ("discard_rows", "discard_attempts", "discard_run"):
             self._connection.execute(_SQL[name], (run_no,))
 
     def discard_if_staged(self, run_no: int) -> None:
         """Delete a run, unless it has been confirmed; on a full disk, the next writer does."""
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, OSError):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if (run_no,) in self._connection.execute(_SQL["staged"]).fetchall():
@@ -217,6 +228,7 @@ class Journal:
 
         What its rows ask of Register is fixed by its digest.
         """
+        database.sync_each_commit(self._connection)
         with self._one_commit():
             self._note(run_no, asked_sha256=self.ledger.asked_sha256(run_no))
             self._connection.execute(_SQL["start"], (run_no,))
@@ -353,14 +365,6 @@ class Journal:
                 (run_no, after, most),
             ).fetchall()
         return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
-
-    def open_rows(self, run_no: int) -> int:
-        """Return how many unsettled rows have a trainee with a request without a final answer."""
-        found = self._connection.execute(
-            _SQL["open_rows"],
-            (run_no,),
-        )
-        return int(found.fetchone()[0])
 
     def finish(self, run_no: int, *, exit_code: int, stopped_because: str | None) -> None:
         """Close a run, or this stretch of it: rows without an outcome become `unresolved`."""

@@ -39,6 +39,10 @@ UPDATE runs SET details = json_patch(details, ?) WHERE run_no = ?;
 -- name: note_match
 UPDATE rows SET trainee_id = ?, folded_id = ? WHERE run_no = ? AND row_number = ?;
 
+-- name: asked_by
+SELECT origin, intended_at FROM requests JOIN runs USING (run_no)
+WHERE run_no = ? AND was_sent AND NOT rehearsal;
+
 -- name: discard_rows
 DELETE FROM rows WHERE run_no = ?;
 
@@ -91,13 +95,6 @@ SELECT row_number, trainee_id, defer_date, defer_reason,
             AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)))
 FROM rows r
 WHERE run_no = ? AND row_number > ? AND outcome IS NULL ORDER BY row_number LIMIT ?;
-
--- name: open_rows
-SELECT count(*) FROM rows r
-WHERE run_no = ? AND (outcome IS NULL OR outcome = 'unresolved')
-    AND EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
-        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
-            AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)));
 
 -- name: finish
 UPDATE runs SET finished_at = ?, exit_code = ?, stopped_because = ?,

@@ -140,16 +140,12 @@ class Ledger:
     def rows(self, run_id: str, outcome: Outcome | None = None) -> Iterator[RowRecord]:
         """Yield a run's rows, or those of one outcome; rows without one count as unresolved."""
         if outcome is None:
-            found = self._of_run("rows", run_id)
-        else:
-            found = self._of_run("rows_of", run_id, outcome)
-        names = [name for name, *_ in found.description]
-        for row in found:
-            told = dict(zip(names, row, strict=True))
-            del told["run_no"]
-            told["values"] = tuple(json.loads(told["values"]))
-            told["code"] = told["code"] or Code.NOT_SENT.value
-            yield RowRecord(**told)
+            return _records(self._of_run("rows", run_id))
+        return _records(self._of_run("rows_of", run_id, outcome))
+
+    def rows_with(self, run_id: str, code: Code, most: int) -> Iterator[RowRecord]:
+        """Yield the first of a run's rows that have a code; those without one as not sent."""
+        return _records(self._of_run("rows_with", run_id, code, Code.NOT_SENT, most))
 
     def problems_of_rows(self, run_id: str) -> dict[int, list[Problem]]:
         """Return the problems of rows by row number, as far as they were noted one by one.
@@ -388,6 +384,10 @@ class Ledger:
         """Whether anything is remembered of purged runs."""
         return bool(self._number("remembers_any"))
 
+    def open_rows(self, run_no: int) -> frozenset[int]:
+        """Return the unsettled rows for whose trainee a request of any run may have arrived."""
+        return frozenset(number for (number,) in self._found("open_rows", run_no))
+
     def sent_in_doubt(self, run_no: int) -> frozenset[int]:
         """Return the rows of a run that were sent and have no final answer."""
         return frozenset(number for (number,) in self._found("sent_in_doubt", run_no))
@@ -428,6 +428,14 @@ class Ledger:
         known = [row[0] for row in self._found("run_ids")]
         near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.3) or known[-3:]
         return f"nearest: {', '.join(near)}" if near else "`defer-batch runs` lists them: none yet"
+
+
+def _records(found: sqlite3.Cursor) -> Iterator[RowRecord]:
+    """Yield rows of the view `reported_rows`, whose columns are the fields in their order."""
+    for _, number, own, trainee_id, date, reason, outcome, code, *rest in found:
+        values = tuple(json.loads(own))
+        told = code or Code.NOT_SENT.value
+        yield RowRecord(number, values, trainee_id, date, reason, outcome, told, *rest)
 
 
 def _run_if_readable(row: tuple[object, ...]) -> RunRecord | None:

@@ -45,6 +45,13 @@ FROM rows r
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
 ORDER BY row_number;
 
+-- name: open_rows
+SELECT row_number FROM rows r
+WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved'
+    AND EXISTS (SELECT 1 FROM open_requests o JOIN runs m ON m.run_no = r.run_no
+        WHERE o.folded_id = r.folded_id AND r.folded_id <> '' AND o.origin = m.origin
+            AND (o.run_no = m.run_no OR NOT (o.rehearsal OR m.rehearsal)));
+
 -- name: asked
 SELECT row_number, own_values, trainee_id, folded_id, defer_date, defer_reason FROM rows
 WHERE run_no = ? AND defer_date IS NOT NULL ORDER BY row_number;
@@ -127,6 +134,10 @@ SELECT * FROM reported_rows WHERE run_no = ? ORDER BY row_number;
 
 -- name: rows_of
 SELECT * FROM reported_rows WHERE run_no = ? AND outcome = ? ORDER BY row_number;
+
+-- name: rows_with
+SELECT * FROM reported_rows WHERE run_no = ?1 AND coalesce(nullif(code, ''), ?3) = ?2
+ORDER BY row_number LIMIT ?4;
 
 -- name: problems_of_rows
 SELECT row_number, problems FROM rows

@@ -33,14 +33,16 @@ def deferrals_known(ledger: Ledger, origin: str) -> int:
 def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
     """Yield what earlier runs know of the run's unsettled rows: at most one for each row.
 
-    What a run saw, rather than did, says nothing of a row whose own request may have arrived: what
-    it saw may be that row's own deferral.
+    What a run saw, rather than did, says nothing of a row for whose trainee a request may have
+    arrived: what it saw may be the deferral that this one asked for.
     """
-    in_doubt = ledger.sent_in_doubt(run_no)
-    for line in _known_of_rows(ledger, run_no, origin):
-        is_ours = line.settled is None or line.settled.outcome is Outcome.SUCCEEDED
-        if is_ours or line.row_number not in in_doubt:
-            yield line
+    known = list(_known_of_rows(ledger, run_no, origin))
+    doubtful = frozenset[int]() if all(map(_is_ours, known)) else ledger.open_rows(run_no)
+    yield from (line for line in known if _is_ours(line) or line.row_number not in doubtful)
+
+
+def _is_ours(line: Remembered) -> bool:
+    return line.settled is None or line.settled.outcome is Outcome.SUCCEEDED
 
 
 def _known_of_rows(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:

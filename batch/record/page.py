@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from batch import columns, files
 from batch.codes import Code, Outcome
@@ -26,26 +27,32 @@ from batch.words import day_of, days_written_out
 MOST_ROWS_SHOWN_AT_ONCE = 500
 
 
-def write_page(ledger: Ledger, run_id: str, path: Path) -> None:
-    """Write a run's page; rows stream through, however many."""
+def write_page(
+    ledger: Ledger, run_id: str, path: Path, rows: Iterable[RowRecord] | None = None
+) -> None:
+    """Write a run's page; rows stream through, however many. They are read unless given."""
     with files.replacing(path) as file:
-        for part in rendered(ledger, run_id):
-            file.write(part)
+        file.writelines(rendered(ledger, run_id, rows))
 
 
-def rendered(ledger: Ledger, run_id: str) -> Iterator[bytes]:
-    """Yield a run's page: the same journal gives the same bytes."""
+def rendered(
+    ledger: Ledger, run_id: str, rows: Iterable[RowRecord] | None = None
+) -> Iterator[bytes]:
+    """Yield a run's page: the same journal gives the same bytes. Rows are read unless given."""
     environment = _environment()
     style, script = (_source(environment, f"page.{kind}") for kind in ("css", "js"))
     parts = environment.get_template("page.html.j2").stream(
-        _told(ledger, run_id), style=style, script=script, policy=_policy(style, script)
+        _told(ledger, run_id, rows or ledger.rows(run_id)),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
     )
     parts.enable_buffering(200)
     for part in parts:
         yield part.encode("utf-8", "replace")
 
 
-def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
+def _told(ledger: Ledger, run_id: str, rows: Iterable[RowRecord]) -> dict[str, object]:
     """Return what the template asks for, but for what makes the page work."""
     run, codes = ledger.run(run_id), ledger.counts(run_id)
     reports_dir, command = Path(run.reports_dir), ledger.last_command(run_id)
@@ -67,18 +74,50 @@ def _told(ledger: Ledger, run_id: str) -> dict[str, object]:
         "codes": {Code(code): codes[code] for code in Code if code in codes},
         "findings": findings(ledger, run_id),
         "curve": chart.curve(ledger.settled_by_asking(run_id), _limit(run)),
-        "rows": ledger.rows(run_id),
+        "rows": _lines(run, rows),
         "trainee": trainee,
         "reference": partial(reference, run),
-        "date": date,
         "message": sentence_of,
-        "tone": lambda row: chart.tone_of(Code(row.code)),
-        "place_of_date": place_of_date(run.columns),
         "particulars": particulars(ledger, run_id),
         "most_at_once": MOST_ROWS_SHOWN_AT_ONCE,
     }
 
 
+def _lines(run: RunRecord, rows: Iterable[RowRecord]) -> Iterator[Markup]:
+    """Yield the table's rows: as a part of the template they took most of the page's time."""
+    place, labels = place_of_date(run.columns), _labels()
+    tones = {code.value: chart.tone_of(code) for code in Code}
+    for number, row in enumerate(rows, 1):
+        later = ' class="later"' if number > MOST_ROWS_SHOWN_AT_ONCE else ""
+        named = reference(run, row)
+        known = f'<bdi class="ref">{_shown(named)}</bdi> ' if named else ""
+        yield Markup(  # noqa: S704 — each part of it is escaped, or our own
+            f'<tr data-outcome="{row.outcome}"{later}><td class="n">{row.row_number}</td>'
+            f'<td class="who">{known}<bdi class="mono">{_shown(trainee(row))}</bdi></td>'
+            f'<td class="n">{_day_in_table(date(row, place))}</td>'
+            f'<td class="{tones[row.code]}"><span class="tag">{labels[row.outcome]}</span></td>'
+            f'<td class="mono">{row.code}</td><td><bdi>{_shown(sentence_of(row))}</bdi></td></tr>\n'
+        )
+
+
+@lru_cache(maxsize=1000)
+def _day_in_table(written: str) -> str:
+    """Return a date as people write it, and for programs as it is; what is none as it stands."""
+    in_full = days_written_out(written)
+    if in_full == written:
+        return f"<bdi>{_shown(written)}</bdi>"
+    return f'<time datetime="{_shown(written)}">{_shown(in_full)}</time>'
+
+
+def _shown(text: str) -> str:
+    return escape(visible(text))
+
+
+def _labels() -> dict[str, str]:
+    return {outcome.value: outcome.label.capitalize() for outcome in Outcome}
+
+
+@cache  # compiling the template takes longer than writing the page of a short run
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("batch.record"),
@@ -92,7 +131,6 @@ def _environment() -> jinja2.Environment:
         "written_out": days_written_out,
         "number": "{:,}".format,
     }
-    environment.globals["labels"] = {outcome: outcome.label.capitalize() for outcome in Outcome}
     return environment
 
 

@@ -7,9 +7,10 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from batch import columns, files
 from batch.codes import Outcome, counts_of
@@ -17,10 +18,16 @@ from batch.record import manifest
 from batch.record.findings import headline
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
-from batch.record.records import ReportRecord, RowRecord, as_told
+from batch.record.records import ReportRecord, RowRecord, RunRecord, as_told
+
+if TYPE_CHECKING:
+    from batch.record.workbook import Results
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_CHARACTERS_READ = 2**31 - 1
+_AS_IT_IS = re.compile(r"""(?:[^'=+\-@",;|\s][^",;|\s]*)?""")
+"""A value that needs neither guard nor quotes, as most do: asked once in place of twice."""
+
 _SPLITS_A_LINE = re.compile(r'[",;|\s]')
 
 
@@ -57,12 +64,15 @@ def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: s
     files.make_own_folder(folder)
     files.narrow(folder / manifest.LOG)
     _remove_unfinished(folder)
-    for outcome in Outcome:
-        _write_csv(journal.ledger, run_id, folder / csv_name(outcome), outcome)
+    run = journal.ledger.run(run_id)
+    with contextlib.ExitStack() as stack:
+        book = folder / "results.xlsx"
+        results = stack.enter_context(workbook.writing_results(journal.ledger, run, book))
+        tables = stack.enter_context(_writing_csvs(run, folder))
+        rows = _written_on_the_way(run, journal.ledger.rows(run_id), tables, results)
+        page.write_page(journal.ledger, run_id, folder / manifest.PAGE, rows)
     with files.replacing(folder / manifest.SUMMARY) as file:
         file.write((json.dumps(summary(journal.ledger, run_id), indent=2) + "\n").encode())
-    page.write_page(journal.ledger, run_id, folder / manifest.PAGE)
-    workbook.write_workbook(journal.ledger, run_id, folder / "results.xlsx")
     kept = tuple(_keep_corrections(journal.ledger, run_id, folder))
     to_correct.write_to_correct(journal.ledger, run_id, folder / manifest.TO_CORRECT)
     written = manifest.write_manifest(journal, run_id, folder, tool_version=tool_version)
@@ -154,7 +164,10 @@ def _reading(path: Path) -> Iterator[Iterator[list[str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
-            yield ([columns.unguarded(value) for value in line] for line in lines)
+            yield (
+                [columns.unguarded(value) if value[:1] == "'" else value for value in line]
+                for line in lines
+            )
     finally:
         csv.field_size_limit(before)
 
@@ -189,28 +202,49 @@ def _shown(line: list[str]) -> str:
 
 def report_values(row: RowRecord) -> list[str]:
     """Return a row's cells as the CSVs hold them, before the guard."""
-    return [
-        *row.values,
-        *("" if value is None else str(value) for value in columns.added_cells(row)),
-    ]
+    added = columns.added_cells(row)
+    return [*row.values, *["" if value is None else str(value) for value in added]]
 
 
-def _write_csv(ledger: Ledger, run_id: str, path: Path, outcome: Outcome) -> None:
-    run = ledger.run(run_id)
-    rows = (as_told(row, run) for row in ledger.rows(run_id, outcome))
-    write_table(path, _header(ledger, run_id), map(report_values, rows))
+@contextlib.contextmanager
+def _writing_csvs(run: RunRecord, folder: Path) -> Iterator[Mapping[str, IO[bytes]]]:
+    """Yield the CSVs of the outcomes, each with its header."""
+    header = (*run.columns, *columns.REPORT_COLUMNS)
+    with contextlib.ExitStack() as stack:
+        yield {
+            outcome.value: stack.enter_context(_writing_csv(folder / csv_name(outcome), header))
+            for outcome in Outcome
+        }
+
+
+def _written_on_the_way(
+    run: RunRecord, rows: Iterable[RowRecord], csvs: Mapping[str, IO[bytes]], results: Results
+) -> Iterator[RowRecord]:
+    """Yield the rows, each written to its CSV and its sheet: they are read once for all files."""
+    for row in rows:
+        told = as_told(row, run)
+        csvs[row.outcome].write(_line(report_values(told)))
+        results.add(told)
+        yield row
 
 
 def write_table(path: Path, header: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
     """Write a CSV as those of the reports are: UTF-8 with a mark, CRLF, guarded, whole, private."""
-    with files.replacing(path) as file:
-        file.write(BYTE_ORDER_MARK)
-        file.write(_line(header))
+    with _writing_csv(path, header) as file:
         file.writelines(map(_line, lines))
 
 
+@contextlib.contextmanager
+def _writing_csv(path: Path, header: Iterable[str]) -> Iterator[IO[bytes]]:
+    with files.replacing(path) as file:
+        file.write(BYTE_ORDER_MARK)
+        file.write(_line(header))
+        yield file
+
+
 def _line(values: Iterable[str]) -> bytes:
-    return (",".join(map(_cell, values)) + "\r\n").encode()
+    cells = [value if _AS_IT_IS.fullmatch(value) else _cell(value) for value in values]
+    return (",".join(cells) + "\r\n").encode()
 
 
 def _cell(value: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +15,15 @@ from typing import Any
 
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from batch import files
 from batch.codes import TABLE, Code, Outcome
 from batch.columns import REPORT_COLUMNS, added_cells
 from batch.record.findings import headline
 from batch.record.ledger import Ledger
-from batch.record.records import RowRecord, RunRecord, as_told
+from batch.record.records import RowRecord, RunRecord
 
 MOST_ROWS = 1_048_575
 MOST_CHARACTERS = 32_767
@@ -49,13 +53,33 @@ class WrittenBook:
     header: Any
 
 
-def write_workbook(ledger: Ledger, run_id: str, path: Path) -> None:
-    """Write a run's workbook; what does not fit a sheet or a cell is cut there, and said so."""
-    run = ledger.run(run_id)
+@contextlib.contextmanager
+def writing_results(ledger: Ledger, run: RunRecord, path: Path) -> Iterator[Results]:
+    """Yield a run's workbook, to which each row is added in its turn.
+
+    What does not fit a sheet or a cell is cut there, and said so.
+    """
     with writing_book(run, path) as made:
         _write_summary(made, ledger, run)
-        for outcome in Outcome:
-            _write_rows(made, ledger, run, outcome)
+        results = Results(made, run)
+        yield results
+        results.end()
+
+
+class Results:
+    """The sheets of the outcomes, all of them written at once, each from top to bottom."""
+
+    def __init__(self, made: WrittenBook, run: RunRecord) -> None:
+        self._sheets = {outcome.value: _SheetOfRows(made, run, outcome) for outcome in Outcome}
+
+    def add(self, row: RowRecord) -> None:
+        """Write a row, as the CSVs have it, behind the others of its outcome."""
+        self._sheets[row.outcome].add(_cells(row))
+
+    def end(self) -> None:
+        """Complete the sheets once every row is written."""
+        for sheet in self._sheets.values():
+            sheet.end()
 
 
 @contextlib.contextmanager
@@ -138,27 +162,82 @@ def _named(outcome: Outcome) -> str:
     return outcome.label if outcome.label == outcome else f"{outcome.label} ({outcome})"
 
 
-def _write_rows(made: WrittenBook, ledger: Ledger, run: RunRecord, outcome: Outcome) -> None:
-    sheet = made.book.add_worksheet(outcome.value)
-    names = (*run.columns, *REPORT_COLUMNS)
-    sheet.freeze_panes(1, 0)
-    sheet.repeat_rows(0)
-    set_for_print(sheet)
-    for place, width in enumerate(widths_of(names, map(_cells, ledger.rows(run.run_id, outcome)))):
-        sheet.set_column(place, place, width)
-    for place, name in enumerate(names):
-        write_text(made, sheet, 0, place, name, made.header)
-    last = 0
-    for place, row in enumerate(ledger.rows(run.run_id, outcome), 1):
-        if place > MOST_ROWS:
-            break
-        for column, value in enumerate(_cells(as_told(row, run))):
-            if isinstance(value, int):
-                sheet.write_number(place, column, value, made.left)
-            elif value:
-                write_text(made, sheet, place, column, value)
-        last = place
-    sheet.autofilter(0, 0, last, len(names) - 1)
+class _SheetOfRows:
+    """The rows of one outcome; the columns are as wide as the first of them need."""
+
+    def __init__(self, made: WrittenBook, run: RunRecord, outcome: Outcome) -> None:
+        self._names = (*run.columns, *REPORT_COLUMNS)
+        self._sheet = made.book.add_worksheet(outcome.value, worksheet_class=_Rows)
+        self._sheet.freeze_panes(1, 0)
+        self._sheet.repeat_rows(0)
+        set_for_print(self._sheet)
+        for place, name in enumerate(self._names):
+            write_text(made, self._sheet, 0, place, name, made.header)
+        self._sheet.number_style = made.left
+        self._first: list[Sequence[str | int | None]] = []
+        self._last = 0
+
+    def add(self, cells: Sequence[str | int | None]) -> None:
+        if self._last >= MOST_ROWS:
+            return
+        self._last += 1
+        self._sheet.write_cells(self._last, cells)
+        if self._last <= _ROWS_MEASURED:
+            self._first.append(cells)
+
+    def end(self) -> None:
+        for place, width in enumerate(widths_of(self._names, iter(self._first))):
+            self._sheet.set_column(place, place, width)
+        self._sheet.autofilter(0, 0, self._last, len(self._names) - 1)
+
+
+class _Rows(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
+    """A sheet that writes whole rows at once, as the library's own way would, cell for cell.
+
+    That takes most of what a report takes: it makes an object, a list of attributes and a range
+    in letters of each cell, and looks three times for what is to be escaped.
+    """
+
+    number_style: Any = None
+
+    def write_cells(self, row: int, cells: Sequence[str | int | None]) -> None:
+        """Write a row below all others, from its first column: None and "" leave a cell out."""
+        self._write_single_row(row)  # the one before, where the library holds it
+        number = f'{row + 1}"'
+        style = f' s="{self.number_style._get_xf_index()}"'  # noqa: SLF001 — as the library does
+        letters = _letters(min(len(cells), self.xls_colmax))
+        filled = [
+            (letter, value)
+            for letter, value in zip(letters, cells, strict=False)
+            if value or value == 0
+        ]
+        if not filled:
+            return
+        self._check_dimensions(row, letters.index(filled[-1][0]))
+        written = "".join(
+            f'<c r="{letter}{number}{style}><v>{value}</v></c>'
+            if isinstance(value, int)
+            else f'<c r="{letter}{number} t="inlineStr"><is>{self._text(value)}</is></c>'
+            for letter, value in filled
+        )
+        self.fh.write(f'<row r="{number}>{written}</row>')
+
+    def _text(self, value: str) -> str:
+        if not _TO_ESCAPE.search(value) and len(value) <= MOST_CHARACTERS // 2:
+            return f"<t>{value}</t>"
+        text = self._escape_control_characters(_cut(value))
+        kept = ' xml:space="preserve"' if text[0].isspace() or text[-1].isspace() else ""
+        return f"<t{kept}>{self._escape_data(text)}</t>"
+
+
+_TO_ESCAPE = re.compile(r"[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9a-fA-F]{4}_|^\s|\s\Z")
+"""What a cell's text cannot hold as it is; a space at its edges has to be kept expressly."""
+
+
+@functools.cache
+def _letters(count: int) -> tuple[str, ...]:
+    """Return the letters of the first columns."""
+    return tuple(map(xl_col_to_name, range(count)))
 
 
 def widths_of(names: tuple[str, ...], rows: Iterator[Sequence[str | int | None]]) -> list[int]:
@@ -180,7 +259,7 @@ def write_text(
     made: WrittenBook, sheet: Any, place: int, column: int, value: str, style: Any = None
 ) -> None:
     """Write a cell that is text, whatever it looks like, cut to what a cell holds."""
-    text = value if len(value) <= MOST_CHARACTERS // 2 else _fitting(value)
+    text = _cut(value)
     if text[:3] == "<r>" and text.endswith("</r>"):
         # xlsxwriter would take this for marked-up text of its own, and write it as it stands
         sheet.write_rich_string(place, column, text[0], made.plain, text[1:], style or made.plain)
@@ -188,9 +267,10 @@ def write_text(
         sheet.write_string(place, column, text, style)
 
 
-def _fitting(value: str) -> str:
+def _cut(value: str) -> str:
     """Return a text that fits a cell, which holds so many UTF-16 units."""
-    if len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
+    is_short = len(value) <= MOST_CHARACTERS // 2
+    if is_short or len(value.encode("utf-16-le")) // 2 <= MOST_CHARACTERS:
         return value
     kept = value.encode("utf-16-le")[: 2 * (MOST_CHARACTERS - len(_CUT))]
     return kept.decode("utf-16-le", "ignore") + _CUT

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from batch.codes import Code
-from batch.columns import SPACES
+from batch.columns import tidied_text
 from batch.register.body import ListedTrainee
 from batch.rows import Problem
 
@@ -62,6 +62,8 @@ class Person:
 
 def differing(row: Person, record: ListedTrainee) -> tuple[str, ...]:
     """Return the columns in which the row is about another person than the record."""
+    if not (row.trn or row.hesa_id or row.date_of_birth or row.last_name):
+        return ()  # most lists have ids alone, and thousands of rows
     compared = {
         TRN: _agree(_whole_trn(row.trn), digits(record.trn)),
         HESA_ID: _hesa_ids_agree(digits(row.hesa_id), digits(record.hesa_id)),
@@ -108,8 +110,8 @@ def suspicion_of(column: str, headers: Mapping[str, str]) -> str:
 
 
 def trimmed(number: str | None) -> str:
-    """Return a number without the spaces around it and an export's apostrophe before it."""
-    return (number or "").lstrip(SPACES + "'").rstrip(SPACES)
+    """Return a number without what an export writes around it: spaces, an apostrophe, `="…"`."""
+    return tidied_text(number or "")
 
 
 def digits(number: str | None) -> str:
@@ -132,7 +134,7 @@ def _agree(ours: str, theirs: str) -> bool | None:
 
 def _whole_trn(number: str) -> str:
     """Return a row's TRN, "" where it has lost its zero or is no TRN: that says nothing of whom."""
-    bare = trimmed(number).removeprefix('="').removesuffix('"')
+    bare = trimmed(number)
     return bare if re.fullmatch("[0-9]{7}", bare) else ""
 
 

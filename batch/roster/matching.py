@@ -18,6 +18,7 @@ from batch.register.body import ListedTrainee
 from batch.roster import identity
 from batch.roster.identity import HESA_ID, PROVIDER_TRAINEE_ID, TRN, Person
 from batch.rows import Problem, folded
+from batch.words import contradicted
 
 _COMPARED_AS: Mapping[str, tuple[str, Callable[[str | None], str]]] = {
     TRN: ("TRN", identity.digits),
@@ -29,7 +30,6 @@ MATCHED_BY = tuple(_COMPARED_AS)
 
 _ID = "trainee_id"
 _QUOTED_AT_MOST = 30
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,9 @@ class Matching:
     def _rows_of(self, trainee: ListedTrainee) -> Iterator[Sought]:
         yield from self._rows[_ID].get(folded(trainee.trainee_id or ""), ())
         for column in self._by:
-            value = _COMPARED_AS[column][1](getattr(trainee, column))
-            yield from self._rows[column].get(value, ())
+            if rows := self._rows[column]:
+                value = _COMPARED_AS[column][1](getattr(trainee, column))
+                yield from rows.get(value, ())
 
     def _key_of(self, row: Sought) -> tuple[str, str] | None:
         """Return what a row is looked up by, column and value; None where it has nothing."""
@@ -207,19 +208,12 @@ def repeated(rows: Iterable[Asked]) -> Iterator[tuple[int, Problem]]:
         by_trainee.setdefault(folded(row.trainee_id), []).append(row)
     for same in by_trainee.values():
         if len({(row.defer_date, row.defer_reason or "") for row in same}) > 1:
-            yield from ((row.row_number, _conflict(row, same)) for row in same)
+            numbers = [row.row_number for row in same]
+            for number in numbers:
+                yield number, Problem(Code.CONFLICTING_ROWS, "", contradicted(number, numbers))
         else:
-            words = f"The same trainee and deferral as row {same[0].row_number}."
+            words = f"The same deferral as row {same[0].row_number}."
             yield from ((r.row_number, Problem(Code.DUPLICATE_ROW, "", words)) for r in same[1:])
-
-
-def _conflict(row: Asked, same: list[Asked]) -> Problem:
-    others = [str(other.row_number) for other in same if other.row_number != row.row_number]
-    named = ", ".join(others[:_MOST_NAMED])
-    named += f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-    subject = f"Row {named} names" if len(others) == 1 else f"Rows {named} name"
-    message = f"{subject} the same trainee with another date or reason. None was sent: keep one."
-    return Problem(Code.CONFLICTING_ROWS, "", message)
 
 
 def _candidate(row: Sought, trainee: ListedTrainee, *, is_listed: bool) -> _Candidate:

@@ -29,6 +29,10 @@ class Held(StrEnum):
     GONE = "gone"
 
 
+NOT_READ = "not_read"
+"""Stands in for one of those where the trainee could not be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What Register holds now, with the state and date that it shows and a sentence for people."""

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -151,8 +151,11 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connections."""
-        await self._exit.__aexit__(kind, error, trace)
+        """Have the last answers in the journal, which no request follows; close the connections."""
+        try:
+            await self._journal.flush()
+        finally:
+            await self._exit.__aexit__(kind, error, trace)
 
     async def ask_first(self) -> str:
         """Ask whether token and version are accepted; return the version that is used.
@@ -231,6 +234,12 @@ class Session:
             raise Interrupted(*self._stopping.signal)
         return settled
 
+    def settle_now(self, settled: Mapping[int, Settled]) -> None:
+        """Settle rows of which nothing is sent, or nothing more, all in one commit."""
+        self._journal.settle_now(self._run_no, settled)
+        for number, one in settled.items():
+            self._observer.log.settled(number, one)
+
     @property
     def is_ending(self) -> bool:
         """Whether the run is to end before everything is done."""
@@ -298,10 +307,7 @@ class Session:
             for number, _, code, _ in ledger.outcomes(self._run_id)
             if code == Code.REGISTER_KEEPS_FAILING
         }
-        settled = {number: one for number, one in found.items() if number in failing}
-        self._journal.settle_now(self._run_no, settled)
-        for number, one in settled.items():
-            self._observer.log.settled(number, one)
+        self.settle_now({number: one for number, one in found.items() if number in failing})
 
     def _judge(self, meaning: Meaning) -> None:
         """Raise where no row could succeed."""

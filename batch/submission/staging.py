@@ -47,9 +47,8 @@ def stage_rows(
         journal.add_rows(run_no, chunk.rows())
         repairs += chunk.repairs[: MOST_REPAIRS_TOLD - len(repairs)]
     set_aside, another_date = set_aside_remembered(journal, run_no, origin, again=again)
-    journal.add_problems(
-        run_no, input_file.problems_of_the_whole(set_aside=() if again else set_aside)
-    )
+    settled = () if again else set_aside
+    journal.add_problems(run_no, input_file.problems_of_the_whole(settled, before_matching=True))
     reading = input_file.reading()
     journal.describe(
         run_no,
@@ -86,9 +85,10 @@ def set_aside_remembered(
     return frozenset(settled), another_date
 
 
-def settled_earlier(journal: Journal, run_no: int, origin: str) -> dict[int, Settled]:
+def settled_earlier(journal: Journal, run: RunRecord) -> dict[int, Settled]:
     """Return what other runs make of a run's unsettled rows, by row number; nothing is written."""
-    return _by_row(remembered(journal.ledger, run_no, origin))
+    run_no = journal.ledger.run_number(run.run_id)
+    return _by_row(remembered(journal.ledger, run_no, run.base_url))
 
 
 def _by_row(found: Iterable[Remembered]) -> dict[int, Settled]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from batch.app.copies import copied
 from batch.app.lists import CheckedList, Corrections, is_changed, read_list
+from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
 from tests.support.reading import TODAY
@@ -149,6 +151,37 @@ def test_any_rows_are_paged(tmp_path: Path) -> None:
     assert [row.number for row in shown] == list(range(52, 62))
 
 
+def test_three_dates_are_shown_however_many_chunks_the_rows_come_in(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    lines = (f"id{n},2026-10-{n % 28 + 1:02},\n" for n in range(33_000))
+    as_the_strict_reader_does = 'abc,2026-10-01,"a ""b"""\n'
+    path.write_text(HEADER + as_the_strict_reader_does + "".join(lines), encoding="utf-8")
+    found = read_list(InputOptions(path, TODAY)).checked()
+    assert len(found.chunks) > 1
+    assert [written for written, _ in found.dates] == ["2026-10-01", "2026-10-02", "2026-10-03"]
+
+
+@pytest.mark.parametrize("separator", ["^", ":"])
+def test_a_separator_that_only_the_file_named_is_named_in_the_copy(
+    correct: Correcting, separator: str
+) -> None:
+    content = f"sep={separator}\n{HEADER}abc,x,\n".replace(",", separator)
+    copy, _ = correct(content, {3: {1: "2026-10-01"}})
+    assert rows(copy) == {3: ("abc", "2026-10-01", "")}
+
+
+def test_a_sheet_whose_name_excel_does_not_take_is_refused_in_words(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "list.xlsx", HEADER.strip().split(","), ["abc", "x", ""])
+    with zipfile.ZipFile(path) as book:
+        parts = {part: book.read(part) for part in book.namelist()}
+    with zipfile.ZipFile(path, "w") as book:
+        for part, data in parts.items():
+            book.writestr(part, data.replace(b'name="Sheet"', b'name="Autumn: 1"'))
+    read = read_list(InputOptions(path, TODAY))
+    with pytest.raises(UnusableFile, match="Autumn: 1"):
+        copied(read, Corrections({2: {1: "2026-10-01"}}))
+
+
 @pytest.mark.parametrize(
     ("before", "told", "changed"),
     [("a", "a", False), ("a\nb", "a\r\nb", False), ("a\rb", "a\nb", False), ("a", "a ", True)],
@@ -208,3 +241,21 @@ def test_what_a_workbooks_cells_are_is_corrected_cell_by_cell(
     )  # fmt: skip
     _, found = correct(path, values)
     assert found.to_correct == left
+
+
+@pytest.mark.parametrize("format_", ["£0.00", "General"])
+def test_a_reason_that_is_refused_stays_so_where_only_the_date_was_corrected(
+    tmp_path: Path, format_: str
+) -> None:
+    reason = "=A2" if format_ == "General" else 5
+    path = tmp_path / "list.xlsx"
+    book = importlib.import_module("openpyxl").Workbook()
+    for line in [HEADER.strip().split(","), ["abc", "x", reason], ["def", "2026-10-01", ""]]:
+        book.active.append(line)
+    book.active["C2"].number_format = format_
+    book.save(path)
+    read = read_list(InputOptions(path, TODAY))
+    corrections = Corrections({2: {1: "2026-10-14"}})
+    assert read.checked(corrections).to_correct == [2]
+    copy = copied(read, corrections)
+    assert (set(copy.lost), list(rows(copy.options))) == ({2}, [3])

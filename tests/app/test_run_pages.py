@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +16,13 @@ from pathlib import Path
 import pytest
 
 from batch import files
+from batch.app import working
 from batch.app.site import on_a_page
 from batch.app.working import Work
+from batch.codes import TABLE, Attention, Code
 from batch.emulator.server import Emulator
 from batch.record import locks
+from batch.roster import identity
 from tests.app.test_journey import ONE_WRONG, TWO, to_register
 from tests.support import troubles
 from tests.support.office import TOKEN
@@ -44,6 +48,10 @@ def sent_to(pages: Pages, emulator: Emulator, content: str = TWO, number: int = 
     pages.columns(journey)
     pages.looked_up(journey, "3", TOKEN)
     return pages.sent(journey, number)
+
+
+def warnings_of(page: str) -> list[str]:
+    return re.findall(r'class="warning">.*?<span>(.*?)</span></p>', page, re.DOTALL)
 
 
 def test_a_report_is_proved_and_a_changed_one_is_not(pages: Pages) -> None:
@@ -83,11 +91,11 @@ def test_where_every_trainee_was_found_no_such_rows_are_offered(pages: Pages) ->
     assert "not found</button>" not in pages.get(run)
 
 
-@pytest.mark.parametrize("name", ["", "journal.db", "../journal.db", "summary.json"])
-def test_nothing_else_of_a_run_can_be_taken(pages: Pages, name: str) -> None:
+def test_nothing_else_of_a_run_can_be_taken(pages: Pages) -> None:
     run = rehearsed(pages)
-    page = pages.post(f"{run}/correct", {"file": name})
-    assert heading(page) == "This page is not here"
+    for name in ("", "journal.db", "../journal.db", "summary.json"):
+        page = pages.post(f"{run}/correct", {"file": name})
+        assert heading(page) == "This page is not here", name
 
 
 def test_register_is_asked_whether_a_run_still_stands(pages: Pages, register: Serving) -> None:
@@ -148,17 +156,14 @@ def test_a_run_is_stopped_after_the_rows_under_way(pages: Pages, register: Servi
     assert json.loads((run / "summary.json").read_text("utf-8"))["exit_code"] == 130
 
 
-@pytest.mark.parametrize("deed", ["continue", "close", "reconcile"])
-def test_what_asks_register_asks_for_a_token_first(
-    pages: Pages, register: Serving, deed: str
-) -> None:
+def test_what_asks_register_asks_for_a_token_first(pages: Pages, register: Serving) -> None:
     sent_to(pages, register(abc="trn_received", **{"def": "trn_received"}))
     run = f"/runs/{next(pages.reports.glob('2*')).name}"
     pages.site._tokens.clear()
-    page = pages.get(f"{run}/{deed}")
-    assert "The token for" in page
-    if deed != "close":
-        assert "Paste the token" in pages.post(f"{run}/{deed}")
+    for deed in ("continue", "close", "reconcile"):
+        assert "The token for" in pages.get(f"{run}/{deed}"), deed
+    for deed in ("continue", "reconcile"):
+        assert "Paste the token" in pages.post(f"{run}/{deed}"), deed
 
 
 def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
@@ -170,11 +175,42 @@ def test_without_a_run_the_start_page_says_so(pages: Pages) -> None:
     [
         ("Interrupted (SIGINT). No more; press Ctrl-C to quit now.", "It was stopped. No more."),
         ("Run `defer-batch resume x --reports-dir 'a b'`: it asks.", "Continue this run: it asks."),
+        ("To continue, run `defer-batch resume`.", "Continue this run."),
         ("Nothing.", "Nothing."),
     ],
 )
 def test_a_page_says_no_signal_and_no_command(words: str, instead: str) -> None:
     assert on_a_page(words) == instead
+
+
+_OF_A_TERMINAL = re.compile(r"--\w|`|defer-batch")
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_advice_on_a_page_names_no_option(code: Code) -> None:
+    if TABLE[code].attention is not Attention.NOTHING:
+        assert not _OF_A_TERMINAL.search(on_a_page(TABLE[code].advice))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("id,defer_date,r\nabc,2026-10-01,caf\u00e9\n".encode("cp1252"), "look at"),
+        (b"id,defer_date,r\nabc,01/10/2026,\nabd,02/10/2026,\n", "Day first"),
+        (b"id,defer_date,r\nabc,13/10/2026,\nabd,14/10/2026,\n", "Day first"),
+    ],
+)
+def test_a_notice_on_a_page_names_what_to_do_there(pages: Pages, content: bytes, told: str) -> None:
+    journey = pages.begin(content.replace(b"id,", b"trainee_id,").replace(b",r\n", b",reason\n"))
+    checked = pages.columns(journey, date_format="iso")
+    (notice,) = [words for words in warnings_of(checked) if told in words]
+    assert not _OF_A_TERMINAL.search(notice)
+
+
+def test_a_column_that_differs_for_most_is_left_out_by_what_a_page_has() -> None:
+    words = on_a_page(identity.suspicion_of("trn", {"trn": "TRN"}))
+    assert "no column for it" in words
+    assert not _OF_A_TERMINAL.search(words)
 
 
 # What goes wrong
@@ -226,8 +262,9 @@ def test_a_full_disk_takes_no_list_and_says_so(
 
 @posix_only
 def test_a_disk_that_is_full_in_mid_run_stops_it_and_the_run_is_continued(
-    pages: Pages, register: Serving
+    pages: Pages, register: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working, "subprocess", subprocess)  # which takes our limits over
     ids = [f"id{n:04}" for n in range(300)]
     emulator = register(**dict.fromkeys(ids, "trn_received"))
     to_register(pages, emulator)

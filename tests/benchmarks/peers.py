@@ -17,6 +17,13 @@ ENVIRONMENT = {
 } | {"DEFER_BATCH_API_TOKEN": "x"}
 """As users have it: what is imported is compiled once, not at each start."""
 
+OPENPYXL = """
+import sys, openpyxl
+for sheet in openpyxl.load_workbook(sys.argv[1], read_only=True, data_only=True):
+    for row in sheet.iter_rows(values_only=True):
+        pass
+"""
+
 _BODY = '{"data": {"defer_date": "2026-10-01"}}'
 _SERVER = """
 import csv, sys, time
@@ -49,6 +56,31 @@ def serving(*listed: Path) -> Iterator[str]:
             yield server.stdout.readline().strip()
         finally:
             server.kill()
+
+
+def python(code: str, *words: str) -> list[str]:
+    """Return a Python that does just that."""
+    return [sys.executable, "-c", code, *words]
+
+
+def command(*words: str) -> list[str]:
+    """Return the real command."""
+    return [sys.executable, "-m", "batch", *words]
+
+
+def check(path: Path) -> list[str]:
+    """Return the real command that checks a file."""
+    return command("check", str(path))
+
+
+def report(run_id: str, reports: Path) -> list[str]:
+    """Return the real command that writes a run's report again."""
+    return command("report", run_id, "--reports-dir", str(reports))
+
+
+def plain_report(journal: Path, folder: Path) -> list[str]:
+    """Return what writes the four CSVs of a journal's only run with the csv module, no more."""
+    return [sys.executable, str(HERE / "plain_report.py"), str(journal), str(folder)]
 
 
 def bare(url: str, path: Path) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -176,10 +174,8 @@ def test_where_someone_is_there_it_asks(
     _, run_id = leave_unfinished(office, register)
     ours, theirs = pseudo_terminal()
     os.write(ours, f"{answer}\n".encode())
-    command = [sys.executable, "-m", "batch", "close", run_id]
-    done = subprocess.run(
-        command, cwd=office.folder, env=office._environment(), stdin=theirs, check=False
-    )
+    with office.start("close", run_id, stdin=theirs) as done:
+        done.communicate()
     os.close(ours)
     os.close(theirs)
     assert done.returncode == (2 if answer == "no" else 0)

@@ -16,6 +16,7 @@ import pytest
 
 from batch.commands.emulator import serve_until_interrupted
 from batch.errors import UnusableFile, UsageProblem
+from tests.support.preloaded import Process
 from tests.support.terminals import posix_only
 
 INTERRUPT = signal.SIGINT
@@ -24,9 +25,7 @@ INTERRUPT = signal.SIGINT
 @contextmanager
 def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "batch", "emulator", "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
+from batch.record.ledger import Ledger
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.troubles import Fault
+from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -46,6 +50,16 @@ def test_the_manifest_says_who_resumed_the_run_and_how(
     assert office.run("verify", ran.folder.name).code == 0
 
 
+def test_every_answer_is_in_the_journal_those_of_the_final_check_too(
+    register: Serving, submit: Submit, office: Office
+) -> None:
+    ran = submit(register(abc="trn_received", bcd="trn_received"), ROWS)
+    with closing(Ledger.read(office.reports / "journal.db")) as ledger:
+        asked = [(one.kind, one.meaning) for one in ledger.attempts(ran.folder.name)]
+    assert asked[-1] == ("final_check", "found")
+    assert None not in {meaning for _, meaning in asked}
+
+
 def test_the_log_has_a_line_for_rows_that_failed_a_check_and_for_those_left(
     register: Serving, submit: Submit, office: Office
 ) -> None:
@@ -73,8 +87,7 @@ def test_the_log_of_a_killed_run_is_made_whole_when_it_is_resumed(
     office.write("list.csv", ROWS)
     target = ("--register", emulator.base_url, "--rate-limit", "none", "--max-at-once", "1")
     with office.start("run", "list.csv", *target) as process:
-        while sum(request.method == "POST" for request in list(emulator.requests)) < 2:
-            assert process.poll() is None
+        until(lambda: len(emulator.received(Endpoint.DEFER)) > 1 or process.poll() is not None)
         process.kill()
     (folder,) = office.reports.glob("2*")
     (folder / "run.log").write_text("")

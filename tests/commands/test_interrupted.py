@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -59,50 +59,34 @@ def test_a_signal_while_register_is_asked_first_keeps_no_run(
     assert office.run("runs").out == "no runs yet\n"
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_at_the_question_sends_nothing(
+def read_until(stream: IO[str] | None, words: bytes) -> None:
+    """Read what a process writes, until these words have come."""
+    assert stream is not None
+    read = b""
+    while words not in read:
+        part = os.read(stream.fileno(), 4096)
+        assert part, read
+        read += part
+
+
+@pytest.mark.parametrize(("number", "code"), [*SIGNALS, (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_signal_at_the_question_sends_nothing_and_leaves_no_folder(
     register: Serving, office: Office, number: signal.Signals, code: int
 ) -> None:
     emulator = register(abc="trn_received")
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     ours, theirs = pseudo_terminal()
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    with subprocess.Popen(
-        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        asked = b""
-        while b"Type 1 to send" not in asked:
-            asked += os.read(process.stderr.fileno(), 4096)
+    with office.start("run", "list.csv", "--register", emulator.base_url, stdin=theirs) as process:
+        read_until(process.stderr, b"Type 1 to send")
         process.send_signal(number)
         os.write(ours, b"1\n")
         _, err = process.communicate()
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == code
-    assert b"nothing was sent" in err
+    assert (process.returncode, "nothing was sent" in err) == (code, code > 0)
     assert not list(office.reports.glob("2*"))
     assert emulator.received(Endpoint.DEFER) == []
-
-
-def test_a_kill_at_the_question_leaves_no_folder(register: Serving, office: Office) -> None:
-    emulator = register(abc="trn_received")
-    office.write("list.csv", ONE)
-    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    ours, theirs = pseudo_terminal()
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    with subprocess.Popen(
-        command, stdin=theirs, cwd=office.folder, env=office._environment(), stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        asked = b""
-        while b"Type 1 to send" not in asked:
-            asked += os.read(process.stderr.fileno(), 4096)
-        process.kill()
-    os.close(ours)
-    os.close(theirs)
-    assert not list(office.reports.glob("2*"))
 
 
 def test_a_row_whose_refusal_waits_for_its_read_was_refused(

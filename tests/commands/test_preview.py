@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,6 +83,9 @@ def test_a_deferral_that_register_does_not_hold_is_named(office: Office, registe
     )
     assert (ran.code, ran.codes()) == (1, {2: "deferral_not_held"})
     assert ran.summary["final_check"]["confirmed"] == 0
+    logged = (ran.folder / "run.log").read_text("utf-8").splitlines()
+    settled = [line["code"] for line in map(json.loads, logged) if line["event"] == "row_settled"]
+    assert settled == ["deferred", "deferral_not_held"]
 
 
 def test_without_looking_and_checking_there_are_no_more_requests_than_rows(
@@ -129,7 +133,7 @@ def test_three_hundred_rows_take_few_requests_to_look_up_and_to_check(office: Of
 def test_while_register_is_down_the_look_waits_and_nothing_is_sent_unseen(
     office: Office, register: Serving
 ) -> None:
-    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=4)
     emulator = register(abc="withdrawn", faults=[down])
     ran = run(office, emulator, "trainee_id,defer_date\nabc,2026-10-01\n")
     assert ran.codes() == {2: "state_not_deferrable"}

@@ -18,6 +18,7 @@ from batch.record.manifest import set_aside
 from tests.support.journals import altered
 from tests.support.office import Office, Ran
 from tests.support.terminals import posix_only
+from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -96,8 +97,8 @@ def test_a_reader_that_goes_meanwhile_is_waited_for(
     ran: Ran, office: Office, a_reader: sqlite3.Connection
 ) -> None:
     with office.start(*PURGE, "--yes") as purging:
-        while b"purging" not in (ran.reports / "journal.db-wal").read_bytes():
-            assert purging.poll() is None
+        wal = ran.reports / "journal.db-wal"
+        until(lambda: b"purging" in wal.read_bytes() or purging.poll() is not None)
         a_reader.close()
         purging.communicate()
     assert purging.returncode == 0

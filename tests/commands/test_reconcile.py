@@ -178,6 +178,7 @@ def test_a_trainee_who_cannot_be_read_is_not_said_to_be_gone(
     troubles.plan_of(emulator).add(fault)
     ran = office.run("reconcile", "--json")
     assert (ran.code, found(ran)["counts"]) == (75, {"not_read": 1, "stands": 3})
+    assert "3 of 3 stood" in office.run("runs").out
 
 
 def test_a_rehearsal_is_nothing_to_ask_about(office: Office) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from batch.codes import Outcome
 from batch.commands.report import write_again
+from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.errors import SelfCheckFailed
 from batch.record import report
@@ -20,6 +21,7 @@ from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import TOKEN, Office, Ran
 from tests.support.terminals import posix_only
 from tests.support.troubles import Fault
+from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
 Submit = Callable[..., Ran]
@@ -172,8 +174,7 @@ def killed_while_asking(office: Office, emulator: Emulator) -> Ran:
     office.write("list.csv", ROWS)
     target = ("--register", emulator.base_url, "--rate-limit", "none")
     with office.start("run", "list.csv", *target) as process:
-        while not any(request.method == "POST" for request in list(emulator.requests)):
-            assert process.poll() is None
+        until(lambda: emulator.received(Endpoint.DEFER) or process.poll() is not None)
         process.kill()
     return office.run("report", next(office.reports.glob("2*")).name)
 

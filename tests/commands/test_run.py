@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
-import ssl
 import stat
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,6 +21,7 @@ from batch.submission import staging
 from tests.support import troubles
 from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
 from tests.support.terminals import posix_only, pseudo_terminal
+from tests.support.tls import served_over_tls
 from tests.support.troubles import Altered, Fault, Hung, Late, Twice
 from tests.support.waiting import until
 
@@ -373,7 +368,7 @@ def test_a_server_without_info_is_a_warning(register: Serving, submit: Submit) -
 
 
 def test_a_certificate_that_does_not_verify_stops_the_run(office: Office, tmp_path: Any) -> None:
-    with served_over_tls(tmp_path) as port:
+    with served_over_tls(tmp_path, "IP:127.0.0.1") as port:
         office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
         office.write("list.csv", ONE)
         ran = office.run("run", "list.csv", "--register", f"https://127.0.0.1:{port}")
@@ -435,30 +430,16 @@ def test_a_page_in_place_of_register_is_no_good_answer(
     assert len(emulator.received(Endpoint.DEFER)) <= 20
 
 
-def test_an_outage_is_told_of_when_it_begins_and_ends(register: Serving, submit: Submit) -> None:
-    faults = [troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)]
-    ran = submit(
-        register(abc="trn_received", faults=faults),
-        ONE,
-        *SENDING_ALONE,
-        "--lost-answer-wait",
-        "0.1",
-    )
+def test_an_outage_is_waited_out_and_told_of_when_it_begins_and_ends(
+    register: Serving, submit: Submit
+) -> None:
+    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=5)
+    emulator = register(abc="trn_received", faults=[down])
+    ran = submit(emulator, ONE, *SENDING_ALONE, "--lost-answer-wait", "0.1")
+    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
     told = [line for line in ran.err.splitlines() if line.startswith("warning")]
     assert any("3 times in a row" in line for line in told)
     assert "responding again" in told[-1]
-
-
-def test_an_outage_is_waited_out(register: Serving, submit: Submit) -> None:
-    down = troubles.out_of_service(troubles.gateway_page(503), first=2, last=6)
-    ran = submit(
-        register(abc="trn_received", faults=[down]),
-        ONE,
-        *SENDING_ALONE,
-        "--lost-answer-wait",
-        "0.1",
-    )
-    assert (ran.code, ran.codes()) == (0, {2: "deferred"})
 
 
 def test_if_register_knew_nobody_it_asks_about_token_and_environment(
@@ -502,8 +483,8 @@ def test_someone_at_a_terminal_is_asked(
     register: Serving, office: Office, answer: str, code: int, runs: int
 ) -> None:
     ended = run_at_a_terminal(office, register(abc="trn_received"), answer)
-    assert b"Type 1" in ended.stderr
-    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (code, runs)
+    assert "Type 1" in ended.err
+    assert (ended.code, len(list(office.reports.glob("2*")))) == (code, runs)
 
 
 @posix_only
@@ -511,8 +492,8 @@ def test_nobody_is_asked_where_the_look_leaves_nothing_to_send(
     register: Serving, office: Office
 ) -> None:
     ended = run_at_a_terminal(office, register(abc="withdrawn"), "no")
-    assert b"Type" not in ended.stderr
-    assert (ended.returncode, len(list(office.reports.glob("2*")))) == (1, 1)
+    assert "Type" not in ended.err
+    assert (ended.code, len(list(office.reports.glob("2*")))) == (1, 1)
 
 
 CTRL_D = "\x04"
@@ -524,48 +505,21 @@ def test_an_input_that_ends_at_the_question_is_nobody_and_no_no(
     register: Serving, office: Office
 ) -> None:
     ended = run_at_a_terminal(office, register(abc="trn_received"), CTRL_D)
-    assert b"nobody is there" in ended.stderr
-    assert b"declined" not in ended.stderr
-    assert (ended.returncode, list(office.reports.glob("2*"))) == (2, [])
+    assert "nobody is there" in ended.err
+    assert "declined" not in ended.err
+    assert (ended.code, list(office.reports.glob("2*"))) == (2, [])
 
 
-def run_at_a_terminal(
-    office: Office, emulator: Emulator, answer: str
-) -> subprocess.CompletedProcess[bytes]:
+def run_at_a_terminal(office: Office, emulator: Emulator, answer: str) -> Ran:
     office.write("list.csv", ONE)
     ours, theirs = pseudo_terminal()
     os.write(ours, f"{answer}\n".encode())
-    command = [sys.executable, "-m", "batch", "run", "list.csv", "--register", emulator.base_url]
-    environment = office._environment() | {"DEFER_BATCH_API_TOKEN": TOKEN}
-    ended = subprocess.run(
-        command, stdin=theirs, cwd=office.folder, env=environment, capture_output=True, check=False
-    )
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    with office.start("run", "list.csv", "--register", emulator.base_url, stdin=theirs) as process:
+        out, err = process.communicate()
     os.close(ours)
     os.close(theirs)
-    return ended
-
-
-@contextlib.contextmanager
-def served_over_tls(folder: Path) -> Iterator[int]:
-    """Listen with a certificate that nobody vouches for, until the block ends."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    command = [*make.split(), "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_shake_hands, args=(listener, context), daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-
-
-def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = listener.accept()
-            with contextlib.suppress(OSError), connection:
-                context.wrap_socket(connection, server_side=True).close()
+    return Ran(process.returncode, out, err, office.reports)
 
 
 def test_repairs_are_counted_and_listed_by_row_without_the_value(

@@ -88,3 +88,48 @@ def test_who_is_named_twice_is_refused_even_where_an_earlier_run_waits_for_an_an
         told = submit(emulator, twice).codes()
         assert told == {2: "conflicting_rows", 3: "conflicting_rows", 4: "deferred"}
         assert len(emulator.received(Endpoint.DEFER)) == sent + 1
+
+
+def test_a_resumed_list_counts_a_row_once_that_another_run_deferred_since(office: Office) -> None:
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    office.write("list.csv", "trn,defer_date\n0123456,2026-09-14\n1234567,2026-09-15\n")
+    office.write("other.csv", "trainee_id,defer_date\nxqc2,2026-09-15\n")
+    model = rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)
+    plan = FaultPlan([troubles.answered_before("xqc1", troubles.UNAUTHORISED)])
+    with serve(model, plan=plan) as emulator:
+        target = ("--register", emulator.base_url, "--rate-limit", "none")
+        alone = ("--match-by", "trn", "--max-at-once", "1")
+        assert office.run("run", "list.csv", *target, *alone).code == 3
+        assert office.run("run", "other.csv", *target).code == 0
+        ran = office.run("resume")
+    assert (ran.code, "Nothing is left" in ran.err) == (0, False), ran.err
+    assert {"2 rows", "  1 will be deferred"} < set(ran.err.splitlines())
+    assert sorted(ran.codes().values()) == ["deferred", "deferred_earlier"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "code"),
+    [
+        ("trainee_id,dob", 'xqc3,"=""1999-06-18"""', "identity_differs"),
+        ("trainee_id,surname", 'xqc3,"=""Someone Else"""', "identity_differs"),
+        ("trainee_id,dob", 'xqc3,"=""1999-06-17"""', "deferred"),
+        ("student_id", '"=""S1004"""', "deferred"),
+    ],
+)
+def test_a_formula_that_is_only_text_is_its_text_whoever_it_names(
+    submit: Submit, columns: str, values: str, code: str
+) -> None:
+    with serve(rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)) as emulator:
+        told = submit(emulator, f"{columns},defer_date\n{values},2026-10-01\n").codes()
+    assert told == {2: code}
+
+
+def test_a_row_that_failed_its_check_contradicts_another_by_whatever_both_name_the_trainee(
+    submit: Submit,
+) -> None:
+    header = "trn,student_id,defer_date\n"
+    twice = "1234567,,2026-10-01\n1234567,,2026-02-30\n,S1004,2026-10-01\n,S1004,x\n2345678,,x\n"
+    with serve(rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)) as emulator:
+        told = submit(emulator, header + twice)
+        assert not emulator.received(Endpoint.DEFER)
+    assert (told.codes()[2], told.codes()[4]) == ("conflicting_rows", "conflicting_rows")

@@ -234,6 +234,18 @@ def test_nothing_is_sent_for_a_run_that_stopped_and_was_altered(
     assert office.run("report", stopped.folder.name).code == 5
 
 
+@pytest.mark.parametrize("command", ["resume", "close", "report", "reconcile"])
+def test_a_setting_that_no_version_writes_is_an_alteration_and_no_fault(
+    register: Serving, submit: Submit, office: Office, command: str
+) -> None:
+    faults = [troubles.answered_before("abd", troubles.UNAUTHORISED)]
+    emulator = register(abc="trn_received", abd="trn_received", faults=faults)
+    stopped = submit(emulator, "trainee_id,defer_date\nabc,2026-10-01\nabd,2026-10-01\n")
+    setting = "json_set(details, '$.settings.nonesuch', 1)"
+    altered(office.reports / "journal.db", f"UPDATE runs SET details = {setting}")
+    assert (stopped.code, office.run(command, stopped.folder.name).code) == (3, 5)
+
+
 def test_a_bad_run_takes_nothing_from_the_others(
     register: Serving, submit: Submit, office: Office
 ) -> None:

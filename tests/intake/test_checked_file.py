@@ -104,6 +104,9 @@ def test_a_row_has_all_its_problems_in_their_order(read: Reading) -> None:
         ("2024-06-17T10:00:00Z", "has a time behind the date"),
         ("٢٠٢٤-٠٦-١٧", "is not a date"),
         ("soon", "is not a date"),
+        ("Wed 17 June 2024", "is a Monday"),
+        ("the 31st of June 2024", "is not a day of the calendar"),
+        ("Funday 17 June 2024", "is not a date"),
     ],
 )
 def test_another_shape_of_date_says_what_it_looks_like(read: Reading, text: str, said: str) -> None:
@@ -283,6 +286,33 @@ def test_of_many_conflicting_rows_ten_are_named(read: Reading, place: int) -> No
     said = list(told.file.problems_of_the_whole())[place][1].message
     named = [number for number in range(2, 15) if number != place + 2][:10]
     assert said.startswith(f"Rows {', '.join(map(str, named))} and 2 more name the same trainee")
+
+
+@pytest.mark.parametrize(
+    ("rows", "match_by", "codes"),
+    [
+        ("1234567,,d1\n1234567,,d1\n", None, ["duplicate_row"]),
+        ("1234567,,d1\n1234567,,d2\n", None, ["conflicting_rows"] * 2),
+        (",S1,d1\n,' S1,d2\n", None, ["conflicting_rows"] * 2),
+        ("1234567,S1,d1\n1234568,S1,d2\n", None, []),
+        ("1234567,S1,d1\n1234568,S1,d2\n", "provider_trainee_id", ["conflicting_rows"] * 2),
+        ("123456,,d1\n123456,,d2\n", None, []),  # malformed: who knows whom they name
+        ("1234567,,d1\n,1234567,d2\n", None, []),
+    ],
+)
+def test_rows_without_an_id_are_compared_by_the_number_that_names_them(
+    read: Reading, rows: str, match_by: str | None, codes: list[str]
+) -> None:
+    content = "trn,student_id,defer_date\n" + rows.replace("d", "2026-10-0")
+    told = read(content, require_trainee_id=False, match_by=match_by)
+    assert [code for _, code in told.conflicts] == codes
+
+
+def test_rows_that_will_be_matched_are_compared_then(read: Reading) -> None:
+    two = "trn,defer_date\n1234567,2026-10-01\n1234567,{}\n"
+    for other, count in (("2026-10-02", 0), ("soon", 2)):
+        told = read(two.format(other), require_trainee_id=False)
+        assert len(list(told.file.problems_of_the_whole(before_matching=True))) == count
 
 
 def test_rows_set_aside_contradict_nobody(read: Reading) -> None:

@@ -101,14 +101,6 @@ def test_where_rows_can_be_matched_other_numbers_do(
     assert told.codes == {2: codes}
 
 
-def test_a_row_carries_who_the_trainee_is(read: Reading) -> None:
-    header = "trainee_id,defer_date,TRN,Surname,Forename,DOB,Student ID\n"
-    told = read(f"{header}a,2026-10-01,'0123456, Núñez ,Ann,3 May 2001,P1\n")
-    found = told.rows[0].identity
-    assert (found.trn, found.last_name, found.first_names) == ("0123456", "Núñez", "Ann")
-    assert (found.date_of_birth, found.provider_trainee_id) == ("2001-05-03", "P1")
-
-
 @pytest.mark.parametrize("above", ["Autumn list,,\n", "Autumn list\n\n", "\nList of 3 May 2026,\n"])
 def test_titles_above_the_header_are_skipped(read: Reading, above: str) -> None:
     told = read(f"{above}{HEADER}a,2026-10-01,x\n")

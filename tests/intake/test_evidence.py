@@ -26,6 +26,7 @@ def notices(told: object) -> str:
         "2026–10–01", "2026‑10‑01", "2026−10−01", "2026/10/01", "2026.10.1", "2026-10-1",
         "1 October 2026", "1st October 2026", "1 Oct 2026", "01-Oct-2026", "October 1, 2026",
         "Thu 1 October 2026", "Thursday, 1st of October 2026", "2026 Oct 1", "1.Sept.2026",
+        "the 1st of October 2026",
         "2026-10-01 00:00:00", "2026-10-01T00:00:00Z", "2026-10-01 12:00:00 AM", "2026-10-01T00:00:00.000+00:00",
     ],
 )  # fmt: skip
@@ -257,9 +258,12 @@ def test_ids_of_another_length_are_a_notice(read: Reading) -> None:
         ("trn", "", False),
         ("hesa_id", "1e12", True),
         ("hesa_id", "'0123456789012", False),
+        ("dob", "01/02/2001", True),
+        ("dob", '"=""2001-02-01"""', False),
+        ("dob", "1 Feb 2001", False),
     ],
 )
-def test_a_number_that_is_none_beside_an_id_is_a_notice_and_no_refusal(
+def test_what_cannot_be_compared_beside_an_id_is_a_notice_and_no_refusal(
     read: Reading, header: str, number: str, *, is_told: bool
 ) -> None:
     told = read(f"trainee_id,{header},defer_date\n{ID},{number},2026-10-01\n")

@@ -222,14 +222,33 @@ def test_a_workbook_behind_a_password_is_told(read: Reading) -> None:
 def test_a_workbook_with_a_damaged_part_is_refused(
     read: Reading, tmp_path: Path, part: str, before: bytes, after: bytes
 ) -> None:
-    content = io.BytesIO(sheet_of(tmp_path, ("abc", "2026-10-01", "x")))
+    content = sheet_of(tmp_path, ("abc", "2026-10-01", "x"))
+    with pytest.raises(UnusableFile, match="not a workbook that can be read"):
+        read(changed(content, part, before, after), "list.xlsx")
+
+
+def changed(book: bytes, part: str, before: bytes, after: bytes) -> bytes:
+    """Return a workbook with something else in one of its parts."""
     made = io.BytesIO()
-    with zipfile.ZipFile(content) as whole, zipfile.ZipFile(made, "w") as changed:
+    with zipfile.ZipFile(io.BytesIO(book)) as whole, zipfile.ZipFile(made, "w") as other:
         for name in whole.namelist():
             data = whole.read(name)
-            changed.writestr(name, data.replace(before, after) if name == part else data)
+            assert name != part or before in data
+            other.writestr(name, data.replace(before, after) if name == part else data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("index", [b"-1", b"9", b"x"])
+def test_a_text_that_is_not_there_is_no_other_text(read: Reading, index: bytes) -> None:
+    made = io.BytesIO()
+    with xlsxwriter.Workbook(made) as book:
+        sheet = book.add_worksheet()
+        for number, line in enumerate((CASES[0], ("abc", "2026-10-01", "x"))):
+            sheet.write_row(number, 0, line)
+    cell = b'<c r="A2" t="s"><v>%s</v>'
+    damaged = changed(made.getvalue(), "xl/worksheets/sheet1.xml", cell % b"3", cell % index)
     with pytest.raises(UnusableFile, match="not a workbook that can be read"):
-        read(made.getvalue(), "list.xlsx")
+        read(damaged, "list.xlsx")
 
 
 def test_a_formula_is_read_by_its_stored_value(read: Reading, tmp_path: Path) -> None:

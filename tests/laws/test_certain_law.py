@@ -65,7 +65,7 @@ def test_every_short_text_is_read_as_strictly_or_left(length: int) -> None:
         assert is_read_as_the_strict_reader_does("".join(letters), ",", 2)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=300)
 @given(TEXTS | DAMAGED, st.sampled_from(",;\t|"))
 def test_every_text_is_read_as_strictly_or_left(text: str, separator: str) -> None:
     assert is_read_as_the_strict_reader_does(text, separator, 3)
@@ -85,7 +85,7 @@ def test_what_a_program_writes_is_not_left(
     assert certain(text, layout(separator)) is not None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=30)  # each is read eight times; `make soak` reads thousands
 @given(TEXTS | DAMAGED)
 def test_a_file_reads_the_same_whichever_reader_takes_its_blocks(text: str) -> None:
     certain_rows = "".join(f'b{n},2026-10-01,"ill, {n}"\n' for n in range(5))

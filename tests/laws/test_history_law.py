@@ -86,8 +86,11 @@ def without_the_memory() -> list[Patch]:
         return frozenset(), []
 
     return [
-        mock.patch.object(module, "set_aside_remembered", nothing)
-        for module in (simulation, preview, resume)
+        mock.patch.object(preview, "settled_earlier", return_value={}),
+        *(
+            mock.patch.object(module, "set_aside_remembered", nothing)
+            for module in (simulation, resume)
+        ),
     ]
 
 

@@ -83,7 +83,7 @@ def may_hold_another(row: Sequence[str], separator: str) -> bool:
     return any(re.search(r"[A-Za-z0-9_-]", first) for first in firsts)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(
     ROWS,
     st.sampled_from(",;\t|"),
@@ -102,7 +102,7 @@ def test_every_row_is_read_as_it_was_written(
     assert read_all(data) == expected or swallows(read_all(data), rows, separator)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(ROWS)
 def test_what_the_guard_writes_reads_back_as_it_was(rows: list[tuple[str, ...]]) -> None:
     guarded_rows = [tuple(map(guarded, row)) for row in rows]
@@ -114,7 +114,7 @@ def test_what_the_guard_writes_reads_back_as_it_was(rows: list[tuple[str, ...]])
         assert swallows(read, guarded_rows, ",")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(st.sampled_from("ab1,;\"\n\r '="), max_size=60), st.sampled_from(",;"))
 def test_a_messy_file_is_read_as_strictly_or_refused(body: str, separator: str) -> None:
     strict = strictly_read(body, separator)
@@ -145,4 +145,4 @@ def as_reported(row: list[str], separator: str, *, everywhere: bool) -> tuple[st
 
 
 def test_no_broken_file_crashes_the_reader_or_loses_a_row() -> None:
-    assert fuzz(files=100, seed=1) == []
+    assert fuzz(files=40, seed=1) == []

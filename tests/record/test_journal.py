@@ -6,14 +6,16 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from batch import files
 from batch.codes import Code
 from batch.errors import JournalLost, JournalProblem
-from batch.record import database
+from batch.record import database, recent_requests
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.open_files import OpenFiles
@@ -37,14 +39,32 @@ def staged(journal: Journal) -> int:
     return run_no
 
 
+def pragma(journal: Journal, name: str) -> object:
+    return next(journal._connection.execute(f"PRAGMA {name}"))[0]
+
+
+NORMAL, FULL = 1, 2
+"""What SQLite calls a commit that is synced later, and one that is synced at once."""
+
+
 def test_every_commit_is_on_disk(path: Path) -> None:
     journal = opened(path)
-    pragmas = [
-        next(journal._connection.execute(f"PRAGMA {name}"))[0]
-        for name in ("journal_mode", "synchronous")
-    ]
+    pragmas = [pragma(journal, name) for name in ("journal_mode", "synchronous")]
     journal.close()
-    assert pragmas == ["wal", 2]
+    assert pragmas == ["wal", FULL]
+
+
+@pytest.mark.parametrize("then", [Journal.start, Journal.discard])
+def test_only_what_is_known_of_a_run_that_may_not_begin_is_synced_later(
+    path: Path, then: Callable[[Journal, int], None]
+) -> None:
+    journal = opened(path)
+    run_no = staged(journal)
+    before = pragma(journal, "synchronous")
+    then(journal, run_no)
+    after = pragma(journal, "synchronous")
+    journal.close()
+    assert (before, after) == (NORMAL, FULL)
 
 
 def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) -> None:
@@ -58,6 +78,39 @@ def test_a_run_that_was_not_confirmed_is_removed_by_the_next_writer(path: Path) 
     ]
     journal.close()
     assert left == [0, 0]
+
+
+@pytest.mark.parametrize("left", [None, b""])
+def test_what_was_written_last_is_kept_where_the_journal_itself_is_gone(
+    path: Path, left: bytes | None
+) -> None:
+    journal = opened(path)
+    journal.start(staged(journal))
+    wal = path.with_name("journal.db-wal")
+    written = wal.read_bytes()
+    journal.close()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    wal.write_bytes(written)
+    with pytest.raises(JournalProblem, match=r"journal\.db-wal"):
+        opened(path)
+    assert wal.read_bytes() == written
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_when_a_run_that_is_not_kept_asked_register_is_known_to_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool
+) -> None:
+    monkeypatch.setattr(files, "state_folder", lambda: path.parent / "state")
+    journal = opened(path)
+    run_no = staged(journal)
+    asyncio.run(journal.intend(run_no, None, "preview"))
+    if not is_killed:
+        journal.discard(run_no)
+    journal.close()
+    opened(path).close()
+    assert recent_requests.noted_since("register", 0.0) == [1_790_000_000.0]
 
 
 def test_readers_cannot_write(path: Path) -> None:

@@ -43,7 +43,9 @@ def test_what_a_later_run_saw_says_nothing_of_a_row_that_may_have_done_it(
     asked = "2026-10-02" if code is Code.ALREADY_DEFERRED else "2026-10-01"
     second = begun(journal, "second", asked)
     journal.settle_now(second, {2: Settled(code, "", "2026-10-01")})
+    third = begun(journal, "third", "2026-10-01")
     assert not list(remembered(journal.ledger, first, ORIGIN))
+    assert not list(remembered(journal.ledger, third, ORIGIN))
 
 
 def test_what_a_later_run_saw_settles_a_row_that_was_never_sent(journal: Journal) -> None:

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import openpyxl
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.worksheet import Worksheet as Sheet
 
 from batch.record import workbook
+from batch.record.ledger import Ledger
 from tests.support.journals import RUN, failed, journal_of
 
+TEXTS = st.characters(exclude_categories=["Cs"])
 MARKED_UP = '<r><t>x</t></r></is></c><c r="A9" t="inlineStr"><is><r><t>ghost</t></r>'
 
 
 def written(folder: Path, *values: str, **more: object) -> Path:
     path = folder / "results.xlsx"
     with journal_of(folder, [failed(2, *values)], **more) as journal:
-        workbook.write_workbook(journal.ledger, RUN.run_id, path)
+        write(journal.ledger, path)
     return path
+
+
+def write(ledger: Ledger, path: Path) -> None:
+    with workbook.writing_results(ledger, ledger.run(RUN.run_id), path) as results:
+        for row in ledger.rows(RUN.run_id):
+            results.add(row)
 
 
 def sheet_of(path: Path, name: str = "unprocessable") -> Worksheet:
@@ -72,7 +85,7 @@ def test_rows_beyond_what_a_sheet_holds_are_said_to_be_in_the_csv(
 ) -> None:
     monkeypatch.setattr(workbook, "MOST_ROWS", 1)
     with journal_of(tmp_path, [failed(2, "a", "b", "c"), failed(3, "a", "b", "c")]) as journal:
-        workbook.write_workbook(journal.ledger, RUN.run_id, tmp_path / "results.xlsx")
+        write(journal.ledger, tmp_path / "results.xlsx")
     assert sheet_of(tmp_path / "results.xlsx").max_row == 2
     cells = [row[2].value for row in sheet_of(tmp_path / "results.xlsx", "summary").iter_rows()]
     assert "the sheet holds the first 1, the CSV all" in cells
@@ -117,3 +130,31 @@ def test_no_moment_of_writing_is_inside(tmp_path: Path) -> None:
     with ZipFile(written(tmp_path, "a", "b", "c")) as book:
         assert {entry.date_time[0] for entry in book.infolist()} == {1980}
         assert b"2026-11-24T10:00:00Z" in book.read("docProps/core.xml")
+
+
+@given(
+    st.lists(st.lists(st.none() | st.integers(0, 10**9) | st.text(TEXTS), max_size=30), max_size=5)
+)
+@example([["<&>", " x ", "a\tb\r\nc", "_x0041_", "\x01", "", None, 0, 7, "\ufffe", "é😀", "'=1"]])
+def test_a_row_written_at_once_is_what_the_library_would_write(rows: list[list[Any]]) -> None:
+    assert written_by(workbook._Rows, rows) == written_by(Sheet, rows)
+
+
+def written_by(kind: type[Sheet], rows: list[list[Any]]) -> bytes:
+    """Return the sheet that is written cell by cell, or row by row where it can be."""
+    told = io.BytesIO()
+    book = Workbook(told, workbook._OPTIONS)
+    sheet, left = book.add_worksheet("rows", worksheet_class=kind), book.add_format({"bold": True})
+    sheet.write_string(0, 0, "header")
+    for place, row in enumerate(rows, 1):
+        if isinstance(sheet, workbook._Rows):
+            sheet.number_style = left
+            sheet.write_cells(place, row)
+            continue
+        for column, value in enumerate(row):
+            if isinstance(value, int):
+                sheet.write_number(place, column, value, left)
+            elif value:
+                sheet.write_string(place, column, value)
+    book.close()
+    return ZipFile(told).read("xl/worksheets/sheet1.xml")

@@ -431,7 +431,8 @@ class History:
         if code not in allowed:
             self._breaks(f"{command} exits {code}: {said[-300:]}")
         # Ctrl-C while Python still imports, or as it clears up, is Python's own to tell
-        is_pythons = code == -signal.SIGINT or "Exception ignored in" in said
+        pythons = ("Exception ignored in", "Failed to import the site module")
+        is_pythons = code == -signal.SIGINT or any(words in said for words in pythons)
         if "Traceback" in said and not is_pythons:
             self._breaks(f"{command} shows a traceback: {said[-1500:]}")
         if TOKEN in said or NAME in said or REASON in said:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import gc
 import io
 import os
@@ -16,7 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
+from typer.main import get_command
+
 from batch.cli import main
+
+COMMAND = functools.cache(get_command)
+"""What typer makes of the commands, made once and not for every call."""
 
 READ_AT_START = ("COLUMNS", "FORCE_COLOR", "LANG", "LC_", "NO_COLOR", "PYTHON", "TERM", "TZ")
 """How the names of variables begin that Python, or a library as it is imported, reads but once."""
@@ -39,6 +45,7 @@ def called(
         with (
             mock.patch.dict(os.environ, environment, clear=True),
             mock.patch.object(sys, "argv", ["defer-batch", *arguments]),
+            mock.patch("typer.main.get_command", COMMAND),
         ):
             code = contextvars.copy_context().run(_exit_code)
         return code, out.getvalue().decode(), err.getvalue().decode()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.calling import called, can_be_called
+from tests.support.preloaded import Process
 
 SENDING_ALONE = ("--no-preview", "--no-final-check")
 """For tests of sending and settling: nothing is looked up before, or read back at the end."""
@@ -65,17 +66,21 @@ class Office:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, through: tuple[str, ...] = (), **streams: Any
+    ) -> subprocess.Popen[str]:
         """Start the command, by way of the program and options in `through`."""
-        return subprocess.Popen(
+        usual: dict[str, Any] = {"stdin": subprocess.DEVNULL} | dict.fromkeys(
+            ("stdout", "stderr"), subprocess.PIPE
+        )
+        is_usual = not through and can_be_called(self.environment)
+        return (Process if is_usual else subprocess.Popen)(
             [*through, sys.executable, "-m", "batch", *arguments],
             cwd=self.folder,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            **(usual | streams),
         )
 
     def run(self, *arguments: str) -> Ran:
@@ -92,5 +97,6 @@ class Office:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "DEFER_BATCH" not in name}
+        kept.pop("COLUMNS", None)  # or it would count for more than a test's terminal
         state = dict.fromkeys(("XDG_STATE_HOME", "LOCALAPPDATA"), str(self.folder / "state"))
         return kept | state | {"PYTHONIOENCODING": "utf-8"} | self.environment

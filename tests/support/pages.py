@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import subprocess
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import httpx
 
+from batch.app import site, working
 from batch.app.gate import FORM_TOKEN, Keys
 from batch.app.serving import Server, listening
 from batch.app.site import Site
 from batch.app.working import Work
 from batch.settings import Settings
+from tests.support.preloaded import Process
 from tests.support.waiting import until
+
+TEMPLATES = functools.cache(site._environment)
+"""The pages' templates, compiled once and not for every test."""
 
 
 class Pages:
@@ -26,6 +35,9 @@ class Pages:
         self.reports = folder / "reports"
         (self.reports / ".app").mkdir(mode=0o700, parents=True)
         self._exit = ExitStack()
+        beside = SimpleNamespace(**vars(subprocess) | {"Popen": Process})
+        self._exit.enter_context(mock.patch.object(working, "subprocess", beside))
+        self._exit.enter_context(mock.patch.object(site, "_environment", TEMPLATES))
         listener = self._exit.enter_context(listening(0))
         self.port = listener.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"

@@ -35,6 +35,7 @@ from batch.commands.preview import check_finally
 from batch.emulator.model import Actor, Deed, Event, deferrals_by_api
 from batch.errors import DeferBatchError
 from batch.record import database
+from batch.record import journal as journal_module
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.records import RowRecord, RunRecord, Who, iso
@@ -251,6 +252,7 @@ class Machine:
             for module, replaced in (
                 (session_module, {"Client": self._client, "interruptible": self._interruptible}),
                 (session_module, {"time": clock, "recent_requests": _NO_REQUESTS}),
+                (journal_module, {"recent_requests": _NO_REQUESTS}),
                 (session_module, {"TIME_LEFT_EVERY_SECONDS": 20.0}),
                 (execute, {"dt": there, "looked_up": self._looked_up}),
                 (execute, {"check_finally": self._check_finally}),
@@ -377,7 +379,7 @@ def _empty_journal() -> bytes:
 
 
 _REAL_LOOK, _REAL_CHECK = execute.looked_up, check_finally
-_NO_REQUESTS = SimpleNamespace(noted_since=lambda *_: [])
+_NO_REQUESTS = SimpleNamespace(noted_since=lambda *_: [], note=lambda *_, **__: None)
 
 
 @contextmanager

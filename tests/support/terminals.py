@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -42,11 +40,7 @@ def pseudo_terminal(columns: int = 80) -> tuple[int, int]:
 def shown_at_a_terminal(office: Office, *arguments: str, columns: int = 80) -> str:
     """Run the command for someone who sits at a terminal, and give all that it wrote there."""
     ours, theirs = pseudo_terminal(columns)
-    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
-    command = [sys.executable, "-m", "batch", *arguments]
-    environment = office._environment()
-    environment.pop("COLUMNS", None)  # or it would count for more than the terminal
-    with subprocess.Popen(command, cwd=office.folder, env=environment, **streams):
+    with office.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs):
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # the other end has been closed

@@ -68,6 +68,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         left = asyncio.all_tasks(self)
         for task in left:
             task.cancel()
+        self.call_soon(self.stop)  # takes with it the stop of what ended at the very last step
+        self.run_forever()
         if left:
             self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
