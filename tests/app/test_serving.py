@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
-import stat
 import subprocess
 import threading
 import time
@@ -30,7 +28,7 @@ from tests.app.test_journey import to_register
 from tests.support import troubles
 from tests.support.office import TOKEN, Office
 from tests.support.pages import Pages, heading
-from tests.support.terminals import posix_only
+from tests.support.terminals import has_mode, posix_only
 from tests.support.waiting import until
 
 MANY = "trainee_id,defer_date\n" + "".join(f"id{n},2026-10-01\n" for n in range(400))
@@ -119,7 +117,7 @@ def test_the_key_stands_on_no_command_line(tmp_path: Path, monkeypatch: pytest.M
     until(lambda: opened)
     page = tmp_path / "open.html"
     assert opened == [page.as_uri()]
-    assert os.name == "nt" or stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert has_mode(page, 0o600)
     assert "key=secret" in page.read_text("utf-8")
 
 
