@@ -13,7 +13,7 @@ LISTED = Path(__file__).with_name("left_out.toml")
 def reasons() -> dict[str, str]:
     """Return the reason of each test, by the beginning of its name."""
     gaps = tomllib.loads(LISTED.read_text(encoding="utf-8")).get("gap", [])
-    return {name: gap["reason"] for gap in gaps for name in gap["tests"]}
+    return {name: f"Wine: {gap['reason']}" for gap in gaps for name in gap["tests"]}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,4 +21,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name, reason in reasons().items():
             if item.nodeid.startswith(name):
-                item.add_marker(pytest.mark.skip(reason=f"Wine: {reason}"))
+                item.add_marker(pytest.mark.skip(reason=reason))

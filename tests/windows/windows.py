@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.windows import wine
+from tests.windows.leaving_out import reasons
 
 _ONLY_THERE = Path("tests", "windows", "test_on_windows.py")
 _AT_A_CONSOLE = Path("tests", "windows", "test_console.py")
@@ -74,6 +75,8 @@ def main(arguments: list[str]) -> int:
         _rehearse(result)
         _test_at_a_console(result)
         _test(result, ["tests", str(_ONLY_THERE)])
+        stale = {*reasons().values()} - result.skipped.keys()
+        result.failed += [f"left_out.toml names no test: {reason}" for reason in sorted(stale)]
     print("\n".join(result.lines()))
     print(f"{time.monotonic() - began:.0f} seconds")
     return int(bool(result.failed) or not result.counts["passed"])
