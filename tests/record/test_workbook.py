@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import openpyxl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 from xlsxwriter import Workbook
@@ -132,6 +132,7 @@ def test_no_moment_of_writing_is_inside(tmp_path: Path) -> None:
         assert b"2026-11-24T10:00:00Z" in book.read("docProps/core.xml")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.none() | st.integers(0, 10**9) | st.text(TEXTS), max_size=30), max_size=5)
 )
