@@ -421,7 +421,7 @@ def explain(
 def doctor(
     register: RegisterChoice, reports: Reports, delivery: Delivery, *, as_json: AsJson = False
 ) -> None:
-    """Look whether everything is ready for a run. Only reads.
+    """Check whether everything is ready for a run. Only reads.
 
     Token, version, network, folders, clock, and runs that are unfinished.
     """

@@ -172,7 +172,7 @@ TABLE: Mapping[Code, Entry] = {
         "Fill in the id from Register's export.",
     ),
     Code.MALFORMED_TRAINEE_ID: _refused_here(
-        "What stands in the id's column cannot be an id of Register's.",
+        "The value in the id's column cannot be one of Register's ids.",
         "Copy the id again from Register's export.",
     ),
     Code.MALFORMED_TRN: _refused_here(
@@ -188,7 +188,7 @@ TABLE: Mapping[Code, Entry] = {
         "Fill in the date as YYYY-MM-DD.",
     ),
     Code.INVALID_DEFER_DATE: _refused_here(
-        "What stands in the date's column is not a date that can be read for certain.",
+        "The value in the date's column is not a date that can be read for certain.",
         "Write the date as YYYY-MM-DD.",
     ),
     Code.UNUSUAL_DEFER_DATE: _refused_here(
@@ -202,7 +202,7 @@ TABLE: Mapping[Code, Entry] = {
     ),
     Code.UNUSABLE_REASON: _refused_here(
         "The reason is a spreadsheet's error, a database's NULL, or broken off at a quote.",
-        "Correct the reason, or empty it.",
+        "Correct the reason, or leave it empty.",
     ),
     Code.REASON_TOO_LONG: _refused_here(
         "The reason is longer than the 500 characters that Register takes.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from batch import systems
 from batch.errors import UsageProblem
@@ -185,6 +186,14 @@ def sync(path: Path) -> None:
     """Have on disk, once this returns, what others wrote into a file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def json_in(data: bytes) -> Any:
+    """Return what JSON holds, None where it is none, or nested deeper than can be read."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def as_text(name: str) -> str:

@@ -254,7 +254,7 @@ def _not_from_dotenv(field: str, deed: str) -> UsageProblem:
     option = f"--{field.replace('_', '-')}"
     return UsageProblem(
         f"the file .env in this folder may not {deed} ({_variable(field)})",
-        hint=f"take that line out of .env; if you want it so, add {option} to the command",
+        hint=f"remove that line from .env; if you do want that, add {option} to the command",
     )
 
 
@@ -314,7 +314,7 @@ def _as_usage_problem(error: ValidationError) -> UsageProblem:
     words = first["msg"].removeprefix("Value error, ")
     return UsageProblem(
         f"cannot use the setting {option}{_variable(name)}: {words[0].lower()}{words[1:]}",
-        hint="`defer-batch run --help` tells what it takes",
+        hint="`defer-batch run --help` shows what it takes",
     )
 
 
@@ -334,6 +334,6 @@ def _usable(token: str, where: str) -> str:
     if not token or not token.isascii() or any(not 32 < ord(letter) < 127 for letter in token):
         raise UsageProblem(
             f"cannot use the token in {where}: it is empty or holds characters that no token has",
-            hint="copy the token again, whole and alone",
+            hint="copy the token again, the whole of it and nothing else",
         )
     return token

@@ -197,14 +197,13 @@ def begin(site: Site, request: Request, form: FormData) -> Response:
     deed = request.path_params["deed"]
     with run_of(site, request) as (listed, _ledger):
         run = listed.run
-    if (pasted := text_of(form, "token").strip()) and not run.rehearsal:
-        try:
-            site.keep_token(run.base_url, pasted)
-        except UsageProblem:
-            return _ask_page(site, request, "That is no token: copy it again, whole and alone.")
-    token = None if run.rehearsal else site.token_for(run.base_url)
-    if token is None and not run.rehearsal and deed != "close":
-        return _ask_page(site, request, "Paste the token for this Register.")
+    token = None
+    if not run.rehearsal:
+        pasted = text_of(form, "token").strip()
+        problem = site.take_token(run.base_url, pasted)
+        if problem and (pasted or deed != "close"):
+            return _ask_page(site, request, problem)
+        token = site.token_for(run.base_url)
     kind, _, title = DEEDS[deed]
     job = Job(
         kind,

@@ -17,7 +17,6 @@ from batch.app.site import Site, journey_of, number_in, on_a_page, see, text_of,
 from batch.app.work import Job, file_as_json
 from batch.app.working import Told, Work
 from batch.codes import Code
-from batch.errors import UsageProblem
 from batch.words import about, days_written_out
 
 ROWS_A_PAGE = 50
@@ -61,7 +60,7 @@ def _where_page(
         found=journey.check(),
         places=places,
         chosen=chosen,
-        has_token={place.origin: site.token_for(place.origin) is not None for place in places},
+        has_token=all(site.token_for(one.origin) for one in places if not one.is_rehearsal),
         problem=problem,
         wrong=wrong,
     )
@@ -75,14 +74,8 @@ def choose_where(site: Site, request: Request, form: FormData) -> Response:
         if chosen is None or chosen >= len(places):
             return _where_page(site, journey, "Choose where the list goes.", "where")
         place = places[chosen]
-        try:
-            if (pasted := text_of(form, "token").strip()) and not place.is_rehearsal:
-                site.keep_token(place.origin, pasted)
-        except UsageProblem:
-            words = "That is no token: copy it again, whole and alone."
-            return _where_page(site, journey, words, "token", chosen)
-        if not place.is_rehearsal and site.token_for(place.origin) is None:
-            words = "Paste the token for this Register."
+        pasted = text_of(form, "token").strip()
+        if not place.is_rehearsal and (words := site.take_token(place.origin, pasted)):
             return _where_page(site, journey, words, "token", chosen)
         journey.place = place
         _look(site, journey, place)

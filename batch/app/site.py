@@ -29,7 +29,7 @@ from batch.app.lists import in_words
 from batch.app.work import failure, failure_of_system
 from batch.app.working import Work, Works
 from batch.codes import Code, Outcome
-from batch.errors import DeferBatchError, UnknownRun
+from batch.errors import DeferBatchError, UnknownRun, UsageProblem
 from batch.record.page import visible
 from batch.record.records import Who
 from batch.run_settings import EMULATOR
@@ -95,6 +95,15 @@ class Site:
         if usable is not None:
             self._tokens[origin] = usable
 
+    def take_token(self, origin: str, pasted: str) -> str:
+        """Keep the token that was pasted, if one was; return what is wrong, "" where one is set."""
+        try:
+            if pasted:
+                self.keep_token(origin, pasted)
+        except UsageProblem:
+            return "That is not a token: copy it again, the whole of it and nothing else."
+        return "" if self.token_for(origin) else "Paste the token for this Register."
+
     def who(self) -> dict[str, Any]:
         """Return on whose behalf runs are made, as a job holds it."""
         try:
@@ -140,7 +149,7 @@ class Site:
         """Return the page for an address that leads nowhere."""
         told = {
             "kind": "Missing",
-            "message": "A list is kept until it was sent, or the app ended",
+            "message": "A list is kept until it has been sent or the app is closed",
             "hint": "Go to the start page. Runs are listed there; a list can be chosen again.",
         }
         return self.failed(told, status=404)
@@ -342,7 +351,10 @@ _FOR_PAGES = (
         ", save the list as CSV UTF-8 and choose it again",
     ),
     (re.compile(r"leave it out with --column \w+="), "go back and choose no column for it"),
-    (re.compile(r"To read them so: `[^`]*`"), "To read them so, go back and choose “Day first”."),
+    (
+        re.compile(r"To read them that way: `[^`]*`"),
+        "To read them that way, go back and choose “Day first”.",
+    ),
     (re.compile(r"If it is: `[^`]*`"), "If it is, go back and choose “Day first”."),
     (re.compile(r"`"), ""),
 )

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -45,6 +45,7 @@ from batch.record.verify import Verification
 from batch.rows import Settled
 from batch.run_settings import InputOptions, RunSettings
 from batch.unexpected import fault_of_this_tool
+from batch.words import row_list
 
 STOP, SEND = "stop", "send"
 _LOOK_FOR_SIGNALS_EVERY_SECONDS = 0.2
@@ -193,7 +194,7 @@ def _previewed(found: PreviewedFile, copy: Copy) -> dict[str, Any]:
         "columns": list(found.run.columns),
         "held_in": dict(found.run.held_in),
         "codes": found.codes,
-        "warnings": list(preview.warnings if preview else ()),
+        "warnings": [*(preview.warnings if preview else ()), *_remembered(found.plan)],
         "notices": list(found.plan.notices),
         "rows": [
             (
@@ -206,6 +207,12 @@ def _previewed(found: PreviewedFile, copy: Copy) -> dict[str, Any]:
             for row in found.rows
         ],
     }
+
+
+def _remembered(plan: Plan) -> Iterator[str]:
+    """Yield which trainees earlier runs deferred on another date than the list has."""
+    if rows := plan.known_under_another_date:
+        yield f"Earlier runs deferred these on another date: {row_list(rows[:10], len(rows))}."
 
 
 def _finished(ended: Finished | None) -> dict[str, Any]:

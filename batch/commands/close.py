@@ -14,6 +14,7 @@ from batch.codes import Code, exit_code_of
 from batch.commands.execute import (
     Context,
     Finished,
+    alone,
     delivered,
     finished,
     resumption,
@@ -22,7 +23,6 @@ from batch.commands.execute import (
 from batch.commands.resume import no_such_run
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RefusedByRegister, RegisterUnreachable, UnknownRun, UsageProblem
-from batch.record import locks
 from batch.record.journal import Journal, writing
 from batch.record.records import RunRecord, iso
 from batch.rows import RowUnderWay, Settled
@@ -57,10 +57,7 @@ def close_run(
         refuse_altered(journal, run_id, context.reports_dir / run_id)
         refuse_other_rows(journal, run)
         settings = replace(RunSettings.from_json(run.settings), **changed)
-        if not settings.is_rehearsal:
-            stack.enter_context(
-                locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
-            )
+        stack.enter_context(alone(settings, run_id=run_id, since=since))
         if not confirm(_question(journal, run_id)):
             raise UsageProblem("declined: the run was not closed")
         _close(context, journal, run, settings)

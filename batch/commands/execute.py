@@ -19,7 +19,7 @@ from batch.commands.plan import Plan
 from batch.commands.preview import Looking, check_finally, named_in
 from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
 from batch.hints import deliver_command
-from batch.record import report
+from batch.record import locks, report
 from batch.record.database import JOURNAL
 from batch.record.delivery import deliver
 from batch.record.journal import Journal
@@ -116,6 +116,19 @@ def no_token() -> UsageProblem:
         hint="set DEFER_BATCH_API_TOKEN, or name a file with --api-token-file; "
         "--register emulator rehearses without one",
     )
+
+
+@contextlib.contextmanager
+def alone(settings: RunSettings, *, run_id: str, since: str) -> Iterator[None]:
+    """Hold the only place for requests to a Register; a rehearsal has one of its own.
+
+    Raises AlreadyRunning.
+    """
+    if settings.is_rehearsal:
+        yield
+        return
+    with locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since):
+        yield
 
 
 def execute(

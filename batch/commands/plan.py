@@ -10,7 +10,7 @@ from pathlib import Path
 from batch.commands.preview import Preview
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
-from batch.record.memory import deferrals_known, known_meanwhile
+from batch.record.memory import known_meanwhile
 from batch.record.records import RunRecord
 from batch.run_settings import RunSettings
 from batch.submission.pacing import Pacer
@@ -59,7 +59,7 @@ class Plan:
 def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) -> Plan:
     """Return what a staged run would do; the journal lies at `path`."""
     ledger, settings = journal.ledger, RunSettings.from_json(run.settings)
-    known = deferrals_known(ledger, settings.origin)
+    known = ledger.deferrals_known(settings.origin)
     to_send = ledger.unsettled(run.run_id)
     return Plan(
         run_id=run.run_id,
@@ -104,7 +104,7 @@ def plan_of_resume(
         to_send=to_send,
         to_read_first=len(ledger.open_rows(run_no)),
         settled=ledger.held_back(run.run_id),
-        deferrals_known=deferrals_known(ledger, settings.origin),
+        deferrals_known=ledger.deferrals_known(settings.origin),
         journal=path,
         journal_is_new=False,
         seconds_needed=seconds_needed(settings, to_send),

@@ -8,7 +8,6 @@ is not known then: what other people change in Register between this look and th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from batch.codes import TABLE, Attention, Code, Outcome, counts_of, exit_code_of
-from batch.commands.execute import REHEARSAL_TOKEN, Context, looked_up, no_token, register_of
+from batch.commands.execute import REHEARSAL_TOKEN, Context, alone, looked_up, no_token, register_of
 from batch.commands.plan import Plan, plan_of_run
 from batch.commands.preview import Preview
 from batch.commands.run import new_run_id, record_of
 from batch.errors import UsageProblem
 from batch.hints import resume_command
 from batch.intake.checked_file import open_input
-from batch.record import locks
 from batch.record.journal import Journal, in_memory
 from batch.record.ledger import Ledger
 from batch.record.records import Requests, RowRecord, RunRecord, iso
@@ -141,7 +139,7 @@ def preview_file(
     run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
-        _alone(settings, since=iso(now)),
+        alone(settings, run_id=_WHO, since=iso(now)),
         in_memory(context.journal, origin=asked, wall=time.time) as journal,
     ):
         run = record_of(run_id, input_file, context, settings, options, now)
@@ -193,16 +191,6 @@ def refuse_without_folder(out: Path) -> None:
             f"cannot write --out {out}: it must be a file in a folder that is there",
             hint="make the folder first, or name another file",
         )
-
-
-@contextlib.contextmanager
-def _alone(settings: RunSettings, *, since: str) -> Iterator[None]:
-    """Hold the only place for requests to this Register. Raises AlreadyRunning."""
-    if settings.is_rehearsal:
-        yield
-        return
-    with locks.one_run_at_a_time(settings.origin, run_id=_WHO, since=since):
-        yield
 
 
 def _with_what_is_in_the_way(plan: Plan, ledger: Ledger, run: RunRecord) -> Plan:

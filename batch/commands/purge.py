@@ -61,8 +61,7 @@ def purge_runs(
 ) -> Purged:
     """Delete the folders, rows and attempts of runs that began longer ago.
 
-    Unfinished runs that sent something stay: their rows may still have to be settled, or closed. A
-    run whose
+    Unfinished runs stay: their rows may still have to be settled, or the run closed. One whose
     folder cannot be deleted stays whole in the journal, so that the next purge tries again.
     Raises UsageProblem where the age cannot be read, others can write to the folder, or the
     question was declined; AlreadyRunning, JournalProblem.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from batch.commands.unaltered import refuse_altered
 from batch.errors import JournalProblem, UnknownRun
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
-from batch.record.records import iso
+from batch.record.records import ReportRecord, iso
 
 CUT_OFF = "The run was cut off: it was killed, or the machine went down."
 
@@ -43,14 +44,17 @@ def write_again(
         known = journal.ledger.reported(run_id)
         finished = write_and_check(journal, run_id, folder, tool_version=tool_version)
         finished = delivered(finished, deliver_to)
-    finished = replace(finished, exit_code=0)
-    if known is None or known.tool_version == tool_version:
-        return finished
-    replaced = (
-        f"this report replaces the one that version {known.tool_version} wrote; its manifest's"
-        f" SHA-256 was {known.manifest_sha256}, and the new manifest says so"
-    )
-    return replace(finished, warnings=(*finished.warnings, replaced))
+    warnings = (*finished.warnings, *_replaced(known, tool_version))
+    return replace(finished, exit_code=0, warnings=warnings)
+
+
+def _replaced(known: ReportRecord | None, tool_version: str) -> Iterator[str]:
+    """Yield what was replaced, where another version had written the report."""
+    if known is not None and known.tool_version != tool_version:
+        yield (
+            f"this report replaces the one that version {known.tool_version} wrote; its manifest's"
+            f" SHA-256 was {known.manifest_sha256}, and the new manifest says so"
+        )
 
 
 def _end_if_cut_off(journal: Journal, run_id: str) -> None:

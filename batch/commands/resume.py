@@ -13,6 +13,7 @@ from batch.codes import exit_code_of
 from batch.commands.execute import (
     Context,
     Finished,
+    alone,
     delivered,
     execute,
     finished,
@@ -23,7 +24,6 @@ from batch.commands.plan import Plan, plan_of_resume
 from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.errors import RegisterUnreachable, StoppedEarly, UnknownRun, UsageProblem
 from batch.hints import resume_command
-from batch.record import locks
 from batch.record.database import JOURNAL
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
@@ -84,10 +84,7 @@ def resume_run(
             return _without_resuming(context, journal, run, stage)
         refuse_other_rows(journal, run)
         settings = replace(RunSettings.from_json(run.settings), **changed)
-        if not settings.is_rehearsal:
-            stack.enter_context(
-                locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
-            )
+        stack.enter_context(alone(settings, run_id=run_id, since=since))
         plan = plan_of_resume(
             journal,
             run,

@@ -6,17 +6,15 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch.commands.execute import Context, Finished, execute, no_token
+from batch.commands.execute import Context, Finished, alone, execute, no_token
 from batch.commands.plan import Plan, plan_of_run
 from batch.errors import UsageProblem
 from batch.files import as_text
 from batch.intake.checked_file import InputFile, open_input
-from batch.record import locks
 from batch.record.delivery import refuse_unusable
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
@@ -42,11 +40,7 @@ def run_file(
 
     Raises UnusableFile, UnfinishedRun, AlreadyRunning, and what `execute` raises.
     """
-    if (
-        context.token is None
-        and not settings.is_rehearsal
-        and not _may_need_none(context, settings)
-    ):
+    if context.token is None and not _may_need_none(context, settings):
         raise no_token()
     if context.deliver_to is not None:
         refuse_unusable(context.deliver_to, context.reports_dir)
@@ -54,7 +48,8 @@ def run_file(
     run_id = new_run_id(Path(options.shown_name or options.path.name), now)
     with (
         open_input(options) as input_file,
-        _journal_for(context, settings, run_id=run_id, since=iso(now)) as journal,
+        alone(settings, run_id=run_id, since=iso(now)),
+        writing(context.journal, run_id=run_id, since=iso(now), wall=time.time) as journal,
     ):
         accepted = _accepted_reports(context, journal, settings, accept=accept_older_journal)
         run = record_of(run_id, input_file, context, settings, options, now)
@@ -110,23 +105,6 @@ def _execute_staged(
         )
 
     return execute(context, journal, plan_of_run(journal, run, staged, context.journal), begin)
-
-
-@contextlib.contextmanager
-def _journal_for(
-    context: Context, settings: RunSettings, *, run_id: str, since: str
-) -> Iterator[Journal]:
-    """Hold the only place for a run against this Register, and the journal open for writing.
-
-    Raises AlreadyRunning, UsageProblem, JournalProblem.
-    """
-    with contextlib.ExitStack() as stack:
-        if not settings.is_rehearsal:
-            stack.enter_context(
-                locks.one_run_at_a_time(settings.origin, run_id=run_id, since=since)
-            )
-        opened = writing(context.journal, run_id=run_id, since=since, wall=time.time)
-        yield stack.enter_context(opened)
 
 
 def _may_need_none(context: Context, settings: RunSettings) -> bool:

@@ -26,7 +26,7 @@ _PROBLEMS = {
     ),
     (columns.TRAINEE_ID, CellKind.BOOLEAN): (
         Code.MALFORMED_TRAINEE_ID,
-        f"The id's cell holds {{}}, no text: {_AS_TEXT}",
+        f"The id's cell holds {{}}, not text: {_AS_TEXT}",
     ),
     (columns.TRAINEE_ID, CellKind.ERROR): (
         Code.MALFORMED_TRAINEE_ID,

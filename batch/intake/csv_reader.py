@@ -189,7 +189,7 @@ class CsvReader:
     def _quoted_whole(self, records: list[list[str]]) -> dict[int, tuple[Problem, ...]]:
         """Return the rows, by place, that are one quoted value holding all others."""
         fewest, separator = len(self.layout.own) - 1, self.layout.separator
-        words = "The whole line is quoted, so that it is one value: take the quotes around it away."
+        words = "The whole line is in quotes, so it is one value: remove the quotes around it."
         return {
             place: (Problem(Code.WRONG_NUMBER_OF_VALUES, "", words),)
             for place, record in enumerate(records)
@@ -276,7 +276,7 @@ class CsvReader:
             raise unusable(
                 self._path,
                 f"a quote that opens in row {number} swallows the rows after it",
-                hint=f"look at row {number}: close the quote there, or take it away",
+                hint=f"look at row {number}: close the quote there, or remove it",
             )
 
     def _broken(self, number: int, why: str, *, lines: int) -> UnusableFile:

@@ -15,6 +15,7 @@ from pathlib import Path
 from batch import systems
 from batch.errors import UnusableFile, unusable
 from batch.intake.dates import quoted
+from batch.intake.layout import TEMPLATE_HINT
 from batch.intake.letters import SAVE_AGAIN, SIGNS_OF_BROKEN_TEXT, better_commands, bytes_around
 from batch.intake.row_of_byte import row_at
 from batch.run_settings import InputOptions
@@ -117,7 +118,7 @@ def _not_text(options: InputOptions, start: bytes) -> UnusableFile:
         if set(start[at:40:2]) == {0} and 0 not in start[1 - at : 40 : 2]:
             return unusable(
                 options.path,
-                "it seems to be UTF-16 without the mark that says so",
+                "it looks like UTF-16 without a byte order mark",
                 hint=f"`{options.command_with('--encoding', encoding)}`",
             )
     hint = "save it as CSV UTF-8, and name that file"
@@ -139,7 +140,7 @@ def _opening(path: Path) -> bytes:
         why = f"it cannot be read ({error.strerror or error})"
         raise unusable(path, why, hint="is it open elsewhere, or another user's?") from None
     if not start.strip():
-        raise unusable(path, "it is empty", hint="`defer-batch template` prints the right header")
+        raise unusable(path, "it is empty", hint=TEMPLATE_HINT)
     return start
 
 
@@ -164,7 +165,7 @@ def _as_told(options: InputOptions, encoding: str) -> Encoded:
         why = f"there is no encoding {quoted(encoding)}"
         raise unusable(path, why, hint=_ENCODINGS) from None
     if name in _NO_FILES or not _is_of_text(encoding):
-        raise unusable(path, f"{quoted(encoding)} is no encoding of files", hint=_ENCODINGS)
+        raise unusable(path, f"{quoted(encoding)} is not an encoding of files", hint=_ENCODINGS)
     return _read_as(options, "utf-8-sig" if name == "utf-8" else encoding)
 
 
@@ -199,7 +200,7 @@ def _as_windows_1252(options: InputOptions, as_utf_8: _Decoded) -> Encoded:
     if _only_carriage_returns(path):
         raise unusable(
             path,
-            f"row {row} is not UTF-8, and its lines end as those of a Macintosh",
+            f"row {row} is not UTF-8, and its lines end as on an old Macintosh",
             hint=f"`{options.command_with('--encoding', 'mac-roman')}`, and look at that row",
         )
     utf_8_at = _first_utf_8(path)

@@ -162,7 +162,18 @@ class DateEvidence:
 
         `unread` are the places of rows of which nobody knows the values.
         """
-        either: list[str] = []
+        either = set(self._could_be_swapped(day_counts))
+        if either and self._options.date_format == "dmy":
+            is_read = ~pl.col("place").is_in(list(unread))
+            found = frame.filter(pl.col("date").is_in(either) & is_read)
+            self._could_be_either.append(found.select("row", "date"))
+        rows, days = frame["row"], frame["day"]
+        for place in sorted(cells.difference(unread)):
+            if (day := days[place]) is not None:
+                self._cells.append((rows[place], date.fromisoformat(day)))
+
+    def _could_be_swapped(self, day_counts: pl.DataFrame) -> Iterator[str]:
+        """Count each different date; yield those whose day and month could be swapped."""
         for text, day, rows in day_counts.iter_rows():
             if not text:
                 continue
@@ -172,18 +183,7 @@ class DateEvidence:
             if (numbers := dates.before_the_year(text)) is not None:
                 self._year_last += rows
                 if self._note(text, *numbers):
-                    either.append(text)
-        if either and self._options.date_format == "dmy":
-            found = frame.filter(
-                pl.col("date").is_in(either) & ~pl.col("place").is_in(list(unread))
-            )
-            rows_of = found.select("row", "date")
-            self._could_be_either.append(rows_of)
-        if cells:
-            days = frame["day"]
-            for place in sorted(cells.difference(unread)):
-                if days[place] is not None:
-                    self._cells.append((frame["row"][place], date.fromisoformat(days[place])))
+                    yield text
 
     def _note(self, text: str, first: int, second: int) -> bool:
         """Take what one date shows; return whether its day and month could be swapped."""
@@ -245,7 +245,7 @@ class DateEvidence:
             return told + f"they are month/day/year ({shown}). Write them as YYYY-MM-DD."
         command = f"`{self._options.command_with('--date-format', 'dmy')}`"
         if self._day_first:
-            return told + f"they are day/month/year. To read them so: {command}"
+            return told + f"they are day/month/year. To read them that way: {command}"
         return told + f"nothing shows whether the day is first. If it is: {command}"
 
 
@@ -392,7 +392,7 @@ def described_id(text: str) -> str:
     """Return what is wrong with a value that is no id of Register's, and what it looks like."""
     shown = dates.quoted(text)
     if text.isascii() and text.isdecimal():
-        return f"{shown} looks like {_number_named(text)}, and is no id of Register's."
+        return f"{shown} looks like {_number_named(text)}, not like one of Register's ids."
     for position, letter in enumerate(text, 1):
         if not _OF_ID.match(letter):
             name = unicodedata.name(letter, "")

@@ -95,8 +95,9 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
 
 def has_needed_names(names: Sequence[str], options: InputOptions) -> bool:
     """Whether a row of values has the names of a date and of what names the trainee."""
-    chosen = {header: name for name, header in options.columns.items() if header}
-    found = {chosen.get(name.strip(columns.SPACES)) or columns.known_column(name) for name in names}
+    matched = columns.matched_name
+    chosen = {matched(header): name for name, header in options.columns.items() if header}
+    found = {chosen.get(matched(name)) or columns.known_column(name) for name in names}
     return columns.DEFER_DATE in found and bool(found & set(columns.NAMING))
 
 

@@ -228,8 +228,8 @@ def _refuse_whole_lines_quoted(path: Path, own: tuple[str, ...]) -> None:
             if sum(map(bool, map(columns.known_column, own[0].split(separator)))) > 1:
                 raise unusable(
                     path,
-                    "every line is quoted as a whole, so that each is one value",
-                    hint="open it in a text editor and take away the quotes around each line, "
+                    "every line is quoted as a whole, so each is one value",
+                    hint="open it in a text editor and remove the quotes around each line, "
                     'and one of each two ("") within it',
                 )
 

@@ -104,7 +104,7 @@ class Letters:
         ways = better_commands(options, self._around)
         raise unusable(
             options.path,
-            f"read as Windows-1252 it has letters that hardly stand so: {_shown(self._doubtful)}",
+            f"read as Windows-1252, it has letters that look wrong: {_shown(self._doubtful)}",
             hint=f"it reads well with {ways}" if ways else SAVE_AGAIN,
         )
 

@@ -110,10 +110,10 @@ _RULES = (
         | _REASON.contains(_ONLY_OPENED)
         | (_REASON.contains(_OPENING_QUOTE) & (_REASON.count_matches('"', literal=True) % 2 == 1)),
         lambda row: (
-            "The reason has a quote that opens and never closes: complete it, or take it away."
+            "The reason has a quote that opens and never closes: close it, or remove it."
             if '"' in row["reason"] or "“" in row["reason"]
-            else f"{row['reason'][:20]} is a program's word for nothing, and no reason: "
-            "correct it, or empty it."
+            else f"{row['reason'][:20]} is what a program writes for no value, not a reason: "
+            "correct it, or leave it empty."
         ),
     ),
     _Rule(

@@ -16,7 +16,7 @@ from batch.errors import unusable
 from batch.intake.cell_problems import problems_of
 from batch.intake.dates import quoted
 from batch.intake.encoding import Encoded
-from batch.intake.layout import layout_of
+from batch.intake.layout import TEMPLATE_HINT, layout_of
 from batch.intake.raw_rows import (
     RawChunk,
     without_empty_surplus,
@@ -179,45 +179,40 @@ def book_of(path: Path) -> Book:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
+        if path.stat().st_size > _MOST_BYTES:
             raise too_large(path)
         data = path.read_bytes()
     except OSError as error:
         why = f"it cannot be read ({error.strerror or error})"
         raise unusable(path, why, hint="is it open elsewhere, or another user's?") from None
-    if not data:
-        raise unusable(path, "it is empty", hint="`defer-batch template` prints the right header")
-    if path.name.startswith("~$"):
-        raise unusable(
-            path,
-            "it is what Excel keeps beside a workbook that is open",
-            hint=f"name the workbook itself: {path.name.removeprefix('~$')}",
-        )
-    if data.startswith(_OLD):
-        raise unusable(
-            path,
-            "it is protected by a password, or an old Excel workbook",
-            hint="save it without a password as .xlsx, or as CSV UTF-8",
-        )
-    if _OPEN_DOCUMENT in data[:128]:
-        raise unusable(
-            path,
-            f"it is a file of LibreOffice's own kind under the name {path.suffix}",
-            hint="open it, save it as .xlsx or as CSV UTF-8, and name that file",
-        )
-    if data.startswith(b"%PDF"):
-        raise unusable(path, "it is a PDF", hint="save the list as CSV UTF-8, and name that file")
-    if not data.startswith(_ZIP) and _is_text(data[:4096]):
-        what = "a web page" if data.lstrip()[:1] == b"<" else "a CSV"
-        raise unusable(
-            path,
-            f"it is {what} under the name {path.suffix}",
-            hint=f"rename it to {path.with_suffix('.csv').name}, and name that file"
-            if what == "a CSV"
-            else "open it in a spreadsheet, save it as .xlsx, and name that file",
-        )
+    if (instead := _instead_of_a_workbook(path, data)) is not None:
+        why, hint = instead
+        raise unusable(path, why, hint=hint)
     return data
+
+
+def _instead_of_a_workbook(path: Path, data: bytes) -> tuple[str, str] | None:
+    """Return what a file under the name of a workbook is, and what to do; None for a workbook."""
+    if not data:
+        return "it is empty", TEMPLATE_HINT
+    if path.name.startswith("~$"):
+        hint = f"name the workbook itself: {path.name.removeprefix('~$')}"
+        return "it is what Excel keeps beside a workbook that is open", hint
+    if data.startswith(_OLD):
+        hint = "save it without a password as .xlsx, or as CSV UTF-8"
+        return "it is protected by a password, or an old Excel workbook", hint
+    if _OPEN_DOCUMENT in data[:128]:
+        hint = "open it, save it as .xlsx or as CSV UTF-8, and name that file"
+        return f"it is a LibreOffice file under the name {path.suffix}", hint
+    if data.startswith(b"%PDF"):
+        return "it is a PDF", "save the list as CSV UTF-8, and name that file"
+    if data.startswith(_ZIP) or not _is_text(data[:4096]):
+        return None
+    if data.lstrip()[:1] == b"<":
+        hint = "open it in a spreadsheet, save it as .xlsx, and name that file"
+        return f"it is a web page under the name {path.suffix}", hint
+    hint = f"rename it to {path.with_suffix('.csv').name}, and name that file"
+    return f"it is a CSV under the name {path.suffix}", hint
 
 
 def _is_text(start: bytes) -> bool:

@@ -202,20 +202,24 @@ def _connected(address: str) -> sqlite3.Connection:
     return connection
 
 
+_WHOSE_IT_IS = (
+    "PRAGMA application_id",
+    "PRAGMA user_version",
+    "SELECT count(*) FROM sqlite_master",
+    "PRAGMA quick_check(1)",
+)
+
+
 def _is_ours(path: Path) -> bool:
     """Whether the file is a journal, and not one without tables whose making was cut off.
 
     Raises JournalProblem for anything else.
     """
     try:
-        connection = _read_only(path)
-        try:
-            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        finally:
-            connection.close()
+        with contextlib.closing(_read_only(path)) as connection:
+            application_id, version, tables, damage = (
+                connection.execute(question).fetchone()[0] for question in _WHOSE_IT_IS
+            )
     except sqlite3.Error as error:
         raise _unusable(path, str(error)) from error
     if (application_id, version, tables) == (0, 0, 0):

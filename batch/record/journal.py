@@ -312,10 +312,7 @@ class Journal:
         first, now = self._last_attempt_id + 1, self._wall()
         self._last_attempt_id += len(row_numbers)
         for attempt_id, row_number in enumerate(row_numbers, first):
-            self._commits.queue(
-                _SQL["intend"],
-                (attempt_id, run_no, row_number, kind, now),
-            )
+            self._commits.queue(_SQL["intend"], (attempt_id, run_no, row_number, kind, now))
         await self.flush()
         return list(range(first, first + len(row_numbers)))
 
@@ -360,21 +357,14 @@ class Journal:
     async def pending(self, run_no: int, after: int, most: int) -> list[RowUnderWay]:
         """Return the next rows to settle behind a row number, in the order of the file."""
         async with self._commits.between:
-            found = self._connection.execute(
-                _SQL["pending"],
-                (run_no, after, most),
-            ).fetchall()
+            found = self._connection.execute(_SQL["pending"], (run_no, after, most)).fetchall()
         return [RowUnderWay(n, Deferral(i, d, reason), bool(o)) for n, i, d, reason, o in found]
 
     def finish(self, run_no: int, *, exit_code: int, stopped_because: str | None) -> None:
         """Close a run, or this stretch of it: rows without an outcome become `unresolved`."""
-        self._connection.execute("BEGIN")
-        self.settle_the_rest(run_no)
-        self._connection.execute(
-            _SQL["finish"], (iso(self._wall()), exit_code, stopped_because, run_no)
-        )
-        self._connection.execute("COMMIT")
-        self._open_files.refuse_lost(has_written=True)
+        with self._one_commit() as now:
+            self.settle_the_rest(run_no)
+            self._connection.execute(_SQL["finish"], (now, exit_code, stopped_because, run_no))
 
     def end_for_good(self, run_no: int, *, exit_code: int, because: str) -> None:
         """End a run that nobody wants to resume; its rows stay as they are."""
@@ -400,14 +390,9 @@ class Journal:
         The run has no end until the next one is written down.
         """
         self.has_begun = True
-        self._connection.execute(
-            _SQL["reopen_rows"],
-            (run_no,),
-        )
-        self._connection.execute(
-            _SQL["reopen_run"],
-            (run_no,),
-        )
+        with self._one_commit():
+            self._connection.execute(_SQL["reopen_rows"], (run_no,))
+            self._connection.execute(_SQL["reopen_run"], (run_no,))
 
     def close(self) -> None:
         """Close the file; what was not flushed is gone."""

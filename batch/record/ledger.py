@@ -13,7 +13,7 @@ from typing import Any
 from batch.codes import Code, Outcome
 from batch.columns import origin_places
 from batch.errors import SelfCheckFailed, UnknownRun
-from batch.record.database import IN_DOUBT, open_for_reading, prepare, statements
+from batch.record.database import open_for_reading, prepare, statements
 from batch.record.records import (
     AskedRow,
     AttemptRecord,
@@ -28,8 +28,6 @@ from batch.record.records import (
     iso,
 )
 from batch.rows import Deferral, Problem, RowUnderWay
-
-__all__ = ["DIGEST_FORMAT", "IN_DOUBT", "Ledger"]
 
 DIGEST_FORMAT = 2
 """The format of the digest that is noted with a report now."""
@@ -408,9 +406,9 @@ class Ledger:
     def purgeable(self, before: str, *, doubts_before: float) -> list[str]:
         """Return the runs that began before then and need nothing more.
 
-        One whose request for a trainee has no final answer stays: it must be read before anyone
-        sends that row again. Of a run that was ended for good it will never have one, so that
-        stays only while the request is of `doubts_before` (Unix seconds) or later.
+        One whose request for a trainee has no final answer will never have one. It stays while that
+        request is of `doubts_before` (Unix seconds) or later: until then the trainee is read before
+        anyone sends that row again.
         """
         return [run_id for (run_id,) in self._found("purgeable", before, doubts_before)]
 

@@ -259,14 +259,14 @@ SELECT r.folded_id, r.defer_date, r.register_date, c.later_runs
 FROM rows r JOIN codes c ON c.code = r.code
 WHERE r.run_no = ? AND r.defer_date IS NOT NULL AND c.later_runs IS NOT NULL;
 
--- A run that was ended for good keeps its doubts: once they are old, no request is on its way.
+-- A run keeps its doubts for good, whether it was ended so or Register answered about somebody else:
+-- once they are old, no request is on its way.
 -- name: purgeable
 SELECT run_id FROM runs
 WHERE started_at < ? AND stage IN ('finished', 'ended')
     AND NOT EXISTS (SELECT 1 FROM rows r
         JOIN requests a ON a.run_no = r.run_no AND a.row_number = r.row_number
-        WHERE r.run_no = runs.run_no AND a.kind = 'defer' AND a.is_in_doubt
-            AND (stage = 'finished' OR a.intended_at >= ?)
+        WHERE r.run_no = runs.run_no AND a.kind = 'defer' AND a.is_in_doubt AND a.intended_at >= ?
             AND (r.outcome IS NULL OR r.outcome = 'unresolved' OR r.code IN
                 (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)));
 

@@ -101,7 +101,7 @@ def _already_running(holder: Path, doing: str) -> AlreadyRunning:
 def _told(holder: Path) -> dict[str, Any]:
     """Return who holds a lock, since when, in which process; nothing where that is not there."""
     try:
-        told = json.loads(holder.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = files.json_in(holder.read_bytes())
+    except OSError:
         return {}
     return told if isinstance(told, dict) and {"run_id", "since"} <= told.keys() else {}

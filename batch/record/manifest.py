@@ -42,8 +42,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 def told_in(path: Path) -> dict[str, Any] | None:
     """Return what a manifest or a summary holds, None where it cannot be read."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = files.json_in(path.read_bytes())
+    except OSError:
         return None
     return content if isinstance(content, dict) else None
 

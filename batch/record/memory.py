@@ -25,11 +25,6 @@ def digest_of(origin: str, folded_id: str, defer_date: str) -> str:
     return hashlib.sha256(f"{origin}\n{folded_id}\n{defer_date}".encode()).hexdigest()
 
 
-def deferrals_known(ledger: Ledger, origin: str) -> int:
-    """Return how many earlier deferrals the journal knows for a Register."""
-    return ledger.deferrals_known(origin)
-
-
 def remembered(ledger: Ledger, run_no: int, origin: str) -> Iterator[Remembered]:
     """Yield what earlier runs know of the run's unsettled rows: at most one for each row.
 

@@ -7,11 +7,11 @@ before it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch import files
 from batch.record import manifest
 from batch.record.ledger import Ledger
 
@@ -98,9 +98,6 @@ def _logged_run(folder: Path) -> str | None:
     with path.open("rb") as file:
         lines = file.read(_MOST_OF_A_LOG).splitlines()
     began = next((line for line in lines if b'"run_started"' in line), b"")
-    try:
-        told = json.loads(began)
-    except ValueError:
-        return None
+    told = files.json_in(began)
     run_id = told.get("run_id") if isinstance(told, dict) else None
     return run_id if isinstance(run_id, str) else None

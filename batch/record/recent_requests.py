@@ -1,7 +1,8 @@
 """When commands that keep no run asked a Register, so that the next command paces by it too.
 
 One small file a Register, in this user's own folder; whoever reads or writes it holds the lock of
-`locks.one_run_at_a_time`.
+`locks.one_run_at_a_time`, but for who removes what a killed run left: at worst a time is lost, and
+costs a 429.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _KEPT_SECONDS = 86_400.0
 def noted_since(origin: str, unix_seconds: float) -> list[float]:
     """Return when a Register was asked since then, in Unix seconds; a spoilt file says nothing."""
     try:
-        times = json.loads(_path(origin).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        times = files.json_in(_path(origin).read_bytes())
+    except OSError:
         return []
     if not isinstance(times, list):
         return []

@@ -144,7 +144,10 @@ def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One request: `kind` is defer, read or info; no `meaning` where no answer was written."""
+    """One request; no `meaning` where no answer was written down.
+
+    `kind` is info, preview, defer, read or final_check.
+    """
 
     attempt_id: int
     row_number: int | None

@@ -48,9 +48,10 @@ def csv_name(outcome: Outcome) -> str:
 def refuse_long_path(folder: Path) -> None:
     """Raise UsageProblem where a report could not be written there for the length of its path.
 
-    Found out before anything is sent.
+    Found out before anything is sent. The longest is the file in which the workbook's rows wait,
+    `.results.xlsx.xxxxxxxx/tmpxxxxxxxx`.
     """
-    files.refuse_long_path(folder, max(map(csv_name, Outcome), key=len))
+    files.refuse_long_path(folder, "results.xlsx.xxxxxxxx-tmp")
 
 
 def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Written:

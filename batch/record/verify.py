@@ -238,7 +238,7 @@ class _Report:
             return self.known.journal_digest, self.known.digest_format
         told = self.told or {}
         digest_format = told.get("journal_digest_format", 1)
-        is_known = isinstance(digest_format, int) and digest_format <= DIGEST_FORMAT
+        is_known = isinstance(digest_format, int) and 1 <= digest_format <= DIGEST_FORMAT
         return (told.get("journal_digest"), digest_format) if is_known else (None, 1)
 
     def _version(self) -> tuple[object, object]:

@@ -111,7 +111,7 @@ def by_state(
             words = f"Register gives no state for this trainee. {_NOT_SENT}"
             settled = Settled(Code.STATE_NOT_DEFERRABLE, words, seen.defer_date)
         case state:
-            words = f"The trainee is {in_words(state)}, which cannot be deferred. {_NOT_SENT}"
+            words = f"The trainee is {in_words(state)} and cannot be deferred. {_NOT_SENT}"
             settled = Settled(Code.STATE_NOT_DEFERRABLE, words, seen.defer_date)
     return WillNotBeSent(settled, seen.trainee_id, seen.state, is_ours)
 

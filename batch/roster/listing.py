@@ -108,8 +108,10 @@ class Trouble(Enum):
 
     NO_LIST = "Register has no list of trainees at this address."
     TOO_SLOW = "Register did not answer in time, even for short pages of its list of trainees."
-    TOO_FEW = "Register's list shows fewer trainees than it counts, each time that it was read."
-    NO_COUNT = "Register's list does not say how many trainees it has, or says what cannot be."
+    TOO_FEW = "Register's list shows fewer trainees than it counts, each time it was read."
+    NO_COUNT = (
+        "Register's list does not say how many trainees it has, or gives an impossible number."
+    )
     OUT_OF_ORDER = "Register's list repeats itself, or is not in the order that was asked for."
     NAMELESS = "Register's list shows a trainee without an id."
 

@@ -70,7 +70,7 @@ class Nobody:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """More than one trainee, and nothing shows which one is meant."""
+    """More than one trainee, and nothing shows which one is right."""
 
     looked_for: str
     count: int
@@ -184,7 +184,7 @@ def problem_of_several(several: Several) -> Problem:
     """Return what is wrong with a row that several trainees match."""
     message = (
         f"{several.count} trainees have {several.looked_for}, and nothing shows which one is "
-        "meant, so nothing was sent: put the trainee's Register id into the column trainee_id."
+        "right, so nothing was sent: put the trainee's Register id into the column trainee_id."
     )
     return Problem(Code.SEVERAL_TRAINEES_MATCH, "", message)
 

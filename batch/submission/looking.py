@@ -7,9 +7,7 @@ import asyncio
 from batch.errors import RefusedByRegister
 from batch.register.answers import Kind, Meaning
 from batch.roster.listing import Answer, Ask, AskPage, Found, Look, Page, Said
-from batch.submission.paced_client import PacedClient
-
-MOST_READ_FAILURES = 5
+from batch.submission.paced_client import MOST_READ_FAILURES, PacedClient
 
 _REFUSALS = frozenset({Kind.UNAUTHORISED, Kind.FORBIDDEN, Kind.REDIRECTED, Kind.VERSION_NOT_SERVED})
 

@@ -34,6 +34,9 @@ from batch.submission.stopping import Stopping
 LONGEST_HOLD_SECONDS = 600.0
 """A 429 that asks for a longer wait ends the run."""
 
+MOST_READ_FAILURES = 5
+"""How often a trainee is read while Register fails, before the read is given up."""
+
 _NEVER_ARRIVED = frozenset({Kind.THROTTLED, Kind.NEVER_LEFT})
 
 

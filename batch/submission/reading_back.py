@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from batch.codes import Code
 from batch.register.answers import Meaning
 from batch.rows import RowUnderWay, Settled
 from batch.submission import settling
-from batch.submission.paced_client import PacedClient
+from batch.submission.paced_client import MOST_READ_FAILURES, PacedClient
 from batch.submission.settling import Later, Read, Send, Step, Why
-from batch.submission.worker import MOST_READ_FAILURES
 
 _NOT_CARRIED_OUT = (
-    "Sent once, and not deferred: read again after the wait, the trainee shows no deferral."
+    "Sent, and not deferred: read again after the wait, the trainee shows no deferral."
 )
 
 
@@ -32,33 +31,29 @@ async def read_back(
     """
     places = asyncio.Semaphore(at_once)
 
-    async def read(row: RowUnderWay, *, waited: bool) -> Step:
+    async def step_of(row: RowUnderWay, *, waited: bool) -> Step:
         async with places:
             meaning = await _read(row, register)
         return settling.after_read(row, Read(Why.LOST), meaning, waited=waited)
 
-    steps = await asyncio.gather(*(read(row, waited=False) for row in rows))
-    for row, step in zip(rows, steps, strict=True):
-        _take(row, step, settled)
-    left = [row for row, step in zip(rows, steps, strict=True) if isinstance(step, Later)]
-    if not left:
-        return
-    await asyncio.sleep(wait_seconds)
-    steps = await asyncio.gather(*(read(row, waited=True) for row in left))
-    for row, step in zip(left, steps, strict=True):
-        _take(row, step, settled)
+    async def left_of(some: Sequence[RowUnderWay], *, waited: bool) -> list[RowUnderWay]:
+        steps = await asyncio.gather(*(step_of(row, waited=waited) for row in some))
+        read = list(zip(some, steps, strict=True))
+        settled.update((row.row_number, one) for row, step in read for one in _settled(step))
+        return [row for row, step in read if isinstance(step, Later)]
+
+    if left := await left_of(rows, waited=False):
+        await asyncio.sleep(wait_seconds)
+        await left_of(left, waited=True)
 
 
-def _take(row: RowUnderWay, step: Step, settled: dict[int, Settled]) -> None:
+def _settled(step: Step) -> Iterator[Settled]:
+    """Yield what the row becomes, where reading settled it."""
     match step:
-        case Settled(code=Code.ANSWER_LOST):
-            pass
-        case Settled():
-            settled[row.row_number] = step
         case Send():
-            settled[row.row_number] = Settled(Code.NOT_SENT, _NOT_CARRIED_OUT)
-        case _:
-            pass
+            yield Settled(Code.NOT_SENT, _NOT_CARRIED_OUT)
+        case Settled(code=code) if code is not Code.ANSWER_LOST:
+            yield step
 
 
 async def _read(row: RowUnderWay, register: PacedClient) -> Meaning:

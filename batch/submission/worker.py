@@ -14,13 +14,12 @@ from batch.register.answers import Kind, Meaning
 from batch.roster.forecast import superseded
 from batch.rows import RowUnderWay, Settled, folded
 from batch.submission import settling
-from batch.submission.paced_client import PacedClient
+from batch.submission.paced_client import MOST_READ_FAILURES, PacedClient
 from batch.submission.queue import Queue
 from batch.submission.settling import Later, Read, Send, Step, Stop
 from batch.submission.stopping import Stopped, Stopping
 from batch.submission.waiting import Waits
 
-MOST_READ_FAILURES = 5
 MOST_READS_REFUSED = 3
 """So many times in a row a read may be called a wrong address, where none ever worked, before
 nothing is read any more: one odd 404 comes from something between, not from a Register without."""

@@ -92,6 +92,21 @@ def test_what_changed_since_the_preview_is_asked_anew(pages: Pages, register: Se
     assert emulator.register.trainee("abc").state == "deferred"  # type: ignore[union-attr]
 
 
+def test_a_trainee_whom_an_earlier_run_deferred_on_another_date_is_told(
+    pages: Pages, register: Serving
+) -> None:
+    emulator = register(abc="trn_received", **{"def": "trn_received"})
+    to_register(pages, emulator)
+    for content, told in ((TWO, False), (TWO.replace("2026-10-0", "2026-11-0"), True)):
+        journey = pages.begin(content)
+        pages.columns(journey)
+        page = pages.looked_up(journey, "3", TOKEN)
+        assert ("on another date: rows 2, 3" in page) is told
+        pages.sent(journey, 2)
+        emulator.register.reinstate("abc")
+        emulator.register.reinstate("def")
+
+
 def test_what_changed_can_be_declined(pages: Pages, register: Serving) -> None:
     emulator = register(abc="trn_received", **{"def": "trn_received"})
     to_register(pages, emulator)
@@ -292,6 +307,17 @@ def test_a_choice_that_lacks_a_token_is_kept(pages: Pages) -> None:
     pages.columns(journey)
     page = pages.post(f"{journey}/where", {"where": "2"})
     assert re.search(r'value="2" checked', page)
+
+
+def test_a_token_counts_as_set_where_every_place_has_one(pages: Pages) -> None:
+    journey = pages.begin(TWO)
+    pages.columns(journey)
+    *others, last = [one for one in pages.site.places() if not one.is_rehearsal]
+    pages.site.keep_token(last.origin, TOKEN)
+    assert "A token is set already" not in pages.get(f"{journey}/where")
+    for place in others:
+        pages.site.keep_token(place.origin, TOKEN)
+    assert "A token is set already" in pages.get(f"{journey}/where")
 
 
 def test_two_journeys_do_not_mix(pages: Pages) -> None:

@@ -193,6 +193,20 @@ def test_purge_leaves_a_reports_folder_alone_that_others_can_write_to(
     assert ran.folder.exists()
 
 
+@pytest.mark.parametrize(("hours", "kept"), [(1, True), (48, False)])
+def test_a_row_that_register_answered_otherwise_goes_once_its_request_is_old(
+    ran: Ran, office: Office, hours: int, *, kept: bool
+) -> None:
+    folder = ran.folder
+    for change in (
+        "rows SET code = 'answer_differs'",
+        f"attempts SET meaning = 'differs', intended_at = intended_at - {hours * 3600}",
+    ):
+        altered(ran.reports / "journal.db", f"UPDATE {change}")
+    assert office.run("purge", "--older-than", "0d", "--yes").code == 0
+    assert folder.exists() is kept
+
+
 def test_a_finished_run_whose_report_was_never_written_is_kept(ran: Ran, office: Office) -> None:
     altered(ran.reports / "journal.db", "DELETE FROM reports")
     (ran.folder / "manifest.json").unlink()

@@ -149,6 +149,26 @@ def test_a_manifest_of_another_shape_is_no_crash(folder: Path, name: str) -> Non
     assert verified(folder, "0" * 64).verdict is Verdict.DIFFERS
 
 
+def test_a_manifest_nested_beyond_reading_is_named_and_takes_no_other_command(
+    folder: Path, office: Office
+) -> None:
+    (folder / "manifest.json").write_text("[" * 200_000)
+    assert "manifest.json cannot be read" in differences(folder)
+    assert office.run("runs").code == 0
+
+
+@pytest.mark.parametrize("digest_format", [0, -1, 3, "1", None])
+def test_a_digest_in_a_format_that_no_version_writes_is_not_compared(
+    folder: Path, digest_format: object
+) -> None:
+    alter_journal(folder, "DELETE FROM reports")
+    told = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(
+        json.dumps(told | {"journal_digest_format": digest_format})
+    )
+    assert verified(folder).verdict is Verdict.NOT_PROVED
+
+
 def test_a_folder_that_was_added_is_named(folder: Path) -> None:
     (folder / "more").mkdir()
     assert differences(folder) == ("more was added",)

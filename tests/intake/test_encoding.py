@@ -89,7 +89,7 @@ def test_the_row_of_a_broken_utf_16_file_is_counted_in_its_letters(read: Reading
 
 @pytest.mark.parametrize("encoding", ["rot13", "base64", "hex", "zlib", "utf-7", "unicode_escape"])
 def test_what_is_no_encoding_of_files_is_refused(read: Reading, encoding: str) -> None:
-    with pytest.raises(UnusableFile, match=f"{encoding} is no encoding of files"):
+    with pytest.raises(UnusableFile, match=f"{encoding} is not an encoding"):
         read(HEADER + GOOD, encoding=encoding)
 
 

@@ -62,6 +62,16 @@ def test_several_sheets_with_rows_are_refused_with_a_command_each(read: Reading)
     assert len(read(content, "list.xlsx", sheet="Autumn").sent) == 1
 
 
+@pytest.mark.parametrize("named", ["New Date", "new date", "new_date"])
+def test_several_sheets_are_refused_however_the_columns_were_named(
+    read: Reading, named: str
+) -> None:
+    rows = [("trainee_id", "New Date"), ("abc", "2026-10-01")]
+    content = book_of({"Spring": rows, "Autumn": rows})
+    with pytest.raises(UnusableFile, match="2 sheets"):
+        read(content, "list.xlsx", columns={"defer_date": named})
+
+
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
 def test_a_hidden_sheet_is_never_taken_unasked(read: Reading, state: str) -> None:
     def hide(book: Any) -> None:

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from batch.codes import Code
 from batch.record import database
+from batch.record.database import IN_DOUBT
 from batch.record.journal import Journal
-from batch.record.ledger import IN_DOUBT
 from batch.register.answers import Kind
 from batch.rows import Deferral, Row, Settled
 from tests.support.journals import RUN

@@ -67,13 +67,16 @@ class Office:
         return path
 
     def start(
-        self, *arguments: str, through: tuple[str, ...] = (), **streams: Any
+        self, *arguments: str, through: tuple[str, ...] = (), anew: bool = False, **streams: Any
     ) -> subprocess.Popen[str]:
-        """Start the command, by way of the program and options in `through`."""
+        """Start the command, by way of the program and options in `through`.
+
+        `anew`: Python's own start is part of what is tried.
+        """
         usual: dict[str, Any] = {"stdin": subprocess.DEVNULL} | dict.fromkeys(
             ("stdout", "stderr"), subprocess.PIPE
         )
-        is_usual = not through and can_be_called(self.environment)
+        is_usual = not through and not anew and can_be_called(self.environment)
         return (Process if is_usual else subprocess.Popen)(
             [*through, sys.executable, "-m", "batch", *arguments],
             cwd=self.folder,
