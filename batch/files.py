@@ -70,7 +70,7 @@ def refuse_long_path(folder: Path, name: str) -> None:
         make_own_folder(folder)
         handle, made = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     except OSError as error:
-        if error.errno not in {errno.ENAMETOOLONG, errno.ENOENT}:  # Windows says the second
+        if not _is_too_long(error, folder / f".{name}.xxxxxxxx"):
             raise
         raise UsageProblem(
             f"the path of {folder} is too long for the files of a report: nothing was sent",
@@ -78,6 +78,16 @@ def refuse_long_path(folder: Path, name: str) -> None:
         ) from error
     os.close(handle)
     Path(made).unlink()
+
+
+def _is_too_long(error: OSError, path: Path) -> bool:
+    """Whether a path was refused for its length; Windows says that there is none of it."""
+    is_none_of_it = error.errno == errno.ENOENT and len(str(path.absolute())) >= _MOST_OF_WINDOWS
+    return error.errno == errno.ENAMETOOLONG or is_none_of_it
+
+
+_MOST_OF_WINDOWS = 248
+"""From here on Windows makes no folder (CreateDirectory, MAX_PATH less 12), then no file."""
 
 
 def nearest_that_exists(path: Path) -> Path:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from urllib.request import url2pathname
 
 import httpx
 import pytest
@@ -301,7 +302,7 @@ def test_what_stands_in_the_way_of_a_double_click_is_a_page(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         serving.open_app()
-    page = Path(opened[0].removeprefix("file://")).read_text("utf-8")
+    page = Path(url2pathname(opened[0].removeprefix("file:"))).read_text("utf-8")
     assert "The app cannot be opened" in page
     assert "DEFER_BATCH_MAX_AT_ONCE" in page
 
