@@ -122,9 +122,10 @@ EXAMPLES = {
 
 
 class ConvertingWhatWasGiven:
-    """A command that converts no option which was not given: typer asks pydantic for each.
+    """A command that converts neither what was not given nor text that stays what it is.
 
-    Importing pydantic takes longer than all else that `template` does.
+    typer asks pydantic for each, and importing that takes longer than all else that `template` or
+    `explain` does.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -132,12 +133,22 @@ class ConvertingWhatWasGiven:
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             if not parameter.required and "process_value" not in vars(parameter):
-                parameter.process_value = _unless_absent(parameter.process_value)
+                parameter.process_value = _only_where_needed(parameter)
         return parameters
 
 
-def _unless_absent(convert: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda ctx, value: None if value is None else convert(ctx, value)
+def _only_where_needed(parameter: Any) -> Callable[[Any, Any], Any]:
+    convert = parameter.process_value
+    read = getattr(parameter, "type_descriptor", None)  # typer has it since 0.29, and pydantic too
+    is_text = read is not None and read.annotation is str and read.parameter_info.parser is None
+    is_as_it_is = is_text and parameter.callback is None
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        if value is None or (is_as_it_is and isinstance(value, str)):
+            return value
+        return convert(ctx, value)
+
+    return process_value
 
 
 class CommandWithExamples(ConvertingWhatWasGiven, TyperCommand):

@@ -28,7 +28,9 @@ def python(office: Office, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "template", "explain", "run --help"])
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "template", "explain", "explain not_sent", "run --help"]
+)
 def test_nothing_heavy_is_imported_to_tell_about_oneself(office: Office, words: str) -> None:
     office.environment["COVERAGE_PROCESS_CONFIG"] = ""  # measuring itself imports sqlite3
     told = python(office, "-X", "importtime", "-m", "batch", *words.split())

@@ -266,6 +266,8 @@ def correct(site: Site, request: Request, form: FormData) -> Response:
         if text_of(form, "undo"):
             journey.undo()
             return see(f"/lists/{journey.id}/check")
+        if text_of(form, "sheet") not in {"", journey.sheet}:
+            raise UsageProblem("another sheet of this workbook was chosen since, in another window")
         _take_corrections(journey, form)
         if unusual := text_of(form, "unusual"):
             journey.allow_unusual_dates = unusual == "yes"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 
@@ -142,8 +142,9 @@ class Looking:
         unread = frozenset(map(folded, self.look.unread))
         matches = {row.row_number: self._match(row, unread) for row in self._sought}
         found = {n: match.trainee_id for n, match in matches.items() if isinstance(match, Sighting)}
-        matched = {row.row_number for row in self._sought if not row.trainee_id}
-        repeats = self._once_matched(matched, found) if matched else {}
+        if matched := {row.row_number for row in self._sought if not row.trainee_id}:
+            self._note({n: found[n] for n in matched if n in found})
+        repeats = self._repeats(found)
         left = self._open - repeats.keys()
         would: dict[int, Would] = dict(self._earlier)
         would |= self._would(matches, repeats, self._earlier.keys() | left)
@@ -200,20 +201,20 @@ class Looking:
         trainee_id = row.trainee_id if is_by_id else ""
         return Sought(row.row_number, row.defer_date, trainee_id, person_of(self._run, row.values))
 
-    def _once_matched(
-        self, matched: AbstractSet[int], found: Mapping[int, str]
-    ) -> dict[int, Problem]:
-        """Write down whom rows were found to mean; return the problems of those that repeat others.
+    def _note(self, found: Mapping[int, str]) -> None:
+        """Write down whom rows were found to mean: by their ids more is known of them."""
+        self._journal.note_matches(self._run_no, found)
+        self._recall()
 
-        By their ids more is known of them: a row that an earlier run settled repeats none.
+    def _repeats(self, found: Container[int]) -> dict[int, Problem]:
+        """Return the problems of rows that repeat others: none that is settled, or was sent.
+
+        A run that is resumed may hold such rows since its first look, which a crash cut off.
         """
-        self._journal.note_matches(self._run_no, {n: found[n] for n in matched if n in found})
-        asked = (
-            Asked(row.row_number, found[row.row_number], row.defer_date, row.defer_reason)
-            for row in self._recall()
-            if row.row_number in found and row.row_number not in self._earlier
+        rows = (Asked(*row) for row in self._journal.ledger.of_one_trainee(self._run_no))
+        return dict(
+            repeated(r for r in rows if r.row_number in found and r.row_number not in self._earlier)
         )
-        return dict(repeated(asked))
 
 
 def person_of(run: RunRecord, values: Sequence[str]) -> Person:

@@ -394,6 +394,13 @@ class Ledger:
         """Yield row number, folded id and date of a run's unsettled rows that passed the checks."""
         yield from self._found("unsettled_deferrals", run_no)
 
+    def of_one_trainee(self, run_no: int) -> Iterator[tuple[int, str, str, str | None]]:
+        """Yield the unsettled rows whose trainee another unsettled row of the run names too.
+
+        Row number, trainee_id, date and reason. Of a file's own ids there are none: check told.
+        """
+        yield from self._found("of_one_trainee", run_no)
+
     def remembered(self, digest: str) -> tuple[str, str] | None:
         """Return code and run id of a deferral that a purged run knew, None if none did."""
         row = self._found("remembered", digest).fetchone()

@@ -245,6 +245,14 @@ SELECT DISTINCT row_number FROM requests WHERE run_no = ? AND kind = 'defer' AND
 -- name: remembers_any
 SELECT EXISTS (SELECT 1 FROM remembered_deferrals);
 
+-- name: of_one_trainee
+SELECT row_number, trainee_id, defer_date, defer_reason FROM rows r
+WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL
+    AND folded_id <> '' AND EXISTS (SELECT 1 FROM rows o
+        WHERE o.folded_id = r.folded_id AND o.run_no = r.run_no AND o.row_number <> r.row_number
+            AND coalesce(o.outcome, 'unresolved') = 'unresolved' AND o.defer_date IS NOT NULL)
+ORDER BY row_number;
+
 -- name: unsettled_deferrals
 SELECT row_number, folded_id, defer_date FROM rows
 WHERE run_no = ? AND coalesce(outcome, 'unresolved') = 'unresolved' AND defer_date IS NOT NULL

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from batch.app import site, working
 from batch.app.site import MOST_BYTES
@@ -464,3 +465,19 @@ def test_nothing_of_the_job_stands_in_a_list_of_processes(
     work.wait()
     assert b"batch.app.work" in told
     assert TOKEN.encode() not in told
+
+
+def test_corrections_of_another_sheet_are_not_taken(pages: Pages, tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "two.xlsx")
+    for name in ("May", "June"):
+        sheet = book.add_worksheet(name)
+        sheet.write_row(0, 0, ["trainee_id", "defer_date"])
+        sheet.write_row(1, 0, [f"{name}1", "someday"])
+    book.close()
+    journey = pages.begin((tmp_path / "two.xlsx").read_bytes(), "two.xlsx")
+    pages.post(f"{journey}/columns", {"sheet": "June"})
+    assert "June1" in pages.columns(journey)
+    pages.post(f"{journey}/check", {"sheet": "May", "r2c0": "May1", "shown": "2"})
+    assert "June1" in pages.get(f"{journey}/check")
+    pages.post(f"{journey}/check", {"sheet": "June", "r2c0": "June2", "shown": "2"})
+    assert "June2" in pages.get(f"{journey}/check")

@@ -90,6 +90,27 @@ def test_who_is_named_twice_is_refused_even_where_an_earlier_run_waits_for_an_an
         assert len(emulator.received(Endpoint.DEFER)) == sent + 1
 
 
+def test_rows_of_one_trainee_stay_refused_where_a_crash_came_before_it_was_written(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit(137)
+
+    office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
+    twice = "1234567,2026-09-15\n1234567,2026-09-16\n2345678,2026-09-16\n2345678,2026-09-16\n"
+    office.write("list.csv", f"trn,defer_date\n{twice}")
+    with serve(rehearsal_register(KNOWN, rate_limit=None, token=TOKEN)) as emulator:
+        target = ("--register", emulator.base_url, "--rate-limit", "none")
+        monkeypatch.setattr("batch.submission.session.Session.settle_now", killed)
+        assert office.run("run", "list.csv", *target).code == 137
+        monkeypatch.undo()
+        ran = office.run("resume", "--yes")
+        assert ran.code == 1, ran.err
+        assert len(emulator.received(Endpoint.DEFER)) == 1
+    told = ["conflicting_rows", "conflicting_rows", "deferred", "duplicate_row"]
+    assert [code for _, code in sorted(ran.codes().items())] == told
+
+
 def test_a_resumed_list_counts_a_row_once_that_another_run_deferred_since(office: Office) -> None:
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     office.write("list.csv", "trn,defer_date\n0123456,2026-09-14\n1234567,2026-09-15\n")

@@ -147,7 +147,7 @@ def test_no_moment_of_writing_is_inside(tmp_path: Path) -> None:
         assert b"2026-11-24T10:00:00Z" in book.read("docProps/core.xml")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.lists(st.none() | st.integers(0, 10**9) | st.text(TEXTS), max_size=30), max_size=5)
 )
