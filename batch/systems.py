@@ -341,6 +341,10 @@ APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
 """What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
 
 
+READS_AHEAD = sys.platform == "win32"
+"""Whether the event loop takes from a connection what nobody has asked it to read: on Windows it
+does (asyncio.ProactorEventLoop), so an idle one does not show that something has come."""
+
 CTRL_BREAK: tuple[signal.Signals, ...] = ()
 """The signal of Ctrl-Break, and of whoever ends another process in good order on Windows."""
 

@@ -112,9 +112,10 @@ _PRESSED = """
 import pathlib, signal, sys, threading, time
 
 def press():
-    while not pathlib.Path("press").exists():
-        time.sleep(0.02)
-    signal.raise_signal(NUMBER)
+    for name in ("press", "press again"):
+        while not pathlib.Path(name).exists():
+            time.sleep(0.02)
+        signal.raise_signal(NUMBER)
 
 NUMBER = signal.Signals[sys.argv.pop(1)]
 threading.Thread(target=press, daemon=True).start()
@@ -148,12 +149,18 @@ def test_ctrl_break_ends_a_second_time_at_once(register: Serving, office: Office
     emulator = register(abc="trn_received", faults=[hung])
     office.write("list.csv", ONE)
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
-    twice = _PRESSED.replace("from batch", "threading.Timer(0, press).start()\nfrom batch", 1)
     target = ("--register", emulator.base_url, *SENDING_ALONE)
-    command = [sys.executable, "-c", twice, "SIGBREAK", "run", "list.csv", *target]
-    process = subprocess.Popen(command, cwd=office.folder, env=office._environment())
+    command = [sys.executable, "-c", _PRESSED, "SIGBREAK", "run", "list.csv", *target]
+    environment = office._environment()
+    process = subprocess.Popen(
+        command, cwd=office.folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
     until(lambda: emulator.received(Endpoint.DEFER))
     office.write("press", "")
+    assert process.stderr is not None
+    until(lambda: "again" in process.stderr.readline())
+    office.write("press again", "")
+    process.stderr.read()
     assert process.wait(30) == 130
 
 
