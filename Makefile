@@ -1,4 +1,4 @@
-.PHONY: demo test test-everything check coverage bench soak mutants compat compat-oldest compat-newest audit
+.PHONY: demo test test-everything check coverage bench soak mutants compat compat-oldest compat-newest audit windows
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -28,7 +28,7 @@ test: $(VENV)/.installed
 # `test-everything` has besides what takes programs that pip does not install (tests/outside and
 # tests/schedules: Chromium, LibreOffice, strace, a C compiler, systemd, shellcheck, axe-core), and
 # what takes minutes (tests/costly: files that would take all memory).
-test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak"
+test-everything: EVERYTHING := tests --override-ini="norecursedirs=.* benchmarks soak windows"
 coverage test-everything: $(VENV)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 $(EVERYTHING) $(PYTEST_OPTIONS)
@@ -69,6 +69,10 @@ compat-oldest compat-newest: compat-%:
 	build/$*/bin/uv pip compile --quiet $(RESOLUTION) --extra excel --output-file build/$*.txt pyproject.toml
 	build/$*/bin/uv pip install --quiet --python build/$* --requirements build/$*.txt --editable '.[dev]'
 	build/$*/bin/python -m pytest -n 2 $(PYTEST_OPTIONS)
+
+# Windows's own Python under Wine: the sample's rehearsal, and every test that makes sense there.
+windows: $(VENV)/.installed
+	@$(BIN)/python -m tests.windows.windows $(TESTS)
 
 build/mutants/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv build/mutants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -59,6 +60,36 @@ def is_of_a_network(file_system: str) -> bool:
     return file_system.lower().removeprefix("fuse.") in _OF_A_NETWORK
 
 
+def refuse_long_path(folder: Path, name: str) -> None:
+    """Raise UsageProblem where the folder's path is too long for a file of that name in it.
+
+    The folder is made. Windows takes 259 letters unless its owner has lifted that, and the file
+    that `replacing` writes first has the longest path of all.
+    """
+    try:
+        make_own_folder(folder)
+        handle, made = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    except OSError as error:
+        if not _is_too_long(error, folder / f".{name}.xxxxxxxx"):
+            raise
+        raise UsageProblem(
+            f"the path of {folder} is too long for the files of a report: nothing was sent",
+            hint="choose a folder with a shorter path with --reports-dir",
+        ) from error
+    os.close(handle)
+    Path(made).unlink()
+
+
+def _is_too_long(error: OSError, path: Path) -> bool:
+    """Whether a path was refused for its length; Windows says that there is none of it."""
+    is_none_of_it = error.errno == errno.ENOENT and len(str(path.absolute())) >= _MOST_OF_WINDOWS
+    return error.errno == errno.ENAMETOOLONG or is_none_of_it
+
+
+_MOST_OF_WINDOWS = 248
+"""From here on Windows makes no folder (CreateDirectory, MAX_PATH less 12), then no file."""
+
+
 def nearest_that_exists(path: Path) -> Path:
     """Return the path, or the nearest of its parents that is there."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
@@ -89,7 +120,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        systems.replace(Path(name), path)
         systems.sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

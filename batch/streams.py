@@ -11,6 +11,7 @@ import os
 import sys
 from typing import IO, Any
 
+from batch import systems
 from batch.words import printable, wrapped
 
 
@@ -75,7 +76,7 @@ def show(words: str, *, as_is: bool = False) -> None:
 def fitting(stream: IO[str], words: str) -> str:
     """Return words as a stream may show them: on a terminal no word is broken at its edge."""
     text = printable(words)
-    room = columns_of(stream) if stream.isatty() else 0
+    room = columns_of(stream) if systems.is_terminal(stream) else 0
     if not room:
         return text
     return "\n".join(part for line in text.split("\n") for part in wrapped(line, room))
@@ -98,5 +99,5 @@ def columns_of(stream: IO[str]) -> int:
     """Return how many columns a terminal has, 0 where it does not say."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
-    except OSError:
+    except (OSError, ValueError):  # on Windows the second, of another stream than the three
         return 0

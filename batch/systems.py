@@ -5,6 +5,7 @@ What one system has and another has not stands here, and nowhere else in the pac
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -12,10 +13,11 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
@@ -65,6 +67,22 @@ def share_as(path: Path, folder: Path) -> None:
         path.chmod(mode & 0o777)
 
 
+def make_folder_to_share(within: Path, prefix: str) -> Path:
+    """Make a folder of a new name that `share_as` will give to others, and return it.
+
+    Until then it is its owner's (0700). On Windows it inherits: there Python makes a folder of that
+    mode one for its owner and administrators for good (os.mkdir, since 3.11.10 and 3.12.4).
+    """
+    import secrets  # noqa: PLC0415 — both take a while, and are needed here only
+    import tempfile  # noqa: PLC0415
+
+    if _POSIX:
+        return Path(tempfile.mkdtemp(dir=within, prefix=prefix))
+    made = within / f"{prefix}{secrets.token_hex(4)}"
+    made.mkdir()
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """Whom a folder is for besides its owner; `is_ours` where this user may give things its group.
@@ -108,6 +126,57 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def replace(source: Path, target: Path) -> None:
+    """Put a file in the place of another, which on Windows nobody may have open.
+
+    Raises OSError, with `is_in_use`, where somebody has.
+    """
+    if _POSIX:
+        source.replace(target)
+    else:
+        replace_patiently(source, target, os.replace)
+
+
+_LETS_GO_WITHIN_SECONDS = 2.0
+_TRY_EVERY_SECONDS = 0.05
+
+
+def replace_patiently(
+    source: Path,
+    target: Path,
+    put: Callable[[Path, Path], None],
+    *,
+    patience_seconds: float = _LETS_GO_WITHIN_SECONDS,
+) -> None:
+    """Put a file in the place of another by `put`, as soon as nobody has that open.
+
+    A virus scanner or an indexer opens each new file for a moment; a spreadsheet keeps it. Raises
+    OSError, which names the target and is `is_in_use`, where it is kept.
+    """
+    until = time.monotonic() + patience_seconds
+    while True:
+        try:
+            put(source, target)
+        except PermissionError as error:
+            if time.monotonic() < until:
+                time.sleep(_TRY_EVERY_SECONDS)
+                continue
+            if target.exists():
+                raise OSError(errno.EBUSY, _IN_USE, str(target)) from error
+            raise
+        return
+
+
+_IN_USE = "another program has it open"
+_SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+
+
+def is_in_use(error: OSError) -> bool:
+    """Whether a file could not be written, replaced or deleted since a program has it open."""
+    refused = {_SHARING_VIOLATION, _LOCK_VIOLATION}
+    return error.errno == errno.EBUSY or getattr(error, "winerror", None) in refused
+
+
 def file_system_of(path: Path) -> str | None:
     """Return the kind of file system that a path which is there lies on, such as `ext4` or `nfs4`.
 
@@ -115,12 +184,22 @@ def file_system_of(path: Path) -> str | None:
     """
     real = path.resolve()  # on Windows a mapped drive becomes \\server\share
     if not _POSIX:
-        return "smb" if real.drive.startswith("\\\\") else None
+        return "smb" if is_of_another_machine(real.drive) else None
     try:
         mounts = Path("/proc/mounts").read_bytes()
     except OSError:
         return None
     return mounted_at(real, os.fsdecode(mounts))
+
+
+def is_of_another_machine(drive: str) -> bool:
+    r"""Whether a drive of Windows is a folder that another machine shares: `\\server\share`.
+
+    `\\?\` before a drive's letter lifts the limit on a path's length, and names no machine.
+    """
+    if drive.startswith(("\\\\?\\", "\\\\.\\")):
+        return drive[4:].upper().startswith("UNC\\")
+    return drive.startswith("\\\\")
 
 
 def mounted_at(path: PurePath, mounts: str) -> str | None:
@@ -137,6 +216,70 @@ def mounted_at(path: PurePath, mounts: str) -> str | None:
     return found[1]
 
 
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a stream is a terminal, which someone can see or type at.
+
+    None is what Python has for a stream without a console, as in a service. On Windows `isatty`
+    says so of `NUL` too, and of every other device of characters: only a console has a mode.
+    """
+    try:
+        return stream is not None and stream.isatty() and _has_console_mode(stream.fileno())
+    except (OSError, ValueError):  # it was closed
+        return False
+
+
+def can_be_typed_at(stream: IO[str] | None) -> bool:
+    """Whether someone can type what is read from a stream: nobody there, nobody is asked.
+
+    The window of Git Bash is no console to a program of Windows, but a pipe with a name.
+    """
+    if is_terminal(stream):
+        return True
+    try:
+        return stream is not None and is_window_of_git_bash(_name_of_pipe(stream.fileno()))
+    except (OSError, ValueError):
+        return False
+
+
+_GIT_BASH = re.compile(r"\\(msys|cygwin)-[0-9a-f]+-pty[0-9]+-(from|to)-master(-nat)?")
+
+
+def is_window_of_git_bash(name: str) -> bool:
+    """Whether a pipe of that name is the window of a shell of Cygwin or MSYS2, as Git brings it."""
+    return _GIT_BASH.fullmatch(name) is not None
+
+
+def _has_console_mode(descriptor: int) -> bool:
+    """Whether Windows knows the descriptor as a console; elsewhere what `isatty` said stands."""
+    if sys.platform != "win32":
+        return True
+    import ctypes  # noqa: PLC0415 — only Windows has both
+    import msvcrt  # noqa: PLC0415
+
+    handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+    return bool(ctypes.windll.kernel32.GetConsoleMode(handle, ctypes.byref(ctypes.c_ulong())))
+
+
+def _name_of_pipe(descriptor: int) -> str:
+    """Return the name of a pipe on Windows, from its backslash on; "" of anything else."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes  # noqa: PLC0415 — only Windows has both
+    import msvcrt  # noqa: PLC0415
+
+    kernel, handle = ctypes.windll.kernel32, ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+    if kernel.GetFileType(handle) != _PIPE:
+        return ""
+    told = (ctypes.c_uint32 * 256)()  # FILE_NAME_INFO: how many bytes, then the letters
+    if not kernel.GetFileInformationByHandleEx(handle, _NAME_INFO, told, ctypes.sizeof(told)):
+        return ""
+    return bytes(told)[4 : 4 + told[0]].decode("utf-16-le", "replace")
+
+
+_PIPE, _NAME_INFO = 3, 2
+"""FILE_TYPE_PIPE (GetFileType) and FileNameInfo (FILE_INFO_BY_HANDLE_CLASS)."""
+
+
 def as_argument(path: Path) -> str:
     """Return a path as this system's shell takes it as one argument."""
     return as_command([str(path)])
@@ -144,11 +287,30 @@ def as_argument(path: Path) -> str:
 
 def as_command(words: Sequence[str]) -> str:
     """Return words as this system's shell takes them as one command."""
-    if _POSIX:
-        return shlex.join(words)
+    return shlex.join(words) if _POSIX else " ".join(map(quoted_for_windows, words))
+
+
+_PLAIN = re.compile(r"(--?[a-z][a-z-]*|[\w.\\/:+][\w.\\/:+=-]*)")
+_REPLACED = re.compile(r"`|[“”„]|\$[\w{(:?^$]")
+_SINGLE_QUOTES = re.compile("['‘’‚‛]")
+
+
+def quoted_for_windows(word: str) -> str:
+    """Return a word as PowerShell and cmd both take it as one argument.
+
+    Double quotes are the only ones that both know; `list2cmdline` uses them for spaces alone, and
+    `&` or `,` would divide the word. What PowerShell replaces between them, or takes for their end,
+    stands between single ones: it is the shell that Windows opens, and cmd has no form for it
+    either (about_Quoting_Rules, about_Special_Characters).
+    """
+    if _PLAIN.fullmatch(word):
+        return word
+    if _REPLACED.search(word):
+        return "'" + _SINGLE_QUOTES.sub(r"\g<0>\g<0>", word) + "'"
     import subprocess  # noqa: PLC0415 — takes a while, and is needed here only
 
-    return subprocess.list2cmdline(list(words))
+    quoted = subprocess.list2cmdline([word])
+    return quoted if quoted.startswith('"') else f'"{quoted}"'
 
 
 def state_home() -> Path:
@@ -179,8 +341,20 @@ APART_FROM_THE_TERMINAL = 0 if _POSIX else 0x00000200
 """What a new process is begun with on Windows so that no Ctrl-C reaches it (process group)."""
 
 
-TERMINAL_CLOSED = () if sys.platform == "win32" else (signal.SIGHUP,)
-"""The signals that say that the terminal was closed."""
+READS_AHEAD = sys.platform == "win32"
+"""Whether the event loop takes from a connection what nobody has asked it to read: on Windows it
+does (asyncio.ProactorEventLoop), so an idle one does not show that something has come."""
+
+CTRL_BREAK: tuple[signal.Signals, ...] = ()
+"""The signal of Ctrl-Break, and of whoever ends another process in good order on Windows."""
+
+TERMINAL_CLOSED: tuple[signal.Signals, ...]
+"""The signals that say that the terminal was closed; Windows ends the process soon after."""
+
+if sys.platform == "win32":
+    CTRL_BREAK = TERMINAL_CLOSED = (signal.SIGBREAK,)
+else:
+    TERMINAL_CLOSED = (signal.SIGHUP,)
 
 
 def interrupt_main_thread(number: int) -> None:

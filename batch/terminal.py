@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batch import systems
 from batch.codes import Code, Outcome, counts_of
 from batch.errors import DeferBatchError, UsageProblem
 from batch.hints import resume_command
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 def _show_last_screen(lines: list[str]) -> None:
     """Print the last screen, its labels in bold where there is a terminal that has it."""
-    if not sys.stdout.isatty():
+    if not systems.is_terminal(sys.stdout):
         show("\n".join(lines))
         return
     from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
@@ -63,20 +64,34 @@ def _show_last_screen(lines: list[str]) -> None:
 
 def is_attended() -> bool:
     """Whether someone can answer a question: standard input is a terminal."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    return systems.can_be_typed_at(sys.stdin)
 
 
 def answered(question: str) -> str:
-    """Ask, and return what was answered, without spaces around it."""
+    """Ask, and return what was answered, without spaces around it.
+
+    Raises UsageProblem where the input ends, or the terminal has gone: that is no "no".
+    """
     sys.stderr.write(question)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip()
-    except OSError:  # the terminal has gone: nobody agreed to anything
-        return ""
+        line = sys.stdin.readline()
+    except OSError:
+        line = ""
     except DeferBatchError:
         sys.stderr.write("\n")
         raise
+    if not line:
+        sys.stderr.write("\n")
+        raise _unanswered()
+    return line.strip()
+
+
+def _unanswered() -> UsageProblem:
+    return UsageProblem(
+        "nobody is there to confirm it: nothing was sent, and nothing changed",
+        hint="--yes confirms it",
+    )
 
 
 def agreed(words: str, *, yes: bool) -> bool:
@@ -88,7 +103,7 @@ def agreed(words: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not is_attended():
-        raise UsageProblem("nobody is there to confirm it", hint="--yes confirms it")
+        raise _unanswered()
     return answered("Type yes to go on: ").lower() in {"y", "yes"}
 
 
@@ -282,7 +297,7 @@ class Terminal:
 
     def looking(self, words: str) -> None:
         """Show how far a look has come, on one line; without a terminal, a line now and then."""
-        if sys.stderr.isatty():
+        if systems.is_terminal(sys.stderr):
             self._overwrite(words[: max(0, columns_of(sys.stderr) - 1)])
         elif words and time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
@@ -299,7 +314,7 @@ class Terminal:
         """Show that sending begins."""
         self._rows = rows
         self._last_line = time.monotonic()
-        if not sys.stderr.isatty():
+        if not systems.is_terminal(sys.stderr):
             return
         from rich.console import Console  # noqa: PLC0415 — slow to import, and only used here
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
@@ -477,7 +492,7 @@ def show_finished(finished: Finished | None, *, as_json: bool, verbose: bool = F
         if finished.run.rehearsal:
             say(REHEARSAL)
     else:
-        room = _lines_free() if sys.stdout.isatty() else None
+        room = _lines_free() if systems.is_terminal(sys.stdout) else None
         _show_last_screen(last_screen(finished, verbose=verbose, room=room))
     for words in finished.warnings:
         say(f"warning: {words}")

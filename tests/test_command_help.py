@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 import pytest
 from typer.main import get_command
@@ -11,6 +10,7 @@ from typer.main import get_command
 from batch.cli import app
 from batch.command_help import EVERYDAY, EXAMPLES
 from tests.support.office import Office
+from tests.support.shells import words_of
 
 ROOT = get_command(app)
 COMMANDS = list(ROOT.commands)  # type: ignore[attr-defined]
@@ -32,7 +32,7 @@ def test_each_command_ends_in_two_examples(office: Office, command: str) -> None
     "words", [words for examples in EXAMPLES.values() for _, words in examples]
 )
 def test_each_example_is_a_line_that_the_parser_takes(words: str) -> None:
-    name, *arguments = shlex.split(words.partition(" > ")[0])
+    name, *arguments = words_of(words.partition(" > ")[0])
     command = ROOT.commands[name]  # type: ignore[attr-defined]
     assert command.make_context(name, arguments).command is command
     assert len(f"  defer-batch {words}") <= 80

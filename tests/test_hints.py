@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from batch import systems
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.hints import completed, completed_in, resume_command
 from tests.support import troubles
 from tests.support.office import TOKEN, Office
+from tests.support.shells import words_of
 
 Serving = Callable[..., Emulator]
 ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
@@ -23,7 +24,10 @@ ONE = "trainee_id,defer_date\nabc,2026-10-01\n"
     [
         ((), "defer-batch resume R"),
         (("run", "list.csv", "--yes"), "defer-batch resume R"),
-        (("--api-token-file", "my token"), "defer-batch resume R --api-token-file 'my token'"),
+        (
+            ("--api-token-file", "my token"),
+            f"defer-batch resume R --api-token-file {systems.as_argument(Path('my token'))}",
+        ),
         (("--api-token-file=a", "--api-token-file=b"), "defer-batch resume R --api-token-file b"),
         (("--api-version", "v2027.0"), "defer-batch resume R --api-version v2027.0"),
         (("run", "--api-token-file"), "defer-batch resume R"),
@@ -49,7 +53,7 @@ def test_an_error_names_the_folder_and_the_token_that_were_given(office: Office)
     (folder,) = (office.folder / "my reports").glob("2*")
     ran = office.run("reconcile", folder.name, *ELSEWHERE)
     assert ran.code == 2
-    assert "`defer-batch runs --reports-dir 'my reports'`" in ran.err
+    assert f"`defer-batch runs --reports-dir {systems.as_argument(Path('my reports'))}`" in ran.err
 
 
 def test_whatever_is_unfinished_is_continued_with_the_same_token() -> None:
@@ -75,7 +79,7 @@ ELSEWHERE = ("--api-token-file", "token.txt", "--reports-dir", "my reports")
 def arguments_after(words: str, output: str) -> list[str]:
     """Return the arguments of the command that stands behind some words, as a shell takes them."""
     line = output.split(words, 1)[1].lstrip().splitlines()[0]
-    name, *arguments = shlex.split(line)
+    name, *arguments = words_of(line)
     assert name == "defer-batch"
     return arguments
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from batch.emulator.server import Emulator
 from tests.support import troubles
 from tests.support.office import TOKEN, Office, Ran
+from tests.support.shells import words_of
 from tests.support.terminals import posix_only, shown_at_a_terminal
 
 Serving = Callable[..., Emulator]
@@ -36,7 +36,7 @@ def test_the_verdict_comes_first_and_the_sha256_last(register: Serving, office: 
 
 def test_what_is_to_correct_is_run_as_the_hint_says(register: Serving, office: Office) -> None:
     ran = ran_mixed(register, office)
-    command = shlex.split(ran.out.split("then: ")[1].splitlines()[0])
+    command = words_of(ran.out.split("then: ")[1].splitlines()[0])
     assert command[:2] == ["defer-batch", "run"]
     assert command[2].endswith("to-correct.xlsx")
     assert office.run(*command[1:]).code == 1

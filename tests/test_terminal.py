@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from batch import systems
 from batch.commands.plan import Plan
 from batch.commands.preview import Preview
 from batch.emulator.server import Emulator
@@ -80,8 +82,10 @@ def test_the_command_that_continues_names_the_reports_folder_where_it_is_another
     emulator = register(abc="trn_received", faults=faults)
     ran = submit(emulator, "trainee_id,defer_date\nabc,2026-10-01\n", *elsewhere)
     (folder,) = (office.folder / "my reports").glob("2*")
-    command = f"defer-batch resume {folder.name} --reports-dir 'my reports'"
-    page = (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    command = (
+        f"defer-batch resume {folder.name} --reports-dir {systems.as_argument(Path('my reports'))}"
+    )
+    page = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
     assert command in ran.out
     assert f"<code>{command}</code>" in page
     assert f"  {command}" in office.run("runs", *elsewhere).out.splitlines()

@@ -194,6 +194,7 @@ async def _submit(
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
+        report.refuse_long_path(context.reports_dir / plan.run_id)
         log.keep()
         begin(log, plan)
         journal.note_version(run_no, plan.settings.api_version or "")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from batch import files
+from batch import files, systems
 from batch.codes import TABLE
 from batch.errors import DeferBatchError, ForeignJournal, JournalLost, JournalProblem, StoppedEarly
 
@@ -64,6 +64,8 @@ def _what(error: sqlite3.Error | OSError) -> str:
 
 
 def _remedy(error: sqlite3.Error | OSError) -> str:
+    if isinstance(error, OSError) and systems.is_in_use(error):
+        return "close the program that has it open"
     if isinstance(error, PermissionError):
         return "let this user write there"
     if "readonly" in str(error):

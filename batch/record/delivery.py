@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from batch import files, systems
@@ -48,7 +47,7 @@ def deliver(folder: Path, to: Path) -> Path:
     if _is_there(place, listed):
         return place
     _remove_unfinished(to, folder.name)
-    made = Path(tempfile.mkdtemp(dir=to, prefix=f".{folder.name}."))  # 0700 until it is whole
+    made = systems.make_folder_to_share(to, f".{folder.name}.")
     try:
         for name, sha256 in listed.items():
             _copy(folder / name, made / name, sha256)

@@ -45,6 +45,15 @@ def csv_name(outcome: Outcome) -> str:
     return f"{outcome.value}.csv"
 
 
+def refuse_long_path(folder: Path) -> None:
+    """Raise UsageProblem where a report could not be written there for the length of its path.
+
+    Found out before anything is sent. The longest is the file in which the workbook's rows wait,
+    `.results.xlsx.xxxxxxxx/tmpxxxxxxxx`.
+    """
+    files.refuse_long_path(folder, "results.xlsx.xxxxxxxx-tmp")
+
+
 def write_report(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Written:
     """Write every file of a run from the journal, which notes it: the same gives the same bytes.
 

@@ -90,11 +90,17 @@ def writing_book(run: RunRecord, path: Path) -> Iterator[WrittenBook]:
     same bytes.
     """
     with (
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as rows_on_the_way,
+        tempfile.TemporaryDirectory(
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            ignore_cleanup_errors=True,  # or what went wrong before would not be told
+        ) as rows_on_the_way,
         files.replacing(path) as file,
         files.patient(file) as patient,
+        contextlib.ExitStack() as closing,
     ):
         book = xlsxwriter.Workbook(patient, {**_OPTIONS, "tmpdir": rows_on_the_way})
+        closing.callback(_close_rows_on_the_way, book)
         book.set_properties({"created": _began(run), "title": f"Run {run.run_id}"})
         yield WrittenBook(
             book,
@@ -107,6 +113,13 @@ def writing_book(run: RunRecord, path: Path) -> Iterator[WrittenBook]:
             book.close()
         except FileCreateError as error:  # what xlsxwriter makes of any OSError, as on a full disk
             raise error.args[0] from None
+
+
+def _close_rows_on_the_way(book: Any) -> None:
+    """Close what an unfinished book keeps its rows in: Windows deletes no file that is open."""
+    for sheet in book.worksheets():
+        if sheet.row_data_fh is not None:
+            sheet.row_data_fh.close()
 
 
 def _began(run: RunRecord) -> datetime:

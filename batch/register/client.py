@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from batch import __version__
+from batch import __version__, systems
 from batch.register.api import Answer, NoReply, Reply
 from batch.register.body import DeferralRequest, is_about_another
 from batch.register.connections import Connections, surplus_of
@@ -114,7 +114,8 @@ class Client:
                 surplus = surplus_of(response)
                 await response.aclose()
                 is_its_own = isinstance(answer, Reply) and not is_about_another(answer, about)
-                is_at_rest = surplus == b"" and is_its_own and not fresh
+                shows_rest = surplus == b"" and not systems.READS_AHEAD
+                is_at_rest = shows_rest and is_its_own and not fresh
                 return NoReply(left=True, why=_TOO_MANY) if surplus else answer
         except TimeoutError:
             return NoReply(left=True, why="gave no answer in time")

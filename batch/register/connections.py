@@ -56,7 +56,8 @@ def surplus_of(response: httpx.Response) -> bytes | None:
     """Return what came behind a read answer, though nobody asked; None where nothing shows it.
 
     It is h11's `trailing_data`: httpx shows it nowhere, and would take it for the answer to the
-    next request. What comes later, onto an idle connection, makes httpcore close that.
+    next request. What comes later, onto an idle connection, makes httpcore close that, but where
+    the event loop reads ahead (`systems.READS_AHEAD`): there no connection is used again.
     """
     held: Any = response.stream
     for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):

@@ -41,15 +41,26 @@ class Pacer:
     as it leaves (or `release`, if it never does), then `answered` or `throttled`.
     `rate_limit` None switches pacing off; holds after a 429 (`held_until`) still apply.
     `recent` are the start times of requests that an earlier, killed run sent.
+    `tick_seconds` is how far the clock may be behind the true time: it shows its last tick, and
+    what has happened is reckoned as late as it may have been. A start is early by nobody's clock.
     """
 
-    def __init__(self, rate_limit: RateLimit | None, *, recent: Iterable[float] = ()) -> None:
+    def __init__(
+        self,
+        rate_limit: RateLimit | None,
+        *,
+        recent: Iterable[float] = (),
+        tick_seconds: float = 0.0,
+    ) -> None:
         limit = None if rate_limit is None else rate_limit.requests
         period_seconds = (rate_limit or RateLimit(1, REGISTERS_PERIOD_SECONDS)).period_seconds
         recent = sorted(recent)
+        self._tick = tick_seconds
         self._limit = limit
         self._period = period_seconds
-        self._rolling = RollingWindow(limit or 1, period_seconds, recent=recent)
+        self._rolling = RollingWindow(
+            limit or 1, period_seconds, recent=recent, tick_seconds=tick_seconds
+        )
         self._clock = ServerClock(period_seconds)
         self._arrivals = Arrivals(3 * period_seconds, recent=(at + LATE_SECONDS for at in recent))
         self._refusals = Arrivals(3 * period_seconds)
@@ -113,6 +124,7 @@ class Pacer:
         `sent` is when it started, `received` when it ended; `date` is the second in the answer's
         `Date` (Unix time), None where there is no such answer.
         """
+        received += self._tick
         second = self._ended(slot, sent=sent, received=received, date=date)
         self._arrivals.add(received, second)
         if self._share is not None:
@@ -135,6 +147,7 @@ class Pacer:
         begin where the server's whole second divides by the period, so a 429 that says N was
         answered in the second N before the next window.
         """
+        received += self._tick
         second = self._ended(slot, sent=sent, received=received, date=date)
         if retry_after_seconds is not None:
             second = self._clock.observe_wait(retry_after_seconds, sent=sent, received=received)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a run in good order, the second at once."""
+"""Ctrl-C, Ctrl-Break and SIGTERM: the first ends a run in good order, the second at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import TypeVar
 
+from batch import systems
 from batch.errors import Interrupted
 from batch.submission.watcher import Watcher
 
@@ -79,8 +80,13 @@ class Stopping:
                 wait.cancel()
 
 
-_EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""What a shell gives for a command that died of the signal (128 and its number)."""
+_EXIT_CODES: dict[signal.Signals, int] = {
+    signal.SIGINT: 130,
+    signal.SIGTERM: 143,
+    **dict.fromkeys(systems.CTRL_BREAK, 130),
+}
+"""What a shell gives for a command that died of the signal (128 and its number); Ctrl-Break is
+another Ctrl-C, for Windows gives neither an exit code of its own."""
 
 _Handler = Callable[[int, FrameType | None], None]
 

@@ -12,12 +12,20 @@ class RollingWindow:
 
     A request counts from its start until `period_seconds` after it; a place that is taken but
     not yet started counts too. Works alone: `next_start`, then `take`, then `start` or `release`.
-    Times are seconds on any one clock.
+    Times are seconds on any one clock, which may be `tick_seconds` behind the true time.
     """
 
-    def __init__(self, limit: int, period_seconds: float, *, recent: Iterable[float] = ()) -> None:
+    def __init__(
+        self,
+        limit: int,
+        period_seconds: float,
+        *,
+        recent: Iterable[float] = (),
+        tick_seconds: float = 0.0,
+    ) -> None:
         self._limit = limit
         self._period = period_seconds
+        self._tick = tick_seconds
         self._starts = sorted(recent)
         self._taken = 0
 
@@ -40,7 +48,7 @@ class RollingWindow:
     def start(self, now: float) -> None:
         """Start the request of a taken place at `now`."""
         self._taken -= 1
-        insort(self._starts, now)
+        insort(self._starts, now + self._tick)
         del self._starts[: self._expired(now)]
 
     def release(self) -> None:

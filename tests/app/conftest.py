@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.office import keep_state_in
 from tests.support.pages import Pages
 
 
@@ -15,8 +16,7 @@ from tests.support.pages import Pages
 def opened(folder: Path) -> Iterator[Pages]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-        patch.setenv("LOCALAPPDATA", str(folder / "state"))
+        keep_state_in(folder / "state", patch)
         for name in ("API_TOKEN", "API_TOKEN_FILE", "REGISTER"):
             patch.delenv(f"DEFER_BATCH_{name}", raising=False)
         with contextlib.closing(Pages(folder)) as pages:

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import socket
-import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from batch.emulator.server import Emulator
 from tests.support import troubles
 from tests.support.office import TOKEN
 from tests.support.pages import Pages, heading
+from tests.support.terminals import has_mode, posix_only
 from tests.support.waiting import until
 
 Serving = Callable[..., Emulator]
@@ -241,8 +241,8 @@ def test_a_path_in_a_files_name_leads_nowhere(pages: Pages) -> None:
 def test_what_is_given_is_private_and_goes_with_the_journey(pages: Pages) -> None:
     journey = pages.begin(TWO)
     (path,) = pages.reports.glob(".app/lists/*/list.csv")
-    modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)]
-    assert modes == [0o600, 0o700]
+    assert has_mode(path, 0o600)
+    assert has_mode(path.parent, 0o700)
     pages.columns(journey)
     pages.looked_up(journey)
     pages.sent(journey, 2)
@@ -257,8 +257,7 @@ def test_a_corrected_copy_is_private_too(pages: Pages) -> None:
     pages.get(f"{journey}/corrected")
     copies = list(pages.reports.glob(".app/lists/*/*/corrected.csv"))
     assert len(copies) == 2
-    assert {stat.S_IMODE(one.stat().st_mode) for one in copies} == {0o600}
-    assert {stat.S_IMODE(one.parent.stat().st_mode) for one in copies} == {0o700}
+    assert all(has_mode(one, 0o600) and has_mode(one.parent, 0o700) for one in copies)
 
 
 def test_a_file_that_does_not_say_how_large_it_is_is_refused_on_the_way(
@@ -449,6 +448,7 @@ def test_register_down_is_a_page_with_what_to_do(pages: Pages, register: Serving
     assert heading(pages.looked_up(journey, "3", TOKEN)) == "Register could not be asked"
 
 
+@posix_only
 def test_nothing_of_the_job_stands_in_a_list_of_processes(
     pages: Pages, register: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from batch.systems import as_command
 from tests.support.office import Office
+from tests.support.terminals import posix_only
 
 HEADER = "trainee_id,defer_date,defer_reason\n"
 MANY = "".join(f"id{n},soon,x\n" for n in range(12)) + "ok,2026-10-01,x\n"
@@ -69,6 +71,7 @@ def test_one_row_is_told_as_one(office: Office) -> None:
     assert "1 of 1 row would be sent, in a few seconds at the rate limit." in out
 
 
+@posix_only
 def test_nothing_in_a_file_steers_the_terminal(office: Office) -> None:
     office.write("li\x1b[2Jst.csv", "trainee\x1b[31m,date\nabc,2026-10-01\n")
     office.write("good\x1b[2J.csv", HEADER + "a\x1b[1m,2026-10-01,x\n")
@@ -91,7 +94,8 @@ def test_a_hint_is_the_same_command_with_what_it_lacks(office: Office) -> None:
     office.write("my list.csv", "trainee_id,defer_date,Leave reason\na,2026-10-01,x\n")
     refused = office.run("run", "my list.csv", "--register", "emulator")
     assert refused.code == 2
-    command = "run 'my list.csv' --register emulator --column 'defer_reason=Leave reason'"
+    column = ("--column", "defer_reason=Leave reason")
+    command = as_command(["run", "my list.csv", "--register", "emulator", *column])
     assert command in refused.err
 
 

@@ -20,7 +20,7 @@ from batch.emulator.trainees import Trainee
 from batch.record import recent_requests
 from batch.settings import Settings
 from tests.support import troubles
-from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran
+from tests.support.office import SENDING_ALONE, TOKEN, Office, Ran, keep_state_in
 from tests.support.terminals import bound_by_modes, posix_only
 from tests.support.tls import served_over_tls
 from tests.support.troubles import Fault, FaultPlan
@@ -47,7 +47,7 @@ Looking = Callable[..., dict[str, dict[str, Any]]]
 @pytest.fixture
 def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looking:
     """Look within this process: `looking(emulator, api_version="v2024.0")` gives it by name."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    keep_state_in(tmp_path / "state", monkeypatch)
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "state"))
 
     def looked(emulator: Emulator, **more: Any) -> dict[str, dict[str, Any]]:
@@ -91,7 +91,7 @@ def test_the_times_of_its_requests_are_noted_for_pacing(
 ) -> None:
     emulator = register(abc="trn_received")
     office.run("doctor", "--register", emulator.base_url)
-    monkeypatch.setenv("XDG_STATE_HOME", str(office.folder / "state"))
+    keep_state_in(office.folder / "state", monkeypatch)
     assert len(recent_requests.noted_since(emulator.base_url, 0.0)) == 2
 
 

@@ -17,7 +17,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.record import locks
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import TOKEN, Office, Ran, keep_state_in
 from tests.support.troubles import Fault
 
 Serving = Callable[..., Emulator]
@@ -111,7 +111,7 @@ def test_the_memory_of_earlier_runs_is_known_and_left_as_it_is(
 def test_beside_a_run_under_way_it_waits_for_another_time(
     office: Office, mixed: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(office.folder / "state"))
+    keep_state_in(office.folder / "state", monkeypatch)
     with locks.one_run_at_a_time(mixed.base_url, run_id="other", since="now"):
         assert ask(office, mixed).code == 4
     assert not mixed.requests

@@ -17,7 +17,7 @@ from batch.emulator.server import Emulator, serve
 from batch.emulator.trainees import Trainee
 from batch.record import locks
 from tests.support import troubles
-from tests.support.office import TOKEN, Office, Ran
+from tests.support.office import TOKEN, Office, Ran, keep_state_in
 from tests.support.troubles import Canned, Fault
 
 Serving = Callable[..., Emulator]
@@ -191,7 +191,7 @@ def test_a_rehearsal_is_nothing_to_ask_about(office: Office) -> None:
 def test_beside_a_run_under_way_it_waits_for_another_time(
     office: Office, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(office.folder / "state"))
+    keep_state_in(office.folder / "state", monkeypatch)
     asked = len(emulator.requests)
     with locks.one_run_at_a_time(emulator.base_url, run_id="other", since="now"):
         assert office.run("reconcile").code == 4

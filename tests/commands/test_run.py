@@ -496,6 +496,20 @@ def test_nobody_is_asked_where_the_look_leaves_nothing_to_send(
     assert (ended.code, len(list(office.reports.glob("2*")))) == (1, 1)
 
 
+CTRL_D = "\x04"
+"""What ends the input at a terminal."""
+
+
+@posix_only
+def test_an_input_that_ends_at_the_question_is_nobody_and_no_no(
+    register: Serving, office: Office
+) -> None:
+    ended = run_at_a_terminal(office, register(abc="trn_received"), CTRL_D)
+    assert "nobody is there" in ended.err
+    assert "declined" not in ended.err
+    assert (ended.code, list(office.reports.glob("2*"))) == (2, [])
+
+
 def run_at_a_terminal(office: Office, emulator: Emulator, answer: str) -> Ran:
     office.write("list.csv", ONE)
     ours, theirs = pseudo_terminal()

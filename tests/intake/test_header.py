@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch.errors import UnusableFile
+from batch.systems import as_command
 from tests.support.reading import GOOD, HEADER, Reading
 
 
@@ -171,4 +172,5 @@ def test_the_only_column_with_the_word_date_is_offered_for_it(
 ) -> None:
     with pytest.raises(UnusableFile) as refused:
         read(f"trainee_id,{header}\nabc,x,y\n")
-    assert ("--column 'defer_date=Intermission date'" in refused.value.hint) is is_offered
+    offered = as_command(["--column", "defer_date=Intermission date"])
+    assert (offered in refused.value.hint) is is_offered

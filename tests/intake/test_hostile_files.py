@@ -14,6 +14,7 @@ from batch.intake.checked_file import open_input
 from batch.run_settings import InputOptions
 from tests.support.certain import small_blocks
 from tests.support.reading import HEADER, TODAY, Reading
+from tests.support.terminals import posix_only
 
 ID = "N1VXpwPC6FNNhu4EPkLG8LC"
 FIRST, SECOND = f"{ID}1,2026-10-01,x\n", f"{ID}2,2026-10-01,y\n"
@@ -122,7 +123,9 @@ def test_a_file_of_another_kind_is_called_what_it_is(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
-@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "missing", "too long"])
+@pytest.mark.parametrize(
+    "kind", ["folder", pytest.param("pipe", marks=posix_only), "loop", "missing", "too long"]
+)
 def test_what_is_no_file_is_refused_in_words(tmp_path: Path, kind: str, suffix: str) -> None:
     path = tmp_path / (("a" * 300 if kind == "too long" else "list") + suffix)
     if kind == "folder":

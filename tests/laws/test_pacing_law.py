@@ -15,6 +15,8 @@ from tests.support.throttling import Latency, Run, Server, World, least_seconds,
 
 PHASES = st.floats(0, 59.99)
 DRIFTS = st.floats(-2e-4, 2e-4)
+WINDOWS_TICK_SECONDS = 1 / 64
+"""How coarse `time.monotonic` is on Windows before Python 3.13."""
 
 
 def most_in_any(starts: list[float], seconds: float) -> int:
@@ -37,6 +39,26 @@ def test_without_a_date_no_rolling_window_is_overfilled(
 def test_with_dates_no_aligned_window_is_overfilled(phase: float, drift: float, seed: int) -> None:
     server = Server(100, 60, phase, drift)
     run = played(server, 350, seed=seed)
+    assert max(server.counts.values()) <= 100
+    assert run.refused == []
+
+
+@settings(deadline=None, max_examples=25)
+@given(PHASES, st.integers(0, 2**16), st.integers(5, 40))
+def test_a_clock_that_ticks_coarsely_overfills_no_rolling_window(
+    phase: float, seed: int, limit: int
+) -> None:
+    server = Server(limit, 60, phase, gateway_ahead=None)
+    run = played(server, 3 * limit, seed=seed, tick_seconds=WINDOWS_TICK_SECONDS)
+    edge_told = min(run.refused, default=math.inf)
+    assert most_in_any([start for start in run.starts if start < edge_told], 60.0) <= limit
+
+
+@settings(deadline=None, max_examples=25)
+@given(PHASES, DRIFTS, st.integers(0, 2**16))
+def test_nor_an_aligned_one_with_dates(phase: float, drift: float, seed: int) -> None:
+    server = Server(100, 60, phase, drift)
+    run = played(server, 350, seed=seed, tick_seconds=WINDOWS_TICK_SECONDS)
     assert max(server.counts.values()) <= 100
     assert run.refused == []
 

@@ -207,7 +207,7 @@ def test_trainees_are_counted_where_they_are_fewer_than_rows(tmp_path: Path) -> 
 def test_rows_to_correct_come_with_the_command_that_runs_them(tmp_path: Path) -> None:
     command = ("run", "list.csv", "--sheet", "A", "--register", "production", "--yes")
     text = text_of(tmp_path, failed(2, "abc", "x", "y"), command=command)
-    path = f"reports/{RUN.run_id}/to-correct.xlsx"
+    path = Path("reports", RUN.run_id, "to-correct.xlsx")
     assert f"<code>defer-batch run {path} --register production</code>" in text
 
 

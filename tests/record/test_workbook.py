@@ -126,6 +126,21 @@ def test_nothing_of_the_rows_is_left_on_the_way(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"journal.db", "results.xlsx"}
 
 
+def fails_in_the_midst(folder: Path) -> None:
+    with journal_of(folder, [failed(2, "abc", "x", "y")]) as journal:
+        run = journal.ledger.run(RUN.run_id)
+        with workbook.writing_results(journal.ledger, run, folder / "results.xlsx") as results:
+            results.add(next(iter(journal.ledger.rows(RUN.run_id))))
+            raise ZeroDivisionError
+
+
+def test_what_goes_wrong_in_the_midst_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    """On Windows no file can be deleted that is still open."""
+    with pytest.raises(ZeroDivisionError):
+        fails_in_the_midst(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if ".xlsx" in path.name]
+
+
 def test_no_moment_of_writing_is_inside(tmp_path: Path) -> None:
     with ZipFile(written(tmp_path, "a", "b", "c")) as book:
         assert {entry.date_time[0] for entry in book.infolist()} == {1980}

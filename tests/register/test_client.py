@@ -11,6 +11,7 @@ import tracemalloc
 
 import pytest
 
+from batch import systems
 from batch.register.answers import Kind, meaning_of_defer, meaning_of_info
 from batch.register.api import Answer, NoReply, Reply
 from batch.register.client import MOST_BYTES, MOST_LIST_BYTES, Client
@@ -126,7 +127,12 @@ def test_other_refusals_are_quotable() -> None:
     assert answer.quotable
 
 
-def test_answer_too_many_on_a_connection_shifts_no_later_one() -> None:
+@pytest.mark.parametrize(("reads_ahead", "opened"), [(False, 3), (True, 6)])
+def test_answer_too_many_on_a_connection_shifts_no_later_one(
+    monkeypatch: pytest.MonkeyPatch, *, reads_ahead: bool, opened: int
+) -> None:
+    """Where nothing shows that an idle connection is at rest, none is used again."""
+    monkeypatch.setattr(systems, "READS_AHEAD", reads_ahead)
     rows = [Deferral(f"row{number}", "2026-10-01", None) for number in range(6)]
     connections: list[asyncio.Task[None] | None] = []
 
@@ -159,4 +165,4 @@ def test_answer_too_many_on_a_connection_shifts_no_later_one() -> None:
     expected = [Kind.DEFERRED] * len(rows)
     expected[1], expected[3] = Kind.LOST, Kind.DIFFERS
     assert kinds == expected
-    assert len(connections) == 3
+    assert len(connections) == opened

@@ -65,8 +65,12 @@ def _streams() -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
     with (
         Path(os.devnull).open(encoding="utf-8") as nothing,
         mock.patch.object(sys, "stdin", nothing),
-        mock.patch.object(sys, "stdout", io.TextIOWrapper(out, "utf-8", write_through=True)),
-        mock.patch.object(sys, "stderr", io.TextIOWrapper(err, "utf-8", write_through=True)),
+        mock.patch.object(
+            sys, "stdout", io.TextIOWrapper(out, "utf-8", newline="\n", write_through=True)
+        ),
+        mock.patch.object(
+            sys, "stderr", io.TextIOWrapper(err, "utf-8", newline="\n", write_through=True)
+        ),
     ):
         yield out, err
 

@@ -9,8 +9,6 @@ import html
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,10 +17,14 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
+import httpx
+
 from batch import hints, systems
+from batch.app.gate import FORM_TOKEN
 from batch.commands import doctor
 from batch.emulator.server import Emulator
 from tests.support.office import Office, Ran
+from tests.support.shells import in_the_shell, make_program
 
 PACKAGE = Path(hints.__file__).parent
 NOT_SEARCHED = {"app", "command_help", "completing", "hints"}
@@ -196,30 +198,33 @@ class Paster:
     def pasted(self, command: str) -> Ran:
         """Run a command as the shell takes it; what it says to `defer-batch` runs in here."""
         programs, said = (self.office.folder.with_name(name) for name in ("bin", "said"))
-        programs.mkdir(exist_ok=True)
-        (programs / "defer-batch").write_text('#!/bin/sh\nprintf "%s\\0" "$@" > "$SAID"\n')
-        (programs / "defer-batch").chmod(0o700)
+        make_program(programs, "defer-batch", said)
         said.unlink(missing_ok=True)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        ran = subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.office.folder,
-            env=os.environ | {"SAID": str(said), "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = in_the_shell(command, self.office.folder, os.environ | {"PATH": path})
         if ran.returncode or not said.exists():
             return Ran(ran.returncode, ran.stdout, ran.stderr, self.office.reports)
         arguments = said.read_text(encoding="utf-8").split("\0")[:-1]
         return self._served(*arguments) if arguments[:1] == ["app"] else self.office.run(*arguments)
 
     def _served(self, *arguments: str) -> Ran:
-        """Start what serves until Ctrl-C, wait until it says where, and press that."""
-        self.office.environment["BROWSER"] = "true"
-        with self.office.start(*arguments) as process:
+        """Start what serves until it is ended, wait until it says where, and end it by its page."""
+        with self.office.start(*arguments, "--no-browser") as process:
             assert process.stdout is not None
-            address = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
+            told = process.stdout.readline()
+            try:
+                _end_by_its_page(told.split()[-1])
+            except BaseException:
+                process.kill()
+                raise
             out, err = process.communicate(timeout=60)
-        return Ran(process.returncode, address + out, err, self.office.reports)
+        return Ran(process.returncode, told + out, err, self.office.reports)
+
+
+def _end_by_its_page(address: str) -> None:
+    origin = address.partition("/open")[0]
+    with httpx.Client(base_url=origin, follow_redirects=True, timeout=60) as client:
+        client.get(address)
+        token = re.search(rf'name="{FORM_TOKEN}" value="([^"]+)"', client.get("/").text)
+        assert token is not None
+        client.post("/end", data={FORM_TOKEN: token[1]}, headers={"origin": origin})

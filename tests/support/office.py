@@ -11,13 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.calling import called, can_be_called
 from tests.support.preloaded import Process
 
 SENDING_ALONE = ("--no-preview", "--no-final-check")
 """For tests of sending and settling: nothing is looked up before, or read back at the end."""
 
+STATE_HOMES = ("XDG_STATE_HOME", "LOCALAPPDATA")
+"""What names the folder for what outlives a command, on one system or another."""
+
 TOKEN = "s3cret-token-of-the-provider"
+
+
+def keep_state_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process keep there what outlives a command."""
+    for name in STATE_HOMES:
+        monkeypatch.setenv(name, str(folder))
 
 
 @dataclass
@@ -101,5 +112,5 @@ class Office:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "DEFER_BATCH" not in name}
         kept.pop("COLUMNS", None)  # or it would count for more than a test's terminal
-        state = dict.fromkeys(("XDG_STATE_HOME", "LOCALAPPDATA"), str(self.folder / "state"))
+        state = dict.fromkeys(STATE_HOMES, str(self.folder / "state"))
         return kept | state | {"PYTHONIOENCODING": "utf-8"} | self.environment

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,11 @@ posix_only = pytest.mark.skipif(
     sys.platform == "win32",
     reason="Windows has no pseudo-terminals, no modes of files, and no signals between processes",
 )
+
+
+def has_mode(path: Path, mode: int) -> bool:
+    """Whether a file or folder has that mode; Windows has none, and there its folder's rights count."""
+    return sys.platform == "win32" or stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def bound_by_modes() -> tuple[str, ...]:

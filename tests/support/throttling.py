@@ -122,6 +122,18 @@ class Run:
     refused: list[float] = field(default_factory=list)
     estimates: list[tuple[float, float]] = field(default_factory=list)
     wakes_at: float = math.inf
+    tick_seconds: float = 0.0
+    """How coarse this machine's clock is: it shows the last tick that has passed."""
+
+    def seen(self, now: float) -> float:
+        """Return what this machine's clock shows."""
+        return now // self.tick_seconds * self.tick_seconds if self.tick_seconds else now
+
+    def shows(self, at: float, now: float) -> float:
+        """Return when, not before `now`, its clock shows that time or a later one."""
+        if not self.tick_seconds or self.seen(now) >= at:
+            return max(at, now)
+        return math.ceil(at / self.tick_seconds) * self.tick_seconds
 
 
 class World:
@@ -146,11 +158,11 @@ class World:
 
     def _send(self, run: Run, now: float) -> None:
         while run.rows and run.in_flight < run.max_at_once:
-            start = run.pacer.next_start(now)
-            if start > now:
+            start = run.pacer.next_start(run.seen(now))
+            if start > run.seen(now):
                 assert start < math.inf or run.in_flight, "nothing will ever start"
-                return self._wake(run, start)
-            slot = run.pacer.reserve(now)
+                return self._wake(run, start if start == math.inf else run.shows(start, now))
+            slot = run.pacer.reserve(run.seen(now))
             run.rows -= 1
             run.in_flight += 1
             takes = run.latency.draw()
@@ -170,10 +182,11 @@ class World:
         self._send(run, now)
 
     def _start(self, run: Run, slot: Slot, takes: Takes, now: float) -> None:
-        if run.pacer.held_until > now:
-            self._at(run.pacer.held_until, lambda now: self._start(run, slot, takes, now))
+        if run.pacer.held_until > run.seen(now):
+            again = run.shows(run.pacer.held_until, now)
+            self._at(again, lambda now: self._start(run, slot, takes, now))
             return
-        run.pacer.started(slot, now)
+        run.pacer.started(slot, run.seen(now))
         run.starts.append(now)
         if isinstance(run.pacer, Pacer) and len(run.starts) % 10 == 1:
             run.estimates.append((now, run.pacer.seconds_for(run.rows, now)))
@@ -197,13 +210,14 @@ class World:
         date: float | None,
     ) -> None:
         run.in_flight -= 1
+        seen = {"sent": run.seen(sent), "received": run.seen(now)}
         if wait is None:
-            run.pacer.answered(slot, sent=sent, received=now, date=date)
+            run.pacer.answered(slot, **seen, date=date)
             run.finished = now
         else:
             run.refused.append(now)
             run.rows += 1
-            run.pacer.throttled(slot, sent=sent, received=now, retry_after_seconds=wait, date=date)
+            run.pacer.throttled(slot, **seen, retry_after_seconds=wait, date=date)
         self._send(run, now)
 
 
@@ -250,9 +264,13 @@ def least_seconds(server: Server, rows: int, *, seed: int, longest: float = 0.3)
     return run.finished
 
 
-def played(server: Server, rows: int, *, seed: int, longest: float = 0.3) -> Run:
+def played(
+    server: Server, rows: int, *, seed: int, longest: float = 0.3, tick_seconds: float = 0.0
+) -> Run:
     """Return one run of the real Pacer, through."""
     latency = Latency(random.Random(seed), longest=longest)
-    run = Run(Pacer(RateLimit(server.limit, float(server.period))), rows, latency)
+    limit = RateLimit(server.limit, float(server.period))
+    pacer = Pacer(limit, tick_seconds=tick_seconds)
+    run = Run(pacer, rows, latency, tick_seconds=tick_seconds)
     World(server, [run]).play()
     return run
