@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +66,10 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
     told: str | None = None
     first: Header | None = None
     later: list[Header] = []
-    row = blank_rows = lines = 0
-    for whole, count in _rows(options.path, text):
-        row, lines = row + 1, lines + count
+    row = blank_rows = 0
+    rows = _Rows(options.path, text)
+    for whole in rows:
+        row += 1
         if first is not None and row > MOST_ROWS_ABOVE:
             break
         if row == 1 and (sep := _SEP_LINE.fullmatch(whole.strip("\r\n "))):
@@ -77,15 +78,16 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
             blank_rows += 1
         else:
             separator = told or _separator_of(whole)
-            names = _names(whole, separator)
+            names, count = _names(whole, separator)
+            rows.end_at(count)
             if first is None:
-                first = Header(names or [], separator, row, blank_rows, lines)
+                first = Header(names or [], separator, row, blank_rows, rows.lines)
                 if names is None or has_needed_names(names, options):
                     break
             elif names is not None and has_needed_names(names, options):
-                later.append(Header(names, separator, row, blank_rows, lines))
+                later.append(Header(names, separator, row, blank_rows, rows.lines))
     if first is None:
-        return Header([], told or SEPARATORS[0], row, blank_rows, lines)
+        return Header([], told or SEPARATORS[0], row, blank_rows, rows.lines)
     if not first.names:
         raise unusable(
             options.path, "its header line has a quote that is wrong", hint="look at the first line"
@@ -112,10 +114,15 @@ def _separator_of(header: str) -> str:
     return max(SEPARATORS, key=columns_found)
 
 
-def _names(whole: str, separator: str) -> list[str] | None:
-    """Return the values of a row, None where its quotes are wrong."""
+def _names(whole: str, separator: str) -> tuple[list[str] | None, int]:
+    """Return the values of a row, None where its quotes are wrong, and how many lines it takes.
+
+    That may be fewer than were read: a quote that opens behind another separator opens none.
+    """
+    lines = _lines_of(whole)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
-        names = next(csv.reader(_line_ends_kept(whole), delimiter=separator, strict=True))
+        names = next(reader)
     except (csv.Error, StopIteration):
         unspaced = re.sub(
             rf'(^|{re.escape(separator)}) *"|" *(?={re.escape(separator)}|$)', r'\1"', whole
@@ -123,8 +130,9 @@ def _names(whole: str, separator: str) -> list[str] | None:
         try:
             names = next(csv.reader([unspaced], delimiter=separator, strict=True))
         except (csv.Error, StopIteration):
-            return None
-    return [header_text(name) for name in names]
+            return None, len(lines)
+        return [header_text(name) for name in names], len(lines)
+    return [header_text(name) for name in names], reader.line_num
 
 
 def header_text(name: str) -> str:
@@ -138,21 +146,43 @@ def header_text(name: str) -> str:
     return stripped
 
 
-def _line_ends_kept(whole: str) -> Iterable[str]:
-    return io.StringIO(whole, newline="")
+def _lines_of(whole: str) -> list[str]:
+    return list(io.StringIO(whole, newline=""))
 
 
-def _rows(path: Path, text: io.TextIOBase) -> Iterator[tuple[str, int]]:
-    """Yield the rows with how many lines each took: a quoted line end does not end a row."""
-    lines = _lines(path, text)
-    for line in lines:
-        whole, count = line, 1
-        while count < _MOST_LINES and len(whole) < _LONGEST_LINE and _has_an_open_quote(whole):
-            following = next(lines, None)
-            if following is None:
+class _Rows(Iterator[str]):
+    """The rows, as far as can be told without a separator: a quoted line end does not end one.
+
+    `lines` counts the lines up to the end of the row that came last.
+    """
+
+    def __init__(self, path: Path, text: io.TextIOBase) -> None:
+        self._lines = _lines(path, text)
+        self._row: list[str] = []
+        self._back: list[str] = []
+        self.lines = 0
+
+    def __next__(self) -> str:
+        self._row, whole = [], ""
+        while not whole or (self._may_go_on(whole) and _has_an_open_quote(whole)):
+            line = self._back.pop(0) if self._back else next(self._lines, None)
+            if line is None:
                 break
-            whole, count = whole + following, count + 1
-        yield whole, count
+            self._row.append(line)
+            whole += line
+        if not whole:
+            raise StopIteration
+        self.lines += len(self._row)
+        return whole
+
+    def _may_go_on(self, whole: str) -> bool:
+        return len(self._row) < _MOST_LINES and len(whole) < _LONGEST_LINE
+
+    def end_at(self, count: int) -> None:
+        """Give back the lines of the row behind the first so many."""
+        self.lines -= len(self._row) - count
+        self._back[:0] = self._row[count:]
+        del self._row[count:]
 
 
 def _has_an_open_quote(text: str) -> bool:

@@ -31,6 +31,16 @@ def test_a_newline_within_quotes_is_no_new_row(read: Reading) -> None:
     assert [(row.row_number, row.values[2]) for row in told.rows] == [(2, "one\ntwo"), (3, "x")]
 
 
+def test_a_quote_behind_another_separator_opens_none_in_the_header(read: Reading) -> None:
+    told = read('trainee_id;defer_date;,"note\na;2026-10-01;"x"\nb;2026-10-01;y\n')
+    assert [(row.row_number, row.values[0]) for row in told.rows] == [(2, "a"), (3, "b")]
+
+
+def test_a_quote_behind_another_separator_opens_none_in_a_title_above_it(read: Reading) -> None:
+    told = read('Deferrals;;,"term 1\ntrainee_id;defer_date\na;2026-10-01\nb;2026-10-01;"\n"\n')
+    assert [(row.row_number, row.values[0]) for row in told.rows] == [(3, "a"), (4, "b")]
+
+
 def test_blank_lines_before_the_header_count(read: Reading) -> None:
     assert [row.row_number for row in read("\n,,\n" + HEADER + GOOD).rows] == [4]
 
