@@ -248,13 +248,14 @@ class Machine:
         clock = SimpleNamespace(time=world.wall)
         a_loop = SimpleNamespace(run=self._run_loop, sleep=asyncio.sleep)
         no_files = SimpleNamespace(make_own_folder=lambda _: None)
+        no_report = SimpleNamespace(refuse_long_path=lambda _: None)
         with ExitStack() as stack:
             for module, replaced in (
                 (session_module, {"Client": self._client, "interruptible": self._interruptible}),
                 (session_module, {"time": clock, "recent_requests": _NO_REQUESTS}),
                 (journal_module, {"recent_requests": _NO_REQUESTS}),
                 (session_module, {"TIME_LEFT_EVERY_SECONDS": 20.0}),
-                (execute, {"dt": there, "looked_up": self._looked_up}),
+                (execute, {"dt": there, "looked_up": self._looked_up, "report": no_report}),
                 (execute, {"check_finally": self._check_finally}),
                 (run_command, {"execute": self._execute}),
                 (resume_command, {"execute": self._execute}),
