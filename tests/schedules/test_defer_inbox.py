@@ -372,7 +372,7 @@ def test_a_list_that_cannot_be_moved_blocks_no_other(inbox: Inbox) -> None:
 
 def test_where_there_is_no_room_for_its_own_notes_nothing_is_run(inbox: Inbox) -> None:
     inbox.put("a.csv")
-    inbox.office.environment["TMPDIR"] = "/nowhere"
+    inbox.office.environment["TMPDIR"] = str(inbox.office.folder / "nowhere")
     ran = inbox.run("0")
     assert (ran.code, inbox.waiting()) == (2, ["a.csv"])
 
