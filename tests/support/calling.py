@@ -24,8 +24,8 @@ from batch.cli import main
 COMMAND = functools.cache(get_command)
 """What typer makes of the commands, made once and not for every call."""
 
-READ_AT_START = ("COLUMNS", "FORCE_COLOR", "LANG", "LC_", "NO_COLOR", "PYTHON", "TERM", "TZ")
-"""How the names of variables begin that Python, or a library as it is imported, reads but once."""
+READ_AT_START = ("COLUMNS", "FORCE_COLOR", "LANG", "LC_", "LD_", "NO_COLOR", "PYTHON", "TERM", "TZ")
+"""How the names of variables begin that Python, its loader or a library reads but once."""
 
 
 def can_be_called(changed: Mapping[str, str]) -> bool:
