@@ -238,16 +238,22 @@ class CsvReader:
                 if not add_a_step(records, reader, self._bytes, ROWS_A_CHUNK - len(records)):
                     break
         except TooLongRowError:
+            self._refuse_any_swallowed(records, first)
             raise self._too_long(first + len(records)) from None
         except csv.Error as error:
+            self._refuse_any_swallowed(records, first)
             taken = reader.line_num - sum(map(_lines_of, records))
             raise self._broken(first + len(records), str(error), lines=taken) from None
         except UnicodeError:
             raise self._changed() from None
         if reader.line_num != len(records):
-            for number, record in enumerate(records, first):
-                self._refuse_swallowed(record, number)
+            self._refuse_any_swallowed(records, first)
         return records
+
+    def _refuse_any_swallowed(self, records: list[list[str]], first: int) -> None:
+        """Refuse the first row that swallowed others: what is wrong behind it may come of that."""
+        for number, record in enumerate(records, first):
+            self._refuse_swallowed(record, number)
 
     def _without_blank_rows(self, numbers: range, records: list[list[str]]) -> Sequence[int]:
         """Take blank rows out, in place; return the numbers of those that stay."""

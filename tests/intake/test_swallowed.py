@@ -75,6 +75,15 @@ def test_a_reason_with_a_line_like_a_row_comes_back_from_a_report(read: Reading)
     assert [sent[2] for sent in told.sent] == [reason, reason]
 
 
+@pytest.mark.parametrize("behind", ['"x" y', "x" * 140_000, '"never closed'])
+def test_a_quote_that_swallows_rows_is_named_before_what_is_wrong_behind_it(
+    read: Reading, behind: str
+) -> None:
+    swallowing = 'a,2026-10-01,"opened\nb,2026-10-02,swallowed\nc,2026-10-03,closed"\n'
+    with pytest.raises(UnusableFile, match="opens in row 2 swallows"):
+        read(f"{HEADER}{swallowing}d,2026-10-04,{behind}\n")
+
+
 def test_a_row_swallowed_in_a_report_is_noticed(read: Reading) -> None:
     tail = "unprocessable,x,y,,0,,,2026-11-24T10:00:00Z"
     rows = f'a,2026-10-01,"ill,2,{tail}\nb,2026-10-01,sick",3,{tail}\n'

@@ -120,7 +120,8 @@ def _counted_by_hand(path: Path, layout: Layout) -> int | None:
         rows = strictly_read(text, layout.separator)
         if rows is None:
             return None
-        titles = sum(not is_blank(row) for row in rows[: layout.header_row - 1])
+        above = ("".join(row).strip(",;\t|") for row in rows[: layout.header_row - 1])
+        titles = sum(not is_blank([text]) for text in above)
         return len(rows) - 1 - titles
     return None
 
