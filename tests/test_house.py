@@ -54,7 +54,7 @@ OWNERS = {
         "record.database",
         "record.journal",
         "record.ledger",
-        "record.purge",
+        "record.purging",
     },
     "starlette": {
         "app.gate",
@@ -129,6 +129,14 @@ def test_each_third_party_has_its_owners_and_no_other() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(MODULES[name])
+
+
+def test_no_two_modules_and_no_two_classes_have_one_name() -> None:
+    modules = [name.rpartition(".")[2] for name in MODULES]
+    nodes = (node for tree in MODULES.values() for node in ast.walk(tree))
+    classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+    found = Counter(modules) + Counter(classes)
+    assert {name for name, count in found.items() if count > 1} <= {"__init__"}
 
 
 PURE = (

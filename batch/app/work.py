@@ -40,8 +40,8 @@ from batch.commands.run_names import NamedRun
 from batch.commands.verify import verify_run
 from batch.errors import DeferBatchError, UsageProblem
 from batch.failures import ctrl_c_raises
+from batch.record.proof import Verification
 from batch.record.records import Who
-from batch.record.verify import Verification
 from batch.rows import Settled
 from batch.run_settings import InputOptions, RunSettings
 from batch.unexpected import fault_of_this_tool

@@ -19,7 +19,7 @@ from batch.commands.plan import Plan
 from batch.commands.preview import Looking, check_finally, named_in
 from batch.errors import DeferBatchError, SelfCheckFailed, UsageProblem
 from batch.hints import deliver_command
-from batch.record import locks, report
+from batch.record import locks, report_files
 from batch.record.database import JOURNAL
 from batch.record.delivery import deliver
 from batch.record.journal import Journal
@@ -194,7 +194,7 @@ async def _submit(
             if not context.watcher.confirm(plan):
                 hint = "the same command asks again"
                 raise UsageProblem("declined: nothing was sent", hint=hint)
-        report.refuse_long_path(context.reports_dir / plan.run_id)
+        report_files.refuse_long_path(context.reports_dir / plan.run_id)
         log.keep()
         begin(log, plan)
         journal.note_version(run_no, plan.settings.api_version or "")
@@ -250,8 +250,8 @@ def resumption(context: Context, settings: RunSettings) -> Resumption:
 
 def write_and_check(journal: Journal, run_id: str, folder: Path, *, tool_version: str) -> Finished:
     """Write a run's reports from the journal, and check them against it. Raises SelfCheckFailed."""
-    written = report.write_report(journal, run_id, folder, tool_version=tool_version)
-    disagreements = report.self_check(journal.ledger, run_id, written.folder)
+    written = report_files.write_report(journal, run_id, folder, tool_version=tool_version)
+    disagreements = report_files.self_check(journal.ledger, run_id, written.folder)
     if disagreements:
         raise SelfCheckFailed(
             f"the reports of {run_id} disagree with journal.db: do not trust them",

@@ -26,7 +26,7 @@ from batch.intake.checked_file import open_input
 from batch.record.journal import Journal, in_memory
 from batch.record.ledger import Ledger
 from batch.record.records import Requests, RowRecord, RunRecord, iso
-from batch.record.report import write_table
+from batch.record.report_files import write_table
 from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent
 from batch.rows import REHEARSAL
 from batch.run_settings import InputOptions, RunSettings

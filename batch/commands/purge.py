@@ -16,7 +16,7 @@ from batch.hints import report_command
 from batch.record.database import JOURNAL
 from batch.record.manifest import read_manifest, set_aside_of
 from batch.record.memory import remember_for_good
-from batch.record.purge import Purge, aside_of, folders_to_delete, purging
+from batch.record.purging import Purge, aside_of, folders_to_delete, purging
 from batch.record.records import iso
 
 READERS_PATIENCE_SECONDS = 10.0

@@ -26,7 +26,7 @@ from batch.record import locks
 from batch.record.journal import Journal, in_memory, writing
 from batch.record.ledger import Ledger
 from batch.record.records import ReportedRow, RunRecord, iso
-from batch.record.report import write_table
+from batch.record.report_files import write_table
 from batch.register.body import ListedTrainee
 from batch.roster.listing import Look, current_cycle, cycles_from
 from batch.roster.standing import NOT_READ, Held, Standing, standing

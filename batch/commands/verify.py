@@ -11,7 +11,7 @@ from typing import Any
 from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
 from batch.hints import report_command
-from batch.record import manifest, verify
+from batch.record import manifest, proof
 from batch.record.database import JOURNAL
 from batch.record.ledger import Ledger
 from batch.record.manifest import TO_CORRECT
@@ -22,7 +22,7 @@ from batch.record.missing import (
     reported_folders,
     unknown_reports,
 )
-from batch.record.verify import Verdict, Verification
+from batch.record.proof import Verdict, Verification
 
 
 def verify_run(
@@ -45,7 +45,7 @@ def verify_run(
                 f"{folder} holds no manifest that can be read, and no summary",
                 hint="`defer-batch runs` lists the runs",
             )
-        found = verify.verify_folder(
+        found = proof.verify_folder(
             folder, ledger, manifest_sha256, run_id=run_id, tool_version=tool_version
         )
     return replace(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from batch.emulator import replies
-from batch.emulator.lists import listed
+from batch.emulator.list_endpoint import listed
 from batch.emulator.replies import Response
 from batch.emulator.requests import Endpoint, Route, Wanted, route_of, wanted
 from batch.emulator.trainees import DEFERRABLE, Trainee, as_seen, instant

@@ -67,7 +67,7 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
     first: Header | None = None
     later: list[Header] = []
     row = blank_rows = 0
-    rows = _Rows(options.path, text)
+    rows = _FirstRows(options.path, text)
     for whole in rows:
         row += 1
         if first is not None and row > MOST_ROWS_ABOVE:
@@ -150,7 +150,7 @@ def _lines_of(whole: str) -> list[str]:
     return list(io.StringIO(whole, newline=""))
 
 
-class _Rows(Iterator[str]):
+class _FirstRows(Iterator[str]):
     """The rows, as far as can be told without a separator: a quoted line end does not end one.
 
     `lines` counts the lines up to the end of the row that came last.

@@ -56,7 +56,7 @@ from batch.record.commits import Commit, GroupCommit
 from batch.record.database import disk_failed, statements
 from batch.record.ledger import Ledger
 from batch.record.open_files import OpenFiles
-from batch.record.purge import bring_back
+from batch.record.purging import bring_back
 from batch.record.records import ReportRecord, Resumption, RunRecord, iso
 from batch.rows import Deferral, Problem, Row, RowUnderWay, Settled, folded, joined_messages
 

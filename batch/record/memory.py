@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from batch.codes import Code, Outcome
 from batch.record.ledger import Ledger
-from batch.record.purge import Purge
+from batch.record.purging import Purge
 from batch.rows import Settled
 
 

@@ -15,7 +15,7 @@ from batch.commands.report import write_again
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator
 from batch.errors import SelfCheckFailed
-from batch.record import report
+from batch.record import report_files
 from batch.record.database import open_for_writing
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import TOKEN, Office, Ran
@@ -162,7 +162,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "reports").mkdir(mode=0o700)
     with journal_of(tmp_path / "reports", [failed(2, "id2", "x", "note")]) as journal:
         place = tmp_path / "reports" / RUN.run_id
-        return report.write_report(journal, RUN.run_id, place, tool_version="1").folder
+        return report_files.write_report(journal, RUN.run_id, place, tool_version="1").folder
 
 
 def mode(path: Path) -> int:
@@ -237,16 +237,18 @@ def test_report_leaves_a_reports_folder_alone_that_others_can_write_to(
 
 def test_a_value_longer_than_csv_reads_by_default_passes_the_self_check(tmp_path: Path) -> None:
     with journal_of(tmp_path, [failed(2, "a", "b", "x" * 200_000)]) as journal:
-        report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
-        assert report.self_check(journal.ledger, RUN.run_id, tmp_path / "run") == []
+        report_files.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1")
+        assert report_files.self_check(journal.ledger, RUN.run_id, tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_self_check_says_which_csv_is_missing(tmp_path: Path, outcome: Outcome) -> None:
     with journal_of(tmp_path, [failed(2, "a", "b", "x")]) as journal:
-        folder = report.write_report(journal, RUN.run_id, tmp_path / "run", tool_version="1").folder
+        folder = report_files.write_report(
+            journal, RUN.run_id, tmp_path / "run", tool_version="1"
+        ).folder
         (folder / f"{outcome}.csv").unlink()
-        (found,) = report.self_check(journal.ledger, RUN.run_id, folder)
+        (found,) = report_files.self_check(journal.ledger, RUN.run_id, folder)
     assert f"{outcome}.csv" in found
 
 

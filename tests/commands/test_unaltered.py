@@ -21,11 +21,11 @@ from batch.commands.unaltered import refuse_altered, refuse_other_rows
 from batch.emulator.server import Emulator
 from batch.errors import DeferBatchError, SelfCheckFailed
 from batch.intake.checked_file import open_input
-from batch.record import database, report
+from batch.record import database, report_files
 from batch.record.journal import Journal, writing
 from batch.record.ledger import Ledger
+from batch.record.proof import verify_folder
 from batch.record.records import Who
-from batch.record.verify import verify_folder
 from batch.run_settings import InputOptions, RunSettings
 from batch.submission.staging import stage_rows
 from batch.terminal import Terminal
@@ -267,7 +267,7 @@ def test_a_bad_run_takes_nothing_from_the_others(
 def test_what_was_only_asked_since_is_no_alteration(begun: Path) -> None:
     folder, journal = begun / RUN.run_id, opened(begun)
     journal.finish(1, exit_code=3, stopped_because="x")
-    report.write_report(journal, RUN.run_id, folder, tool_version="1")
+    report_files.write_report(journal, RUN.run_id, folder, tool_version="1")
     journal.close()
     asked = "(run_no, kind, intended_at) VALUES (1, 'info', 0), (1, 'preview', 0)"
     altered(begun / "journal.db", f"INSERT INTO attempts {asked}")
@@ -284,7 +284,7 @@ def test_what_was_only_asked_since_is_no_alteration(begun: Path) -> None:
 def test_a_deferral_that_nobody_sent_is_an_alteration(begun: Path) -> None:
     folder, journal = begun / RUN.run_id, opened(begun)
     journal.finish(1, exit_code=3, stopped_because="x")
-    report.write_report(journal, RUN.run_id, folder, tool_version="1")
+    report_files.write_report(journal, RUN.run_id, folder, tool_version="1")
     journal.close()
     sent = "(run_no, row_number, kind, intended_at, meaning) VALUES (1, 2, 'defer', 0, 'refused')"
     altered(begun / "journal.db", f"INSERT INTO attempts {sent}")

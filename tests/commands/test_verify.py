@@ -15,13 +15,13 @@ import pytest
 from batch.commands.run_names import named
 from batch.commands.verify import verify_run
 from batch.emulator.server import Emulator
-from batch.record import database, report
+from batch.record import database, report_files
 from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.manifest import FILES
-from batch.record.purge import Purge
+from batch.record.proof import Verdict, Verification
+from batch.record.purging import Purge
 from batch.record.records import Resumption
-from batch.record.verify import Verdict, Verification
 from tests.support.journals import RUN, altered, failed, journal_of
 from tests.support.office import Office, Ran
 from tests.support.terminals import bound_by_modes, posix_only
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     place.mkdir(parents=True)
     (place / "run.log").write_text("as left\n")
     with journal_of(tmp_path / "reports", ROWS) as journal:
-        return report.write_report(journal, RUN.run_id, place, tool_version="1").folder
+        return report_files.write_report(journal, RUN.run_id, place, tool_version="1").folder
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def differences(folder: Path) -> tuple[str, ...]:
     return verified(folder).differences
 
 
-def reported_again(folder: Path, *, version: str = "1") -> report.Written:
+def reported_again(folder: Path, *, version: str = "1") -> report_files.Written:
     connection = database.open_for_writing(folder.parent / "journal.db")
     journal = Journal(connection, wall=lambda: 1_795_514_400.0)
     try:
-        return report.write_report(journal, RUN.run_id, folder, tool_version=version)
+        return report_files.write_report(journal, RUN.run_id, folder, tool_version=version)
     finally:
         journal.close()
 

@@ -15,9 +15,9 @@ from batch.commands.report import write_again
 from batch.commands.run_names import named
 from batch.commands.runs import listed_runs
 from batch.commands.verify import verify_run
-from batch.record import page, report, workbook
+from batch.record import page, report_files, workbook
 from batch.record.manifest import sha256_of
-from batch.record.verify import Verdict
+from batch.record.proof import Verdict
 
 FIXTURES = Path(__file__).parent.parent / "record" / "fixtures"
 REPORTS = [path.parent for path in sorted(FIXTURES.glob("*/*/manifest.json"))]
@@ -34,13 +34,13 @@ def old(request: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the tool write one key, one column and one sheet more than it did."""
-    summary, write_rows = report.summary, workbook._write_summary
+    summary, write_rows = report_files.summary, workbook._write_summary
     added = (*columns.REPORT_COLUMNS, "weather")
-    monkeypatch.setattr(report, "summary", lambda *run: {**summary(*run), "weather": "fine"})
+    monkeypatch.setattr(report_files, "summary", lambda *run: {**summary(*run), "weather": "fine"})
     monkeypatch.setattr(columns, "REPORT_COLUMNS", added)
     monkeypatch.setattr(workbook, "REPORT_COLUMNS", added)
-    values, cells = report.report_values, workbook._cells
-    monkeypatch.setattr(report, "report_values", lambda row: [*values(row), "fine"])
+    values, cells = report_files.report_values, workbook._cells
+    monkeypatch.setattr(report_files, "report_values", lambda row: [*values(row), "fine"])
     monkeypatch.setattr(workbook, "_cells", lambda row: (*cells(row), "fine"))
 
     def with_a_sheet(made: Any, ledger: Any, run: Any) -> None:

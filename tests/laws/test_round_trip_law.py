@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch.intake.checked_file import open_input
-from batch.record import report
+from batch.record import report_files
 from batch.run_settings import InputOptions
 from tests.support.journals import RUN, failed, journal_of
 
@@ -32,8 +32,8 @@ def test_a_report_reads_back_as_the_journal_holds_it(rows: list[tuple[str, str, 
         kept = [failed(number, *values) for number, values in enumerate(rows, 2)]
         columns = ("trainee_id", "defer_date", "note")
         with journal_of(folder, kept, columns=columns) as journal:
-            report.write_report(journal, RUN.run_id, folder / "run", tool_version="1")
-            assert report.self_check(journal.ledger, RUN.run_id, folder / "run") == []
+            report_files.write_report(journal, RUN.run_id, folder / "run", tool_version="1")
+            assert report_files.self_check(journal.ledger, RUN.run_id, folder / "run") == []
         with open_input(
             InputOptions(folder / "run" / "unprocessable.csv", dt.date(2026, 11, 24))
         ) as again:

@@ -18,7 +18,7 @@ import pytest
 
 from batch.emulator.server import Emulator
 from batch.record.ledger import Ledger
-from batch.record.verify import Verdict, verify_folder
+from batch.record.proof import Verdict, verify_folder
 from tests.support.office import TOKEN, Office
 
 SHIM = Path(__file__).parents[1] / "support" / "power_cut.c"

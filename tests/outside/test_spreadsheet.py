@@ -13,8 +13,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from batch.codes import Code, Outcome
 from batch.intake.checked_file import open_input
-from batch.record import report, to_correct
-from batch.record.report import csv_name
+from batch.record import report_files, to_correct
+from batch.record.report_files import csv_name
 from batch.rows import Deferral, Problem, Row, Settled
 from batch.run_settings import InputOptions
 from tests.support.journals import RUN, journal_of
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with journal_of(place, rows, columns=columns) as journal:
         told = {n: Settled(code, "=1+1; =2+2") for n, code in enumerate(CODES, 2)}
         journal.settle_now(journal.ledger.run_number(RUN.run_id), told)
-        report.write_report(journal, RUN.run_id, place / "run", tool_version="1")
+        report_files.write_report(journal, RUN.run_id, place / "run", tool_version="1")
     return place / "run"
 
 

@@ -11,8 +11,8 @@ import pytest
 from batch import files
 from batch.errors import UsageProblem
 from batch.record import delivery, manifest
-from batch.record.report import write_report
-from batch.record.verify import Verdict, verify_folder
+from batch.record.proof import Verdict, verify_folder
+from batch.record.report_files import write_report
 from tests.support.journals import RUN, failed, journal_of
 from tests.support.terminals import posix_only
 

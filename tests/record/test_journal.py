@@ -206,7 +206,7 @@ def test_a_truncated_journal_is_refused_and_left_as_it_was(path: Path, cut: int)
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["views", "ledger", "journal", "purge"])
+@pytest.mark.parametrize("name", ["views", "ledger", "journal", "purging"])
 def test_no_statement_names_a_code_or_a_doubt(name: str) -> None:
     words = {*Code, *database.IN_DOUBT}
     sql = "".join(database.statements(name).values())

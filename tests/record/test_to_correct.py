@@ -11,7 +11,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from batch.codes import CORRECTABLE, TABLE, Code
 from batch.record import manifest, to_correct
-from batch.record.report import write_report
+from batch.record.report_files import write_report
 from batch.rows import Deferral, Problem, Row, Settled
 from tests.support.journals import RUN, failed, journal_of
 

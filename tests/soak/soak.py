@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from batch.codes import Code
 from batch.emulator import replies
-from batch.emulator.lists import academic_cycle
+from batch.emulator.list_endpoint import academic_cycle
 from batch.emulator.model import Actor, Deed, Register, Request
 from batch.emulator.replies import Response
 from batch.emulator.trainees import Trainee, as_seen, instant
@@ -74,7 +74,7 @@ class IndexedRegister(Register):
         return changed
 
     def page(self, query: str) -> Response:
-        """Return a page as `batch.emulator.lists` does, for the parameters that a look gives."""
+        """Return a page as `batch.emulator.list_endpoint` does, for the parameters that a look gives."""
         wanted = {name: values[-1] for name, values in parse_qs(query).items()}
         listed = self._by_cycle.get(int(wanted["academic_cycle"]), [])
         since = wanted.get("since")

@@ -13,7 +13,7 @@ from batch.record import locks
 from batch.record.database import disk_failed, open_for_writing, statements
 from batch.record.ledger import Ledger
 
-_SQL = statements("purge")
+_SQL = statements("purging")
 _ASIDE = ".purged"
 _NOBODY = {
     **dict.fromkeys(("operator", "operator_name", "host"), ""),

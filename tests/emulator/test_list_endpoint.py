@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from batch.emulator.lists import listed
+from batch.emulator.list_endpoint import listed
 from batch.emulator.replies import Response
 from batch.emulator.trainees import Trainee
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.errors import UnknownRun
-from batch.record import manifest, report
+from batch.record import manifest, report_files
 from batch.record.database import JOURNAL
 from batch.record.ledger import DIGEST_FORMAT, STAGES, Ledger
 from batch.record.records import ReportRecord, RunRecord
@@ -211,7 +211,9 @@ class _Report:
             yield "the run was resumed after this report was written: `report` writes it again"
             return
         is_of_this_version = self._version() == (tool_version, DIGEST_FORMAT)
-        rows = report.self_check(ledger, self.run_id, self.folder) if is_of_this_version else []
+        rows: list[str] = []
+        if is_of_this_version:
+            rows = report_files.self_check(ledger, self.run_id, self.folder)
         yield from rows
         noted, digest_format = self._noted_digest()
         if noted is not None and ledger.digest(self.run_id, digest_format) != noted:
@@ -307,7 +309,7 @@ class _Report:
             for name in (name for name, value in facts.items() if self.told.get(name) != value):
                 yield f"{manifest.NAME} differs from the journal in `{name}`"
         path = self.folder / manifest.SUMMARY
-        if path.is_file() and manifest.told_in(path) != report.summary(ledger, self.run_id):
+        if path.is_file() and manifest.told_in(path) != report_files.summary(ledger, self.run_id):
             yield f"{manifest.SUMMARY} differs from the journal"
 
 
