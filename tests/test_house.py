@@ -132,6 +132,7 @@ def test_every_module_has_a_docstring(name: str) -> None:
 
 
 def test_no_two_modules_and_no_two_classes_have_one_name() -> None:
+    """A name in a traceback must say which one it is."""
     modules = [name.rpartition(".")[2] for name in MODULES]
     nodes = (node for tree in MODULES.values() for node in ast.walk(tree))
     classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
@@ -194,14 +195,3 @@ def test_only_one_room_knows_which_system_this_is(name: str) -> None:
     signals = {attribute for attribute in attributes if "_signal_handler" in attribute}
     assert not asked | {other for other in imported(tree) if other in OF_ONE_SYSTEM["modules"]}
     assert not signals, "event loops on Windows have none"
-
-
-def test_no_two_classes_have_one_name() -> None:
-    """A name in a traceback must say which class it is."""
-    classes = Counter(
-        node.name
-        for tree in MODULES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    )
-    assert not [name for name, count in classes.items() if count > 1]
