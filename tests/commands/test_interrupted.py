@@ -229,7 +229,7 @@ def test_whatever_signals_come_each_row_is_sent_once(
     slow = Fault(None, last=None, delay_seconds=0.1)
     emulator = register(**dict.fromkeys(ids, "trn_received"), faults=[slow])
     rows = "trainee_id,defer_date\n" + "".join(f"{i},2026-10-01\n" for i in ids)
-    process = begin(office, emulator, rows, "--rate-limit", "10/1", "--lost-answer-wait", "1")
+    process = begin(office, emulator, rows, "--rate-limit", "10/1", "--lost-answer-wait", "20")
     until(lambda: len(emulator.received(Endpoint.DEFER)) > 5)
     for name in names:
         process.send_signal(signal.Signals[name])

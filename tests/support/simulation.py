@@ -255,6 +255,7 @@ class Machine:
                 (session_module, {"time": clock, "recent_requests": _NO_REQUESTS}),
                 (journal_module, {"recent_requests": _NO_REQUESTS}),
                 (session_module, {"TIME_LEFT_EVERY_SECONDS": 20.0}),
+                (session_module, {"CLOCK_TICK_SECONDS": 1e-9}),  # or a seed would tell another tale
                 (execute, {"dt": there, "looked_up": self._looked_up, "report_files": no_report}),
                 (execute, {"check_finally": self._check_finally}),
                 (run_command, {"execute": self._execute}),
