@@ -106,7 +106,10 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
         for corrected in set_aside_of(folder):
             corrected.unlink()
         if folder.is_dir():
-            folder.rename(aside_of(folder))
+            aside = aside_of(folder)
+            if aside.exists():  # a purge was killed, and the report was written again since
+                shutil.rmtree(aside)
+            folder.rename(aside)
         elif folder.exists():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except OSError as error:

@@ -164,6 +164,13 @@ def test_the_next_purge_ends_one_that_was_killed_before_its_run_was_deleted(
     assert not [path for path in ran.reports.iterdir() if path.is_dir()]
 
 
+def test_what_a_killed_purge_left_beside_a_run_goes_with_it(ran: Ran) -> None:
+    (ran.reports / f".{ran.folder.name}.purged").mkdir()
+    (ran.reports / f".{ran.folder.name}.purged" / "succeeded.csv").write_text("a row")
+    assert purged(ran.reports) == Purged(1)
+    assert not [path for path in ran.reports.iterdir() if path.is_dir()]
+
+
 def test_the_next_purge_deletes_the_folder_that_one_that_was_killed_left(
     ran: Ran, office: Office, killed: Killed
 ) -> None:
