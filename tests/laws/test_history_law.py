@@ -119,16 +119,16 @@ def without_closing() -> list[Patch]:
 @pytest.mark.parametrize(
     ("safeguard", "laws", "seed"),
     [
-        (without_the_intent, ("our request deferred the trainee", "more than once"), 45),
+        (without_the_intent, ("our request deferred the trainee", "more than once"), 272),
         (without_the_read_back, ("Register never held", "our request", "more than once"), 25),
-        (without_the_wait_before_sending_again, ("more than once",), 2),
-        (without_folding_ids, ("our request deferred the trainee",), 478),
+        (without_the_wait_before_sending_again, ("more than once",), 81),
+        (without_folding_ids, ("our request deferred the trainee",), 740),
         (without_the_shared_pause, ("asked while a 429 held everyone back",), 3),
-        (without_the_memory, ("our request deferred", "which run", "reports as made"), 7),
-        (without_the_look, ("who was shown as",), 2),
+        (without_the_memory, ("our request deferred", "which run", "reports as made"), 16),
+        (without_the_look, ("who was shown as",), 3),
         (without_minding_later_runs, ("whom run",), 1025),
         (without_the_final_check, ("after a final check, not held",), 3),
-        (without_closing, ("neither finished nor closed",), 7),
+        (without_closing, ("neither finished nor closed",), 13),
     ],
 )
 def test_each_safeguard_is_needed(

@@ -47,6 +47,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> None:
         super().__init__(_NeverWaiting(clock))
         self._clock = clock
+        self._clock_resolution = 1e-9  # of this clock: Windows's would fire a timer before its time
         self._connection = connection
         self.steps_left = crash_at
         self.set_exception_handler(lambda *_: None)  # a dead process says nothing
