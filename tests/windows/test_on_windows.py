@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -151,17 +152,15 @@ def test_ctrl_break_ends_a_second_time_at_once(register: Serving, office: Office
     office.environment["DEFER_BATCH_API_TOKEN"] = TOKEN
     target = ("--register", emulator.base_url, *SENDING_ALONE)
     command = [sys.executable, "-c", _PRESSED, "SIGBREAK", "run", "list.csv", *target]
+    streams: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True}
     environment = office._environment()
-    process = subprocess.Popen(
-        command, cwd=office.folder, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    until(lambda: emulator.received(Endpoint.DEFER))
-    office.write("press", "")
-    assert process.stderr is not None
-    until(lambda: "again" in process.stderr.readline())
-    office.write("press again", "")
-    process.stderr.read()
-    assert process.wait(30) == 130
+    with subprocess.Popen(command, cwd=office.folder, env=environment, **streams) as process:
+        until(lambda: emulator.received(Endpoint.DEFER))
+        office.write("press", "")
+        until(lambda: "Ctrl-C" in process.stderr.readline())
+        office.write("press again", "")
+        process.stderr.read()
+    assert process.returncode == 130
 
 
 def test_a_report_that_a_spreadsheet_holds_is_named_and_whole(
