@@ -319,9 +319,9 @@ class Machine:
         if journal.ledger.run(run_id).final_check == was:
             return
         self.counts["final checks"] += 1
-        unchanged = {i for i, t in held.items() if world.register.trainee(i) is t}
+        unchanged = {folded(i) for i, t in held.items() if world.register.trainee(i) is t}
         for row in journal.ledger.rows(run_id):
-            self._judge_check(run_id, before[row.row_number], row, {folded(i) for i in unchanged})
+            self._judge_check(run_id, before[row.row_number], row, unchanged)
 
     def _judge_check(
         self, run_id: str, before: RowRecord, row: RowRecord, unchanged: set[str]
