@@ -31,6 +31,11 @@ def test_a_newline_within_quotes_is_no_new_row(read: Reading) -> None:
     assert [(row.row_number, row.values[2]) for row in told.rows] == [(2, "one\ntwo"), (3, "x")]
 
 
+def test_a_header_of_one_letter_without_end_is_refused_at_once(read: Reading) -> None:
+    with pytest.raises(UnusableFile, match="no column named"):
+        read("x" * 140_000 + "\n" + GOOD)
+
+
 def test_a_quote_behind_another_separator_opens_none_in_the_header(read: Reading) -> None:
     told = read('trainee_id;defer_date;,"note\na;2026-10-01;"x"\nb;2026-10-01;y\n')
     assert [(row.row_number, row.values[0]) for row in told.rows] == [(2, "a"), (3, "b")]
