@@ -105,18 +105,24 @@ def _purge(journal: Purge, reports_dir: Path, run_id: str) -> list[str]:
     try:
         for corrected in set_aside_of(folder):
             corrected.unlink()
-        if folder.is_dir():
-            aside = aside_of(folder)
-            if aside.exists():  # a purge was killed, and the report was written again since
-                shutil.rmtree(aside)
-            folder.rename(aside)
-        elif folder.exists():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _put_aside(folder)
     except OSError as error:
         return [f"{folder} cannot be deleted ({_why(error)}), so its run is kept; then purge again"]
     remember_for_good(journal, run_id)
     journal.purge(run_id)
     return []
+
+
+def _put_aside(folder: Path) -> None:
+    """Move a run's folder out of sight, where it has one. Raises OSError."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    aside = aside_of(folder)
+    if aside.exists():  # a purge was killed, and the report was written again since
+        shutil.rmtree(aside)
+    folder.rename(aside)
 
 
 def _delete_folders(journal: Purge, reports_dir: Path) -> list[str]:

@@ -179,7 +179,7 @@ class _FirstRows(Iterator[str]):
         return len(self._row) < _MOST_LINES and len(whole) < _LONGEST_LINE
 
     def end_at(self, count: int) -> None:
-        """Give back the lines of the row behind the first so many."""
+        """End the row behind the first so many of its lines: the others begin the next one."""
         self.lines -= len(self._row) - count
         self._back[:0] = self._row[count:]
         del self._row[count:]

@@ -10,7 +10,7 @@ from batch import columns
 from batch.intake.dates import quoted
 
 _A_VALUE = re.compile(
-    r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{5}|(?=\w*\d)\w{20}|[.!?] \w|[\r\n]", re.ASCII
+    r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{5}|\b(?=\w*\d)\w{20}|[.!?] \w|[\r\n]", re.ASCII
 )
 _WORDS_OF_OURS = re.compile(r"trainee|register|defer|\bid\b|\bdate\b|\breason\b", re.IGNORECASE)
 _REASON = re.compile(r"(?<![a-z])reasons?(?![a-z])", re.IGNORECASE)
@@ -107,5 +107,5 @@ def found_names(own: tuple[str, ...], *, is_header: bool) -> str:
 
 
 def looks_like_a_value(name: str) -> bool:
-    """Return a value from the name of a column: a date, an id, a sentence."""
-    return len(name) > _LONGEST_NAME or bool(_A_VALUE.search(name))  # it backtracks: short ones
+    """Whether it is no name of a column, but a value: a date, an id, a sentence."""
+    return bool(_A_VALUE.search(name)) or len(name) > _LONGEST_NAME

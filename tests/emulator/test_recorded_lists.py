@@ -1,7 +1,7 @@
 """The model against a recorded sequence of lists, reads and the deferrals between them.
 
 The recordings lie in the folder that is shared with other projects, where there is one; what
-they show stands as tests of its own in `test_lists.py`.
+they show stands as tests of its own in `test_list_endpoint.py`.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def pool(scratch: str) -> ProcessPoolExecutor:
 
 
 def settle_in(scratch: str) -> None:
-    """Give this worker a tree of its own."""
+    """Make a tree for this worker alone."""
     own = Path(scratch) / str(os.getpid())
     for folder in ("batch", "tests"):
         shutil.copytree(ROOT / folder, own / folder)

@@ -318,7 +318,7 @@ class History:
         """The rows of each run, as the journal had them last; a purge takes none away."""
 
     def walk(self) -> None:
-        """Give some commands, then let faults cease, end every run, and judge."""
+        """Run some commands, then let faults cease, end every run, and judge."""
         self._write_list()
         self.give("run", self.lists[0], interrupted=self.rng.random() < 0.6)
         for _ in range(self.rng.randint(2, 6)):

@@ -608,7 +608,7 @@ def complaints_of(seed: int) -> tuple[list[str], Counter[str], Sequence[str]]:
 
 
 def main(seeds: range) -> int:
-    """Tell every seed's history; print the broken laws; return how many seeds broke one."""
+    """Return how many seeds broke a law; print each history's broken laws."""
     broken, counts = 0, Counter[str]()
     for seed in seeds:
         try:
