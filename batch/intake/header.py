@@ -63,15 +63,21 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
     It is the first row with anything in it, or else the only one of the first 20 that has the
     needed names: titles stand above that.
     """
+    candidates = _candidates(options.path, text)
+    first = next(candidates)
+    if has_needed_names(first.names, options):
+        return first
+    later = [header for header in candidates if has_needed_names(header.names, options)]
+    return later[0] if len(later) == 1 else first
+
+
+def _candidates(path: Path, text: io.TextIOBase) -> Iterator[Header]:
+    """Yield the first rows with anything in them; without any, one header without names."""
     told: str | None = None
-    first: Header | None = None
-    later: list[Header] = []
     row = blank_rows = 0
-    rows = _FirstRows(options.path, text)
-    for whole in rows:
-        row += 1
-        if first is not None and row > MOST_ROWS_ABOVE:
-            break
+    is_found = False
+    rows = _FirstRows(path, text)
+    for row, whole in enumerate(rows, 1):
         if row == 1 and (sep := _SEP_LINE.fullmatch(whole.strip("\r\n "))):
             told = "\t" if sep[1] == "\\t" else sep[1]
         elif not whole.strip(_NOTHING) and not _has_an_open_quote(whole):
@@ -80,19 +86,16 @@ def find_header(options: InputOptions, text: io.TextIOBase) -> Header:
             separator = told or _separator_of(whole)
             names, count = _names(whole, separator)
             rows.end_at(count)
-            if first is None:
-                first = Header(names or [], separator, row, blank_rows, rows.lines)
-                if names is None or has_needed_names(names, options):
-                    break
-            elif names is not None and has_needed_names(names, options):
-                later.append(Header(names, separator, row, blank_rows, rows.lines))
-    if first is None:
-        return Header([], told or SEPARATORS[0], row, blank_rows, rows.lines)
-    if not first.names:
-        raise unusable(
-            options.path, "its header line has a quote that is wrong", hint="look at the first line"
-        )
-    return later[0] if len(later) == 1 else first
+            if names is not None:
+                yield Header(names, separator, row, blank_rows, rows.lines)
+            elif not is_found:
+                fault = "its header line has a quote that is wrong"
+                raise unusable(path, fault, hint="look at the first line")
+            is_found = True
+        if is_found and row >= MOST_ROWS_ABOVE:
+            return
+    if not is_found:
+        yield Header([], told or SEPARATORS[0], row, blank_rows, rows.lines)
 
 
 def has_needed_names(names: Sequence[str], options: InputOptions) -> bool:
