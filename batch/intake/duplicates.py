@@ -14,8 +14,8 @@ from typing import NamedTuple
 import polars as pl
 
 from batch.codes import Code
-from batch.intake.evidence import is_well_formed, number_naming
 from batch.intake.layout import Layout
+from batch.intake.naming import is_well_formed, number_naming
 from batch.intake.raw_rows import RawChunk
 from batch.intake.rules import Checked
 from batch.rows import Problem

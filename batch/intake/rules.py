@@ -10,7 +10,7 @@ import polars as pl
 
 from batch import columns
 from batch.codes import Code
-from batch.intake import dates, evidence
+from batch.intake import dates, evidence, naming
 from batch.intake.certain import Columns
 from batch.intake.cleaning import Repair, repairs_of, tidied
 from batch.intake.layout import Layout
@@ -74,7 +74,7 @@ _RULES = (
         columns.TRAINEE_ID,
         _NO_ID,
         (pl.col("id") != "") & _NO_ID,
-        lambda row: evidence.described_id(row["id"]),
+        lambda row: naming.described_id(row["id"]),
     ),
     _Rule(
         Code.MISSING_DEFER_DATE,
@@ -175,7 +175,7 @@ class Rules:
         for place, found in list(problems.items()):
             if any(problem.code is Code.MISSING_TRAINEE_ID for problem in found):
                 others = tuple(p for p in found if p.code is not Code.MISSING_TRAINEE_ID)
-                named = evidence.malformed_number(self._layout, chunk.records[place])
+                named = naming.malformed_number(self._layout, chunk.records[place])
                 if named is not None:
                     problems[place] = _together(named, others)
         for place in [place for place, found in problems.items() if not found]:
