@@ -260,7 +260,7 @@ TABLE: Mapping[Code, Entry] = {
     Code.ALREADY_DEFERRED: Entry(
         Outcome.UNPROCESSABLE,
         "The trainee was deferred already, and not by this run as far as Register shows. Where it "
-        "may have been this run's own request, arrived twice, the message says so.",
+        "may have been this run's own request, the message says so.",
         "Nothing if Register's date is right; otherwise correct it there.",
         ("was deferred already", "were deferred already"),
         Attention.TO_KNOW,

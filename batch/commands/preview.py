@@ -11,7 +11,7 @@ from batch.codes import Code, Outcome
 from batch.errors import UsageProblem
 from batch.intake import dates
 from batch.record.journal import Journal
-from batch.record.records import MadeRow, RowRecord, RunRecord, UnsentRow
+from batch.record.records import AnsweredRow, RowRecord, RunRecord, UnsentRow
 from batch.register.body import ListedTrainee
 from batch.roster import identity
 from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent, Would, would_become
@@ -248,27 +248,27 @@ def named_in(run: RunRecord, rows: Iterable[RowRecord]) -> Iterator[dict[str, st
 
 @dataclass(slots=True)
 class _HeldNow:
-    """Which of the deferrals that a run counts as made Register holds, as trainees pass by."""
+    """What a run says of the trainees whom it asked to defer, held against them as they pass by."""
 
-    made: Mapping[str, MadeRow]
+    answered: Mapping[str, AnsweredRow]
     settled: dict[int, Settled] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
     def see(self, trainee: ListedTrainee, _cycle: int | None) -> None:
         trainee_id = folded(trainee.trainee_id or "")
-        row = self.made.get(trainee_id)
+        row = self.answered.get(trainee_id)
         if row is None:
             return
         self.seen.add(trainee_id)
-        not_held = _not_held(row, trainee)
-        if not_held is None:
+        truth = _contradicted(row, trainee)
+        if truth is None:
             self.settled.pop(row.row_number, None)
         else:
-            self.settled[row.row_number] = not_held
+            self.settled[row.row_number] = truth
 
     def missing(self) -> Iterator[tuple[int, Settled]]:
         """Yield the rows whose trainee Register no longer shows at all."""
-        for trainee_id, row in self.made.items():
+        for trainee_id, row in self.answered.items():
             if trainee_id not in self.seen and row.outcome == Outcome.SUCCEEDED:
                 settled = standing(row.deferral, None).settled
                 assert settled is not None
@@ -280,31 +280,34 @@ async def check_finally(
 ) -> None:
     """Ask Register once more whether it holds each deferral that the run counts as made.
 
-    Also whether each trainee whom a defer request called unknown, though the look had found them,
-    is really gone. What does not stand becomes `deferral_not_held`. Nothing is concluded, and
-    nothing noted, where an answer did not come.
+    What does not stand becomes `deferral_not_held`. Also asked is about whom a defer request called
+    unknown, though the look had found them, and whom it refused: the answer may have been another
+    request's. Nothing is concluded, and nothing noted, where an answer did not come.
     """
     found_before = preview.sent_to if preview is not None else frozenset()
-    made = {
+    answered = {
         folded(row.deferral.trainee_id): row
-        for row in journal.ledger.made(run_id)
-        if row.outcome == Outcome.SUCCEEDED or folded(row.deferral.trainee_id) in found_before
+        for row in journal.ledger.answered(run_id)
+        if row.outcome != Outcome.NOT_FOUND or folded(row.deferral.trainee_id) in found_before
     }
-    if not made:
+    if not answered:
         return
-    held, run = _HeldNow(made), journal.ledger.run(run_id)
+    held, run = _HeldNow(answered), journal.ledger.run(run_id)
     look = Look(
-        (row.deferral.trainee_id for row in made.values()),
+        (row.deferral.trainee_id for row in answered.values()),
         held.see,
         cycles=_cycles(preview, run),
         since=_since(session, journal, run, preview),
     )
     if not await session.check_again(look):
         return
-    not_held = held.settled | dict(held.missing())
-    session.settle_now(not_held)
-    run_no = journal.ledger.run_number(run_id)
-    journal.note_final_check(run_no, checked=len(made), confirmed=len(made) - len(not_held))
+    changed = held.settled | dict(held.missing())
+    session.settle_now(changed)
+    made = {row.row_number for row in answered.values() if row.outcome == Outcome.SUCCEEDED}
+    if made:
+        run_no = journal.ledger.run_number(run_id)
+        confirmed = len(made - changed.keys())
+        journal.note_final_check(run_no, checked=len(made), confirmed=confirmed)
 
 
 def _cycles(preview: Preview | None, run: RunRecord) -> tuple[int, ...]:
@@ -328,10 +331,18 @@ def _since(session: Session, journal: Journal, run: RunRecord, preview: Preview 
     return since.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _not_held(row: MadeRow, trainee: ListedTrainee) -> Settled | None:
-    """Return what a row becomes whose report Register does not bear out, None where it does."""
+def _contradicted(row: AnsweredRow, trainee: ListedTrainee) -> Settled | None:
+    """Return what a row becomes whose answer Register does not bear out, None where it does."""
     held = standing(row.deferral, trainee)
     if row.outcome == Outcome.SUCCEEDED:
         return held.settled
-    words = f"Register answered that it does not know this trainee, and shows them: {held.message}"
-    return Settled(Code.DEFERRAL_NOT_HELD, words, trainee.defer_date)
+    was_unknown = row.outcome == Outcome.NOT_FOUND
+    said = "answered that it does not know this trainee" if was_unknown else "refused this request"
+    if held.stands:
+        words = (
+            f"Register {said}, and has them as deferred on {trainee.defer_date}, as the row asks. "
+            "By whom cannot be known: by someone else, or by this request."
+        )
+        return Settled(Code.ALREADY_DEFERRED, words, trainee.defer_date)
+    words = f"Register {said}, and shows them: {held.message}"
+    return Settled(Code.DEFERRAL_NOT_HELD, words, trainee.defer_date) if was_unknown else None

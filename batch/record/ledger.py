@@ -15,9 +15,9 @@ from batch.columns import origin_places
 from batch.errors import SelfCheckFailed, UnknownRun
 from batch.record.database import open_for_reading, prepare, statements
 from batch.record.records import (
+    AnsweredRow,
     AskedRow,
     AttemptRecord,
-    MadeRow,
     ReportedRow,
     ReportRecord,
     Requests,
@@ -283,10 +283,11 @@ class Ledger:
         found = self._found("superseded", run_no)
         return {number: later for number, later, is_in_doubt in found if is_in_doubt}
 
-    def made(self, run_id: str) -> Iterator[MadeRow]:
-        """Yield the rows that Register was asked for, and that succeeded or were not found."""
-        for number, trainee_id, date, reason, outcome in self._of_run("made", run_id):
-            yield MadeRow(number, Deferral(trainee_id, date, reason), outcome)
+    def answered(self, run_id: str) -> Iterator[AnsweredRow]:
+        """Yield the rows that Register was asked for: deferred, not found, or refused unread."""
+        rows = self._of_run("answered", run_id, Code.REFUSED_BY_REGISTER)
+        for number, trainee_id, date, reason, outcome in rows:
+            yield AnsweredRow(number, Deferral(trainee_id, date, reason), outcome)
 
     def succeeded(self, run_id: str) -> Iterator[ReportedRow]:
         """Yield the rows whose deferral a run reports as held by Register."""

@@ -98,12 +98,12 @@ WHERE r.run_no = ? AND NOT m.rehearsal AND r.defer_date IS NOT NULL
         WHERE a.run_no = e.run_no AND a.row_number = e.row_number AND a.may_count))
 GROUP BY r.row_number;
 
--- name: made
+-- name: answered
 SELECT row_number, trainee_id, defer_date, defer_reason, outcome
 FROM rows r
 WHERE run_no = ? AND EXISTS (SELECT 1 FROM requests a WHERE a.run_no = r.run_no
         AND a.row_number = r.row_number AND a.may_count)
-    AND outcome IN ('succeeded', 'not_found')
+    AND (outcome IN ('succeeded', 'not_found') OR code = ?)
     AND code NOT IN (SELECT code FROM codes WHERE outcome = 'succeeded' AND later_runs IS NULL)
 ORDER BY row_number;
 

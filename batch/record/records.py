@@ -190,7 +190,7 @@ class AskedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeRow:
+class AnsweredRow:
     """A row for which Register was asked to defer, and what the run counts it as."""
 
     row_number: int

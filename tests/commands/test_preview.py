@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from batch.emulator import replies
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.requests import Endpoint
 from batch.emulator.server import Emulator, serve
@@ -86,6 +87,29 @@ def test_a_deferral_that_register_does_not_hold_is_named(office: Office, registe
     logged = (ran.folder / "run.log").read_text("utf-8").splitlines()
     settled = [line["code"] for line in map(json.loads, logged) if line["event"] == "row_settled"]
     assert settled == ["deferred", "deferral_not_held"]
+
+
+REFUSED = troubles.Canned(replies.refused("Defer date can not be before the start date"))
+
+
+def test_a_deferral_that_another_ones_answer_called_refused_is_found_by_the_check(
+    office: Office, register: Serving
+) -> None:
+    faults = [troubles.Fault("abc", given=REFUSED)]
+    emulator = register(abc="trn_received", bcd="trn_received", faults=faults)
+    ran = run(office, emulator, "trainee_id,defer_date\nabc,2026-10-01\nbcd,2026-10-01\n")
+    checked = ran.summary["final_check"]
+    assert ran.codes() == {2: "already_deferred", 3: "deferred"}
+    assert (checked["checked"], checked["confirmed"]) == (1, 1)
+
+
+def test_a_trainee_whose_deferral_was_refused_is_checked_and_stays_refused(
+    office: Office, register: Serving
+) -> None:
+    faults = [troubles.Fault("abc", arrival=troubles.Never(), given=REFUSED)]
+    ran = run(office, register(abc="trn_received", faults=faults), LIST.split("bcd", maxsplit=1)[0])
+    assert (ran.codes(), ran.summary["final_check"]) == ({2: "refused_by_register"}, None)
+    assert ran.summary["requests"]["final_check"] == 1
 
 
 def test_without_looking_and_checking_there_are_no_more_requests_than_rows(

@@ -109,7 +109,7 @@ def without_minding_later_runs() -> list[Patch]:
 
 
 def without_the_final_check() -> list[Patch]:
-    return [mock.patch.object(preview, "_not_held", return_value=None)]
+    return [mock.patch.object(preview, "_contradicted", return_value=None)]
 
 
 def without_closing() -> list[Patch]:

@@ -22,14 +22,16 @@ from tests.support.strict import strictly_read
 TODAY = dt.date(2026, 11, 24)
 VALUES = st.text(
     st.one_of(
-        st.sampled_from("abc,;\t|\"'\n\r=+-@ é😀0.\u00a0\u200b"),
+        st.sampled_from("abc,;\t|\"'\n\r=+-@ é😀0.\u00a0\u200b\u00ad"),
         st.characters(exclude_categories=["Cs"], exclude_characters="\x00"),
     ),
     max_size=12,
 )
 ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), max_size=8)
 HEADER = ("trainee_id", "defer_date", "note", "defer_reason")
-UNSEEN = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*\x1a*")
+UNSEEN = re.compile(
+    r"[\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]*\x1a*"
+)
 ENCODINGS = {
     "utf-8": b"",
     "utf-8-sig": b"",

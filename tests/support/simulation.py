@@ -336,6 +336,8 @@ class Machine:
             world.breaks(
                 f"{run_id}, row {row.row_number}: {row.code} after a final check, not held"
             )
+        if row.code == Code.REFUSED_BY_REGISTER and held:
+            world.breaks(f"{run_id}, row {row.row_number}: refused after a final check, and held")
         newly = row.code == Code.DEFERRAL_NOT_HELD and before.outcome == Outcome.SUCCEEDED
         if newly and held:
             world.breaks(f"{run_id}, row {row.row_number}: deferral_not_held, and held throughout")
