@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from batch.register.api import DEFER_DATE, DEFER_REASON, Reply
 from batch.rows import Deferral, folded, is_same_reason
@@ -132,7 +132,7 @@ class ListPage:
 
     trainees: tuple[ListedTrainee, ...]
     meta: ListMeta
-    unreadable: int = 0
+    unreadable: int
 
 
 def page_of(reply: Reply) -> ListPage | None:
@@ -157,10 +157,7 @@ def trainee_of(reply: Reply) -> ListedTrainee | None:
 
 
 def _listed(row: object) -> ListedTrainee | None:
-    try:
-        trainee = ListedTrainee.model_validate(row if isinstance(row, dict) else {})
-    except ValidationError:
-        return None
+    trainee = ListedTrainee.model_validate(row if isinstance(row, dict) else {})
     return trainee if trainee.trainee_id else None
 
 

@@ -13,9 +13,11 @@ from batch.register.answers import (
     meaning_of_defer,
     meaning_of_info,
     meaning_of_list,
+    meaning_of_look,
     meaning_of_read,
 )
 from batch.register.api import Answer, NoReply, Reply
+from batch.register.body import DeferralRequest, is_about_another
 from batch.rows import Deferral
 
 OURS = Deferral("abcDEF", "2026-10-01", "Illness of a parent")
@@ -92,6 +94,48 @@ STATE = "state is invalid must be one of [submitted_for_trn, trn_received]"
 )
 def test_each_answer_to_a_defer_request_has_one_meaning(answer: Answer, kind: Kind) -> None:
     assert meaning_of_defer(answer, OURS).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(404, NOT_FOUND), Kind.LOST),
+        (reply(404, NO_SUCH_PATH), Kind.WRONG_PATH),
+        (reply(200, {"data": trainee()}), Kind.DEFERRED),
+    ],
+)
+def test_of_a_trainee_who_was_just_shown_an_unknown_one_is_a_lost_answer(
+    answer: Answer, kind: Kind
+) -> None:
+    assert meaning_of_defer(answer, OURS, was_found=True).kind is kind
+
+
+@pytest.mark.parametrize("reason", [None, "Illness"])
+def test_what_is_asked_for_is_named_as_register_names_it(reason: str | None) -> None:
+    asked = DeferralRequest.of(Deferral("abcDEF", "2026-10-01", reason)).content()
+    told = {} if reason is None else {"defer_reason": reason}
+    assert asked == {"data": {"defer_date": "2026-10-01"} | told}
+
+
+@pytest.mark.parametrize(
+    ("content", "is_another"),
+    [
+        (trainee(), False),
+        ({"data": trainee()}, False),
+        ({"data": trainee(trainee_id="ABCdef")}, False),
+        (trainee(trainee_id="other"), True),
+        ({"data": trainee(trainee_id="other")}, True),
+        ({"data": {"trainee_id": 7}}, True),
+        ({"data": [trainee(trainee_id="other")]}, False),
+        ([trainee(trainee_id="other")], False),
+        (NOT_FOUND, False),
+    ],
+)
+def test_a_body_that_names_someone_else_is_about_another(
+    content: object, *, is_another: bool
+) -> None:
+    assert is_about_another(reply(200, content), "abcDEF") is is_another
+    assert not is_about_another(reply(200, content), None)
 
 
 @pytest.mark.parametrize(
@@ -288,6 +332,27 @@ def test_refusal_that_holds_the_token_is_not_quoted() -> None:
     assert meaning_of_defer(answer, OURS).words == "refused it (422)"
 
 
+@pytest.mark.parametrize("content", [trainee(trn="0012345"), {"data": trainee(trn="0012345")}])
+def test_a_look_at_a_trainee_shows_the_person(content: object) -> None:
+    found = meaning_of_look(reply(200, content), "abcDEF").trainee
+    assert found is not None
+    assert (found.trainee_id, found.trn) == ("abcDEF", "0012345")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(200, trainee(state=None)), Kind.UNCLEAR),
+        (reply(200, trainee(trainee_id="other")), Kind.UNCLEAR),
+        (reply(404, NOT_FOUND), Kind.NOT_FOUND),
+        (NoReply(left=False, why="could not be reached"), Kind.NEVER_LEFT),
+    ],
+)
+def test_a_look_that_finds_nobody_shows_nobody(answer: Answer, kind: Kind) -> None:
+    meaning = meaning_of_look(answer, "abcDEF")
+    assert (meaning.kind, meaning.trainee) == (kind, None)
+
+
 def page(*rows: object, **meta: object) -> dict[str, object]:
     counts = {"current_page": 1, "total_pages": 1, "total_count": len(rows), "per_page": 50}
     return {"data": list(rows), "meta": counts | meta}
@@ -387,7 +452,26 @@ def test_value_of_another_shape_is_none_in_a_list(value: object) -> None:
     assert found.meta.total_count is None
 
 
-@pytest.mark.parametrize("row", [None, [], {}, {"trainee_id": None}, {"trainee_id": 7}, "x"])
+@pytest.mark.parametrize(
+    ("count", "read"),
+    [(0, 0), (10**9, 10**9), (-1, None), (10**9 + 1, None), (True, None), (1.0, None)],
+)
+def test_a_count_that_can_be_true_is_read(count: object, read: int | None) -> None:
+    found = meaning_of_list(reply(200, page(total_count=count))).page
+    assert found is not None
+    assert found.meta.total_count == read
+
+
+def test_an_id_of_up_to_128_characters_is_read() -> None:
+    found = meaning_of_list(reply(200, page(*(trainee(trainee_id="x" * n) for n in (1, 128))))).page
+    assert found is not None
+    assert [len(row.trainee_id or "") for row in found.trainees] == [1, 128]
+
+
+NAMELESS: tuple[object, ...] = (None, [], {}, {"trainee_id": None}, {"trainee_id": 7}, {"trainee_id": ""}, "x")
+
+
+@pytest.mark.parametrize("row", [*NAMELESS, {"trainee_id": "x" * 129}])
 def test_row_that_names_nobody_is_counted(row: object) -> None:
     found = meaning_of_list(reply(200, page(row, trainee()))).page
     assert found is not None
