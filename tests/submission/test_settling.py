@@ -69,6 +69,7 @@ OUR_DATE, OTHER_DATE = "2026-10-01", "2026-09-01"
 GONE = Meaning(Kind.NOT_FOUND)
 UNREADABLE = Meaning(Kind.WRONG_PATH)
 FOR_ANOTHER_REASON = replace(found("deferred", OUR_DATE), is_our_reason=False)
+AWARDED_FOR_ANOTHER_REASON = replace(found("awarded", OUR_DATE), is_our_reason=False)
 WITHOUT_A_STATE = Meaning(Kind.FOUND)
 
 
@@ -94,6 +95,8 @@ WITHOUT_A_STATE = Meaning(Kind.FOUND)
         (OPEN, Why.STATE_REFUSED, FOR_ANOTHER_REASON, Later()),
         (FRESH, Why.STATE_REFUSED, found("deferred", OTHER_DATE), Code.ALREADY_DEFERRED),
         (FRESH, Why.STATE_REFUSED, found("awarded"), Code.STATE_NOT_DEFERRABLE),
+        (FRESH, Why.STATE_REFUSED, found("awarded", OUR_DATE), Code.STATE_NOT_DEFERRABLE),
+        (FRESH, Why.STATE_REFUSED, AWARDED_FOR_ANOTHER_REASON, Code.STATE_NOT_DEFERRABLE),
         (FRESH, Why.STATE_REFUSED, found("trn_received"), Code.REFUSED_BY_REGISTER),
         (FRESH, Why.STATE_REFUSED, found("trn_received", OUR_DATE), Code.REINSTATED_SINCE),
         (OPEN, Why.STATE_REFUSED, found("trn_received"), Later()),
@@ -201,3 +204,11 @@ def test_a_refusal_of_what_register_holds_may_be_about_a_repetition(
     step = after_read(FRESH, Read(Why.STATE_REFUSED), meaning, waited=False)
     assert isinstance(step, Settled)
     assert (step.code, "twice" in step.message) == (Code.ALREADY_DEFERRED, not is_known)
+
+
+@pytest.mark.parametrize("was_found", [True, False])
+def test_a_refusal_says_whether_the_trainee_was_looked_up_before(*, was_found: bool) -> None:
+    row = replace(FRESH, was_found=was_found)
+    step = after_read(row, Read(Why.STATE_REFUSED), found("deferred", OUR_DATE), waited=False)
+    assert isinstance(step, Settled)
+    assert ("looked up" in step.message) is was_found
