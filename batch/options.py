@@ -1,6 +1,6 @@
 """The options of the commands, in the groups in which commands take them.
 
-A group is a dataclass; each field of it is an option: its name, its default, what `--help` says.
+Each field of a group is an option: its name, its default, what `--help` says.
 `with_groups` gives a command the options of the groups that it takes, so a new option is one field
 here. A field with the name of a field of `Settings` decides that setting (`given`).
 An option of one command alone stands in that command's signature.
@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Annotated, Any, Literal, Self, dataclass_transform, get_type_hints
 
 import typer
 
@@ -21,13 +20,18 @@ from batch import completing
 from batch.commands.run_names import NamedRun, named
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class OptionGroup:
-    """Options that belong together; None in a field: not given."""
+    """Options that belong together; None in a field: not given.
 
-    __slots__ = ()
+    It is used as a dataclass is. Making dataclasses of the groups takes longer than anything else
+    that a command does before its own work, `import typer` aside.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        vars(self).update(options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Access(OptionGroup):
     """How Register is reached."""
 
@@ -48,7 +52,6 @@ class Access(OptionGroup):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterChoice(Access):
     """Which Register, and how it is reached.
 
@@ -67,14 +70,12 @@ class RegisterChoice(Access):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAsBegun(RegisterChoice):
     """The Register that a run began with: it can be repeated, and is not offered."""
 
     register_name: Annotated[str | None, typer.Option("--register", hidden=True)] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace(OptionGroup):
     """How many requests may be sent."""
 
@@ -87,7 +88,6 @@ class Pace(OptionGroup):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AskingPace(Pace):
     """How fast Register is asked, and for how long."""
 
@@ -100,7 +100,6 @@ class AskingPace(Pace):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SendingPace(AskingPace):
     """The same where deferrals are sent, of which an answer can be lost."""
 
@@ -113,7 +112,6 @@ class SendingPace(AskingPace):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reports(OptionGroup):
     """Where the journal and the reports are."""
 
@@ -129,10 +127,9 @@ class Reports(OptionGroup):
         """Return the folder that a path to a run's folder stands in, unless one was given."""
         if self.reports_dir is not None or run is None:
             return self
-        return replace(self, reports_dir=run.reports_dir)
+        return type(self)(reports_dir=run.reports_dir)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery(OptionGroup):
     """Where a finished run's report goes besides."""
 
@@ -142,7 +139,6 @@ class Delivery(OptionGroup):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending(Delivery):
     """Who answers for a run, and where its report goes besides."""
 
@@ -151,7 +147,6 @@ class Ending(Delivery):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FileReading(OptionGroup):
     """Which file, and how it is to be read."""
 
@@ -194,7 +189,6 @@ class FileReading(OptionGroup):
     ] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RowChoice(OptionGroup):
     """Which of the rows are sent, and whose they are."""
 
@@ -212,7 +206,6 @@ class RowChoice(OptionGroup):
     ] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending(OptionGroup):
     """How a new run differs from the usual one."""
 
@@ -240,7 +233,6 @@ class Sending(OptionGroup):
     ] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Screen(OptionGroup):
     """How the end of a run is told."""
 
@@ -284,9 +276,9 @@ NewestUnfinished = Annotated[
 def given(*groups: OptionGroup) -> dict[str, Any]:
     """Return the options of some groups that were given, by the names of their fields."""
     values = {
-        field.name: getattr(group, field.name)
+        name: getattr(group, name)
         for group in groups
-        for field in fields(group)  # type: ignore[arg-type]  # each group is a dataclass
+        for name in _fields(type(group))  # type: ignore[arg-type]  # a class can be hashed
     }
     return {name: value for name, value in values.items() if value is not None}
 
@@ -299,8 +291,7 @@ def with_groups(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(**options: Any) -> None:
         for name, group in groups.items():
-            names = inspect.signature(group).parameters
-            options[name] = group(**{option: options.pop(option) for option in names})
+            options[name] = group(**{option: options.pop(option) for option in _fields(group)})
         function(**options)
 
     parameters = list(_parameters(function, hints))
@@ -315,21 +306,17 @@ def _parameters(
     """Yield what typer is shown: the fields of a group in place of the group."""
     for name, own in inspect.signature(function).parameters.items():
         if _is_group(hints[name]):
-            yield from _of_group(hints[name])
+            for option, hint in _fields(hints[name]).items():
+                default = getattr(hints[name], option, inspect.Parameter.empty)
+                yield _parameter(option, hint, default)
         else:
             yield _parameter(name, hints[name], own.default)
 
 
 @functools.cache
-def _of_group(group: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    empty = inspect.Parameter.empty
-    return [
-        _parameter(
-            field.name, hints[field.name], empty if field.default is MISSING else field.default
-        )
-        for field in fields(group)
-    ]
+def _fields(group: type[Any]) -> dict[str, Any]:
+    """Return the annotation of each field, those of the groups that it extends first."""
+    return get_type_hints(group, include_extras=True)
 
 
 def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
