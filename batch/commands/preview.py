@@ -16,7 +16,7 @@ from batch.register.body import ListedTrainee
 from batch.roster import identity
 from batch.roster.forecast import Forecast, WillBeSent, WillNotBeSent, Would, would_become
 from batch.roster.identity import Person
-from batch.roster.listing import Look, current_cycle, cycles_from
+from batch.roster.listing import MOST_READ_UNASKED, Look, current_cycle, cycles_from
 from batch.roster.matching import Asked, Match, Matching, NotLookedUp, Sighting, Sought, repeated
 from batch.roster.standing import standing
 from batch.rows import Problem, Settled, folded
@@ -280,9 +280,9 @@ async def check_finally(
 ) -> None:
     """Ask Register once more whether it holds each deferral that the run counts as made.
 
-    What does not stand becomes `deferral_not_held`. Also asked is about whom a defer request called
-    unknown, though the look had found them, and whom it refused: the answer may have been another
-    request's. Nothing is concluded, and nothing noted, where an answer did not come.
+    What does not stand becomes `deferral_not_held`. Also looked at are those whom a defer request
+    called unknown, though the look had found them, and those whom it refused: the answer may have
+    been another request's. Nothing is concluded, and nothing noted, where an answer did not come.
     """
     found_before = preview.sent_to if preview is not None else frozenset()
     answered = {
@@ -293,14 +293,10 @@ async def check_finally(
     if not answered:
         return
     held, run = _HeldNow(answered), journal.ledger.run(run_id)
-    look = Look(
-        (row.deferral.trainee_id for row in answered.values()),
-        held.see,
-        cycles=_cycles(preview, run),
-        since=_since(session, journal, run, preview),
-    )
-    if not await session.check_again(look):
-        return
+    cycles, since = _cycles(preview, run), _since(session, journal, run, preview)
+    for look in _final_looks(held, cycles, since):
+        if not await session.check_again(look):
+            return
     changed = held.settled | dict(held.missing())
     session.settle_now(changed)
     made = {row.row_number for row in answered.values() if row.outcome == Outcome.SUCCEEDED}
@@ -308,6 +304,22 @@ async def check_finally(
         run_no = journal.ledger.run_number(run_id)
         confirmed = len(made - changed.keys())
         journal.note_final_check(run_no, checked=len(made), confirmed=confirmed)
+
+
+def _final_looks(held: _HeldNow, cycles: tuple[int, ...], since: str) -> Iterator[Look]:
+    """Yield how the trainees are looked at: each of them, but of many who were refused the lists.
+
+    Who is in no list of those who changed is not deferred since, and need not be read.
+    """
+    rows = held.answered.values()
+    are_few = sum(row.outcome == Outcome.UNPROCESSABLE for row in rows) <= MOST_READ_UNASKED
+    sought = [
+        row.deferral.trainee_id for row in rows if are_few or row.outcome != Outcome.UNPROCESSABLE
+    ]
+    if sought:
+        yield Look(sought, held.see, cycles=cycles, since=since)
+    if not are_few:
+        yield Look((), held.see, cycles=cycles, since=since, is_matching=True)
 
 
 def _cycles(preview: Preview | None, run: RunRecord) -> tuple[int, ...]:

@@ -112,6 +112,23 @@ def test_a_trainee_whose_deferral_was_refused_is_checked_and_stays_refused(
     assert ran.summary["requests"]["final_check"] == 1
 
 
+def test_many_who_were_refused_are_looked_for_in_the_lists_of_the_changed(
+    office: Office, register: Serving
+) -> None:
+    refused = [f"row{number}" for number in range(30)]
+    faults = [troubles.Fault(one, given=REFUSED, arrival=troubles.Never()) for one in refused[1:]]
+    faults.append(troubles.Fault(refused[0], given=REFUSED))
+    emulator = register(**dict.fromkeys(["abc", *refused], "trn_received"), faults=faults)
+    rows = "".join(f"{one},2026-10-01\n" for one in ["abc", *refused])
+    ran = run(office, emulator, "trainee_id,defer_date\n" + rows)
+    assert ran.codes() == {
+        2: "deferred",
+        3: "already_deferred",
+        **dict.fromkeys(range(4, 33), "refused_by_register"),
+    }
+    assert ran.summary["requests"]["final_check"] < 15
+
+
 def test_without_looking_and_checking_there_are_no_more_requests_than_rows(
     office: Office, mixed: Emulator
 ) -> None:
