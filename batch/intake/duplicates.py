@@ -50,10 +50,10 @@ class Conflicts:
 
     def found(
         self,
-        set_aside: Container[int] = (),
-        failed: Container[int] = (),
+        set_aside: Container[int],
+        failed: Container[int],
         *,
-        before_matching: bool = False,
+        before_matching: bool,
     ) -> Iterator[tuple[int, Problem]]:
         """Yield a problem for each row that repeats or contradicts another.
 

@@ -112,7 +112,7 @@ _RULES = (
         lambda row: (
             "The reason has a quote that opens and never closes: close it, or remove it."
             if '"' in row["reason"] or "“" in row["reason"]
-            else f"{row['reason'][:20]} is what a program writes for no value, not a reason: "
+            else f"{row['reason']} is what a program writes for no value, not a reason: "
             "correct it, or leave it empty."
         ),
     ),

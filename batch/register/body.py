@@ -44,7 +44,7 @@ def _text(value: object) -> str | None:
 
 def _id(value: object) -> str | None:
     text = _text(value)
-    return text if text is not None and 0 < len(text) <= _LONGEST_ID else None
+    return text if text and len(text) <= _LONGEST_ID else None
 
 
 def _matching(pattern: re.Pattern[str]) -> BeforeValidator:

@@ -308,6 +308,13 @@ def test_rows_without_an_id_are_compared_by_the_number_that_names_them(
     assert [code for _, code in told.conflicts] == codes
 
 
+def test_rows_with_an_id_are_compared_by_it_alone(read: Reading) -> None:
+    two = "trainee_id,trn,defer_date\nabc,1234567,2026-10-01\n{},1234567,2026-10-02\n"
+    assert read(two.format("def")).conflicts == []
+    told = read(two.format("abc"), require_trainee_id=False)
+    assert len(list(told.file.problems_of_the_whole(before_matching=True))) == 2
+
+
 def test_rows_that_will_be_matched_are_compared_then(read: Reading) -> None:
     two = "trn,defer_date\n1234567,2026-10-01\n1234567,{}\n"
     for other, count in (("2026-10-02", 0), ("soon", 2)):

@@ -43,6 +43,42 @@ def test_of_two_things_wrong_neither_hides_the_other(read: Reading, pair: tuple[
     assert read(f"{HEADER}{row_with(*pair)}\n").codes == {2: list(pair)}
 
 
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ('"ill', "never closes"),
+        ('"ill since the spring term', "never closes"),
+        ('they said "ill" and then "better', "never closes"),
+        ("“ill since the spring term", "never closes"),
+        ('“they said "ill all of the term', "never closes"),
+        ("#" * 16, "a program writes"),
+        ("#GETTING_DATA", "a program writes"),
+        ("(null)", "a program writes"),
+    ],
+)
+def test_a_reason_that_is_none_says_why(read: Reading, reason: str, word: str) -> None:
+    quoted = reason.replace('"', '""')
+    (problem,) = read(f'{HEADER}abc,2026-10-01,"{quoted}"\n').rows[0].problems
+    assert (problem.code, word in problem.message) == ("unusable_reason", True)
+
+
+@pytest.mark.parametrize("reason", ['"ill"', 'they said "ill" and "better"', "“ill”", "#" * 17])
+def test_a_reason_with_quotes_that_close_is_one(read: Reading, reason: str) -> None:
+    quoted = reason.replace('"', '""')
+    assert read(f'{HEADER}abc,2026-10-01,"{quoted}"\n').codes == {2: []}
+
+
+@pytest.mark.parametrize("code", ["missing_defer_date", "unusual_defer_date", "reason_too_long"])
+def test_a_row_named_by_another_number_keeps_its_other_problems(read: Reading, code: str) -> None:
+    row = row_with("missing_trainee_id", code)
+    told = read(f"{HEADER.strip()},trn\n{row},0012345\n", require_trainee_id=False)
+    assert told.codes == {2: [code]}
+
+
+def test_a_date_that_cannot_be_read_was_not_put_right(read: Reading) -> None:
+    assert read(f"{HEADER}{row_with('invalid_defer_date')}\n").repairs == []
+
+
 def test_short_rows_and_long_rows_harm_no_neighbour(read: Reading) -> None:
     told = read(f"{HEADER}abc,2026-10-01,Illness\ndef\nghi,2026-10-01\njkl,2026-10-01,a,b\n")
     assert told.codes == {2: [], 3: ["missing_defer_date"], 4: [], 5: ["wrong_number_of_values"]}
@@ -83,6 +119,11 @@ def test_a_file_without_reasons_gives_none(read: Reading) -> None:
             "abc ,2026-10-01,x ",
             [("trainee_id", "spaces_removed"), ("defer_reason", "spaces_removed")],
         ),
+        (
+            "abc ,1 October 2026,x",
+            [("defer_date", "date_read"), ("trainee_id", "spaces_removed")],
+        ),
+        ('abc,2026-10-01,"=""x"""', [("defer_reason", "formula_taken_as_text")]),
     ],
 )
 def test_each_value_that_was_put_right_is_told(
@@ -109,3 +150,47 @@ def test_a_year_ahead_is_usual_and_a_day_more_is_not(today: str, last: str) -> N
 @pytest.mark.parametrize(("length", "shown"), [(30, "x" * 30), (31, "x" * 29 + "…")])
 def test_a_value_is_quoted_with_30_characters_at_most(length: int, shown: str) -> None:
     assert dates.quoted("x" * length) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "date_format", "as_asked"),
+    [
+        ("2026-10-01", "iso", True),
+        ("2026-10-01", "dmy", True),
+        ("01/10/2026", "dmy", True),
+        ("01/10/2026", "iso", False),
+        ("1 October 2026", "dmy", False),
+    ],
+)
+def test_a_date_in_the_format_that_was_named_needs_no_repair(
+    text: str, date_format: str, *, as_asked: bool
+) -> None:
+    assert dates.is_as_asked(text, date_format) is as_asked
+
+
+@pytest.mark.parametrize(
+    ("day", "other"),
+    [
+        ("2026-10-06", "2026-06-10"),
+        ("2026-06-12", "2026-12-06"),
+        ("2026-06-13", None),
+        ("2026-06-06", None),
+    ],
+)
+def test_day_and_month_are_swapped_where_that_is_another_date(day: str, other: str | None) -> None:
+    swapped = dates.swapped(dt.date.fromisoformat(day))
+    assert (swapped and swapped.isoformat()) == other
+
+
+def test_the_numbers_before_the_year_are_read_beside_a_midnight() -> None:
+    assert dates.before_the_year("06/18/2026 00:00") == (6, 18)
+
+
+@pytest.mark.parametrize(
+    ("text", "could_be_month_first"),
+    [("11/10/2026", True), ("12/10/2026", True), ("13/10/2026", False), ("10/10/2026", False)],
+)
+def test_a_date_that_could_have_its_month_first_says_so(
+    text: str, *, could_be_month_first: bool
+) -> None:
+    assert ("or month/day/year" in dates.described(text)) is could_be_month_first

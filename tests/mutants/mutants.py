@@ -176,7 +176,7 @@ def pool(scratch: str) -> ProcessPoolExecutor:
 def settle_in(scratch: str) -> None:
     """Make a tree for this worker alone."""
     own = Path(scratch) / str(os.getpid())
-    for folder in ("batch", "tests"):
+    for folder in ("batch", "sample_data", "tests"):
         shutil.copytree(ROOT / folder, own / folder)
     shutil.copy2(ROOT / "pyproject.toml", own)
     os.chdir(own)

@@ -345,6 +345,8 @@ def test_a_look_at_a_trainee_shows_the_person(content: object) -> None:
         (reply(200, trainee(state=None)), Kind.UNCLEAR),
         (reply(200, trainee(trainee_id="other")), Kind.UNCLEAR),
         (reply(404, NOT_FOUND), Kind.NOT_FOUND),
+        (reply(403, trainee()), Kind.FORBIDDEN),
+        (reply(503, trainee()), Kind.LOST),
         (NoReply(left=False, why="could not be reached"), Kind.NEVER_LEFT),
     ],
 )
