@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from unittest import mock
 
 import xlsxwriter
 
@@ -41,6 +42,7 @@ from batch.submission.pacing import Pacer
 from tests.app.conftest import opened
 from tests.benchmarks import peers
 from tests.support import lists
+from tests.support import pages as browser
 from tests.support.journals import RUN, failed, journal_of
 from tests.support.pages import Pages
 from tests.support.throttling import Latency, Run, Server, World, least_seconds, played
@@ -316,7 +318,7 @@ def pages_of_the_app(folder: Path) -> Iterator[Line]:
     for suffix, write in ((".csv", _csv), (".xlsx", _workbook)):
         where = folder / f"app{suffix}"
         where.mkdir()
-        with opened(where) as pages:
+        with mock.patch.object(browser, "Process", subprocess.Popen), opened(where) as pages:
             taken = dict(_pages_of(pages, f"list{suffix}", write(_with_mistakes(10_000))))
         slowest = max(taken, key=taken.__getitem__)
         what = f"app, {suffix} of 10,000 rows: the slowest of {len(taken)} pages ({slowest})"
