@@ -294,9 +294,8 @@ async def check_finally(
         return
     held, run = _HeldNow(answered), journal.ledger.run(run_id)
     cycles, since = _cycles(preview, run), _since(session, journal, run, preview)
-    for look in _final_looks(held, cycles, since):
-        if not await session.check_again(look):
-            return
+    if not await _looked_at_again(session, held, cycles, since):
+        return
     changed = held.settled | dict(held.missing())
     session.settle_now(changed)
     made = {row.row_number for row in answered.values() if row.outcome == Outcome.SUCCEEDED}
@@ -306,8 +305,10 @@ async def check_finally(
         journal.note_final_check(run_no, checked=len(made), confirmed=confirmed)
 
 
-def _final_looks(held: _HeldNow, cycles: tuple[int, ...], since: str) -> Iterator[Look]:
-    """Yield how the trainees are looked at: each of them, but of many who were refused the lists.
+async def _looked_at_again(
+    session: Session, held: _HeldNow, cycles: tuple[int, ...], since: str
+) -> bool:
+    """Look at the trainees, but of many who were refused at the lists; whether each one was shown.
 
     Who is in no list of those who changed is not deferred since, and need not be read.
     """
@@ -316,10 +317,13 @@ def _final_looks(held: _HeldNow, cycles: tuple[int, ...], since: str) -> Iterato
     sought = [
         row.deferral.trainee_id for row in rows if are_few or row.outcome != Outcome.UNPROCESSABLE
     ]
-    if sought:
-        yield Look(sought, held.see, cycles=cycles, since=since)
-    if not are_few:
-        yield Look((), held.see, cycles=cycles, since=since, is_matching=True)
+    look = Look(sought, held.see, cycles=cycles, since=since)
+    if not await session.check_again(look):
+        return False
+    if not are_few:  # what these lists fail to show takes nothing from what is known by now
+        lists = Look((), held.see, cycles=cycles, since=since, is_matching=True)
+        await session.check_again(lists)
+    return True
 
 
 def _cycles(preview: Preview | None, run: RunRecord) -> tuple[int, ...]:

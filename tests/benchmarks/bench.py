@@ -318,6 +318,7 @@ def pages_of_the_app(folder: Path) -> Iterator[Line]:
     for suffix, write in ((".csv", _csv), (".xlsx", _workbook)):
         where = folder / f"app{suffix}"
         where.mkdir()
+        # the tests' own processes begin with everything imported, which itself takes a second
         with mock.patch.object(browser, "Process", subprocess.Popen), opened(where) as pages:
             taken = dict(_pages_of(pages, f"list{suffix}", write(_with_mistakes(10_000))))
         slowest = max(taken, key=taken.__getitem__)

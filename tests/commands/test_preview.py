@@ -112,21 +112,34 @@ def test_a_trainee_whose_deferral_was_refused_is_checked_and_stays_refused(
     assert ran.summary["requests"]["final_check"] == 1
 
 
+def run_of_many_refused(office: Office, register: Serving, *more: troubles.Fault) -> Ran:
+    """Run a list of abc, who is deferred, and 30 who are refused; the first of them wrongly."""
+    refused = [f"row{number}" for number in range(30)]
+    faults = [troubles.Fault(one, given=REFUSED, arrival=troubles.Never()) for one in refused[1:]]
+    faults += [troubles.Fault(refused[0], given=REFUSED), *more]
+    emulator = register(**dict.fromkeys(["abc", *refused], "trn_received"), faults=faults)
+    rows = "".join(f"{one},2026-10-01\n" for one in ["abc", *refused])
+    return run(office, emulator, "trainee_id,defer_date\n" + rows)
+
+
 def test_many_who_were_refused_are_looked_for_in_the_lists_of_the_changed(
     office: Office, register: Serving
 ) -> None:
-    refused = [f"row{number}" for number in range(30)]
-    faults = [troubles.Fault(one, given=REFUSED, arrival=troubles.Never()) for one in refused[1:]]
-    faults.append(troubles.Fault(refused[0], given=REFUSED))
-    emulator = register(**dict.fromkeys(["abc", *refused], "trn_received"), faults=faults)
-    rows = "".join(f"{one},2026-10-01\n" for one in ["abc", *refused])
-    ran = run(office, emulator, "trainee_id,defer_date\n" + rows)
-    assert ran.codes() == {
-        2: "deferred",
-        3: "already_deferred",
-        **dict.fromkeys(range(4, 33), "refused_by_register"),
-    }
+    ran = run_of_many_refused(office, register)
+    rest = dict.fromkeys(range(4, 33), "refused_by_register")
+    assert ran.codes() == {2: "deferred", 3: "already_deferred"} | rest
     assert ran.summary["requests"]["final_check"] < 15
+
+
+def test_lists_that_fail_at_the_end_take_no_deferrals_check_away(
+    office: Office, register: Serving
+) -> None:
+    asked = run_of_many_refused(office, register).summary["requests"]["preview"]
+    fails = troubles.Canned(replies.unauthorised())
+    later = troubles.Fault(None, endpoint=Endpoint.LIST, first=asked + 1, last=None, given=fails)
+    ran = run_of_many_refused(office, register, later)
+    assert ran.codes()[3] == "refused_by_register"
+    assert ran.summary["final_check"]["confirmed"] == 1
 
 
 def test_without_looking_and_checking_there_are_no_more_requests_than_rows(
