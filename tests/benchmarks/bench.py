@@ -99,7 +99,7 @@ def _write_down(name: str, lines: list[Line]) -> None:
     """Put the lines of a part into RESULTS.md, in place of what was measured before."""
     path, today = HERE / "RESULTS.md", dt.datetime.now(dt.UTC).date().isoformat()
     known = dict(
-        re.findall(r"^## (.+)\n\n((?:[^#].*\n|\n)*)", path.read_text("utf-8"), re.MULTILINE)
+        re.findall(r"^## (.+)\n\n((?:[^#\n].*\n|\n)*)", path.read_text("utf-8"), re.MULTILINE)
     )
     rows = "".join(f"| {' | '.join(line.cells)} |\n" for line in lines)
     known[name] = (
