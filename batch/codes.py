@@ -7,8 +7,9 @@ what later runs take as done, and `defer-batch explain` are all read from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Outcome(StrEnum):
@@ -82,8 +83,7 @@ class Attention(StrEnum):
     TO_DO = "to_do"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is known of one code.
 
     `meaning` and `advice` are sentences for people; `counted` is what follows the number of such

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from batch.codes import Code, Outcome
 
@@ -16,8 +16,7 @@ MOST_REASON_CODE_POINTS = 500
 """What Register takes as a reason; it counts Unicode code points (API.md, "Reason")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong with a row, found before sending: a value, not an exception.
 
     `column` is the input's own name of the column, or "" for the whole row.
@@ -29,8 +28,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deferral:
+class Deferral(Struct, frozen=True):
     """What is asked of Register: one trainee, one date (`YYYY-MM-DD`), a reason or none."""
 
     trainee_id: str
@@ -38,8 +36,7 @@ class Deferral:
     defer_reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of the input.
 
     `row_number` is what a spreadsheet shows (the header is 1).
@@ -55,8 +52,7 @@ class Row:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(slots=True)
-class RowUnderWay:
+class RowUnderWay(Struct):
     """A row between its confirmation and its outcome, and how far it has come.
 
     `is_open`: a request for its trainee, of this run or an earlier one, lacks its final answer.
@@ -94,8 +90,7 @@ def joined_messages(problems: tuple[Problem, ...]) -> str:
     return " ".join(problem.message for problem in problems)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What became of one row: the code (which implies the outcome) and a message for people.
 
     `register_date` is the deferral date that Register last answered, None where it said none.

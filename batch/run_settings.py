@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from batch import systems
 
@@ -27,8 +29,7 @@ def environment_of(token: str) -> str | None:
     return None if found is None else found[1] or found[2]
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """At most `requests` in `period_seconds`."""
 
     requests: int
@@ -46,8 +47,7 @@ class RateLimit:
         return cls(int(found[1]), float(found[2]))
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
+class RunSettings(Struct, frozen=True):
     """The settings of a run, which `resume` uses again.
 
     `rate_limit` None: pacing is off. `api_version` None: nobody named one. `preview`: trainees
@@ -76,8 +76,9 @@ class RunSettings:
     def as_json(self) -> dict[str, Any]:
         """Return the settings as the journal and the manifest hold them, since version 0.1.0."""
         told = asdict(self)
-        limit = told.pop("rate_limit") or {"requests": None, "period_seconds": 60.0}
-        return told | {f"rate_{name}": value for name, value in limit.items()}
+        limit = told.pop("rate_limit")
+        paced = asdict(limit) if limit else {"requests": None, "period_seconds": 60.0}
+        return told | {f"rate_{name}": value for name, value in paced.items()}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
@@ -94,8 +95,7 @@ def rate_limit_in(told: Mapping[str, Any]) -> RateLimit | None:
     return RateLimit(requests, float(period))
 
 
-@dataclass(frozen=True, slots=True)
-class InputOptions:
+class InputOptions(Struct, frozen=True):
     """How the input file is to be read.
 
     `columns` says which header holds a name, "" none. `attended`: somebody sees the plan before

@@ -6,12 +6,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from batch import columns, systems
@@ -40,8 +40,7 @@ _OF_A_RUN = {
 """The settings that a run keeps, each with its name there: `resume` uses them again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A Register: `origin` identifies it, `environment` names it for people."""
 
     environment: str
@@ -56,7 +55,7 @@ class Target:
 class Settings(BaseModel):
     """What a run is told; every field's source and meaning stand in the README's table."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     register_name: str | None = None
     api_token: SecretStr | None = None
@@ -192,8 +191,7 @@ def _column(text: str) -> tuple[str, str]:
     return known, header.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What the environment and `.env` say of the settings, each by the field's name."""
 
     environment: dict[str, str]

@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import socket
@@ -83,8 +84,7 @@ def make_folder_to_share(within: Path, prefix: str) -> Path:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(Struct, frozen=True):
     """Whom a folder is for besides its owner; `is_ours` where this user may give things its group.
 
     A folder that hands on its group does so for whoever puts something there.

@@ -71,6 +71,7 @@ OWNERS = {
     "uvicorn": {"app.serving", "emulator.server"},
     "xlsxwriter": {"app.copies", "record.workbook"},
 }
+STRUCTS = {"msgspec.Struct", "msgspec.field"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(
         path.read_text(encoding="utf-8")
@@ -121,9 +122,17 @@ def test_each_third_party_has_its_owners_and_no_other() -> None:
     found: dict[str, set[str]] = {}
     for name, tree in MODULES.items():
         for party in {other.split(".")[0] for other in imported(tree)}:
-            if party not in sys.stdlib_module_names | {"batch"} or party == "sqlite3":
+            if party not in sys.stdlib_module_names | {"batch", "msgspec"} or party == "sqlite3":
                 found.setdefault(party, set()).add(name)
     assert found == OWNERS
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_values_are_structs_and_structs_are_all_that_msgspec_is_asked_for(name: str) -> None:
+    named = imported(MODULES[name])
+    assert not {other for other in named if other.startswith("dataclasses.")}
+    used = {other for other in named if other.split(".")[0] == "msgspec"}
+    assert {other for other in used if not other.startswith("msgspec.structs.")} <= STRUCTS
 
 
 @pytest.mark.parametrize("name", MODULES)

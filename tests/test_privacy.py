@@ -6,15 +6,16 @@ every byte that a run leaves behind, whatever became of its rows and whatever we
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from batch.codes import Code
 from batch.emulator.rehearsal import rehearsal_register
@@ -121,7 +122,7 @@ OF_ONE_ROW: dict[str, tuple[Fault, ...]] = {
     "set_by_another": (Fault("set_by_another", before=(troubles.SettingState("withdrawn"),)),),
     "answering_about": (
         troubles.answering_about("answering_about", defer_date="2026-08-31"),
-        replace(UNREADABLE, trainee_id="answering_about"),
+        dataclasses.replace(UNREADABLE, trainee_id="answering_about"),
     ),
     "answered_about_another": (
         troubles.answered_after(
@@ -131,7 +132,7 @@ OF_ONE_ROW: dict[str, tuple[Fault, ...]] = {
     ),
     "never_read": (
         troubles.lost_before("never_read"),
-        replace(UNREADABLE, trainee_id="never_read"),
+        dataclasses.replace(UNREADABLE, trainee_id="never_read"),
     ),
     "not_held": (
         troubles.reinstated_after("not_held", given=troubles.AsUsual()),

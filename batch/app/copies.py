@@ -14,11 +14,12 @@ import re
 import secrets
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch import columns, files
 from batch.app.lists import Corrections, ReadList, read_list
@@ -34,8 +35,7 @@ from batch.run_settings import InputOptions
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """A corrected copy: how to read it, and the rows that could not be copied as they stand."""
 
     options: InputOptions

@@ -10,8 +10,9 @@ import datetime as dt
 import secrets
 import shutil
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+
+from msgspec import Struct, field
 
 from batch import columns, files
 from batch.app.copies import Copy, copied
@@ -27,8 +28,7 @@ FOLDER = ".app"
 """Where the app keeps its files, within the reports folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a list can be sent: what it is called on a page, and the Register that it means."""
 
     name: str
@@ -41,8 +41,7 @@ class Place:
         return self.environment == "emulator"
 
 
-@dataclass(slots=True)
-class Shown:
+class Shown(Struct):
     """Which rows of the preview are shown: kept here, since a search may be for a name."""
 
     search: str = ""
@@ -50,8 +49,7 @@ class Shown:
     page: int = 1
 
 
-@dataclass
-class Journey:
+class Journey(Struct):
     """One list on its way. `name` is the file's own, used for nothing but showing."""
 
     id: str
@@ -73,11 +71,15 @@ class Journey:
     looking: Work | None = None
     sending: Work | None = None
     shown: Shown = field(default_factory=Shown)
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    lock: threading.RLock = field(default_factory=threading.RLock)
     _outline: Outline | None = None
     _read: ReadList | None = None
     _checked: CheckedList | None = None
     _copy: Copy | None = None
+
+    def __repr__(self) -> str:
+        """Return what may be shown: neither the file's name nor what was typed."""
+        return f"Journey({self.id!r})"
 
     @property
     def original(self) -> InputOptions:

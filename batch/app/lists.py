@@ -10,8 +10,9 @@ import bisect
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from batch import columns
 from batch.codes import Code
@@ -30,8 +31,7 @@ DATES_SHOWN = 3
 _ORDER = {code: number for number, code in enumerate(Code)}
 
 
-@dataclass(slots=True)
-class Corrections:
+class Corrections(Struct):
     """What a person changed: values by row and place, and the rows that are left out."""
 
     values: dict[int, dict[int, str]] = field(default_factory=dict)
@@ -68,8 +68,7 @@ class Corrections:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ShownCell:
+class ShownCell(Struct, frozen=True):
     """A value of a row: where it stands, and what is wrong with it, if anything."""
 
     place: int
@@ -77,22 +76,24 @@ class ShownCell:
     messages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRow:
+class ShownRow(Struct, frozen=True):
     """A row of the list as a page shows it, its cells in the order of the file."""
 
     number: int
     cells: tuple[ShownCell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedList:
+class CheckedList(Struct, frozen=True):
     """What is true of a list as it stands: the problems of its rows, and the rows at hand."""
 
-    chunks: tuple[RowChunk, ...] = field(repr=False)
-    problems: Mapping[int, Sequence[Problem]] = field(repr=False)
+    chunks: tuple[RowChunk, ...]
+    problems: Mapping[int, Sequence[Problem]]
     layout: Layout
     notices: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return what may be shown: no row."""
+        return f"CheckedList(rows={self.rows})"
 
     @property
     def rows(self) -> int:
@@ -203,13 +204,16 @@ def _as_a_form_sends(value: str) -> str:
 # Reading once, checking again
 
 
-@dataclass(frozen=True, slots=True)
-class ReadList:
+class ReadList(Struct, frozen=True):
     """A list that was read: its rows are kept, so that it is checked again without its file."""
 
     options: InputOptions
-    reader: CsvReader | WorkbookReader = field(repr=False)
-    raws: tuple[RawChunk, ...] = field(repr=False)
+    reader: CsvReader | WorkbookReader
+    raws: tuple[RawChunk, ...]
+
+    def __repr__(self) -> str:
+        """Return what may be shown: no row."""
+        return f"ReadList(sha256={self.sha256!r})"
 
     @property
     def sha256(self) -> str:
@@ -258,8 +262,7 @@ class ReadList:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _RawRow:
+class _RawRow(Struct, frozen=True):
     """One row as read, or as corrected."""
 
     number: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -51,8 +51,7 @@ _HEAD_BYTES = 4096
 _AN_AGE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A run as the list of runs and the journal know it."""
 
     about: dict[str, Any]

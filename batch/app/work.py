@@ -19,11 +19,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from io import RawIOBase
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from batch import systems
 from batch.app.copies import Copy, copied
@@ -52,8 +54,7 @@ _LOOK_FOR_SIGNALS_EVERY_SECONDS = 0.2
 COUNTS_EVERY_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What is to be done, as it goes from one process to the other.
 
     `corrections` are those of the list in `file`: the work makes the copy that is looked up.

@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import IO, Any
+
+from msgspec import Struct, field
 
 from batch import systems
 from batch.app.work import SEND, STOP, Job
@@ -20,8 +21,7 @@ ENDED_WITHIN_SECONDS = 60.0
 """How long a run may take to end in good order once the app closes, before it is left alone."""
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What the work has told so far; `changes` counts the news, for whoever waits for some."""
 
     changes: int = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from batch import columns
 from batch.codes import TABLE, Code
@@ -22,8 +23,7 @@ MOST_SHOWN = 10
 MOST_LISTED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemInCell:
+class ProblemInCell(Struct, frozen=True):
     """One problem of one row: where a spreadsheet shows it (`C14`), what was seen, what to do."""
 
     row: int
@@ -44,16 +44,14 @@ class ProblemInCell:
         }
 
 
-@dataclass(slots=True)
-class ProblemsOfCode:
+class ProblemsOfCode(Struct):
     """All problems of one code: the rows of all, the first of them whole."""
 
     rows: array[int] = field(default_factory=lambda: array("L"))
     listed: list[ProblemInCell] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedFile:
+class CheckedFile(Struct, frozen=True):
     """What a check found, by code in the order of the documentation."""
 
     reading: Reading

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from batch import files, systems
 from batch.commands.run_names import RUN_ID
@@ -39,8 +40,7 @@ _RESTORE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """One thing that was looked at: what was found and, where it is not ready, what to do.
 
     `details` are the figures in it, for programs.
@@ -73,8 +73,7 @@ class Examined:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """Everything that was looked at, in the order in which it would stop a run."""
 
     examined: tuple[Examined, ...]
@@ -140,8 +139,7 @@ def _register(settings: Settings, wall: Callable[[], float]) -> Iterator[Examine
     yield from _clock(told)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     """What Register's answers told.
 
     `info` is the last answer about a version, `version` that which it is about; `listed` is the
@@ -279,13 +277,16 @@ def _throttled(settings: Settings, meaning: Meaning) -> Examined:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     """The token that a run would send, and what of it may be shown."""
 
-    value: str | None = field(repr=False)
+    value: str | None
     file: Path | None
     problem: Examined | None = None
+
+    def __repr__(self) -> str:
+        """Return what may be shown: not the token."""
+        return f"_Token(file={self.file!r})"
 
     @classmethod
     def of(cls, settings: Settings) -> _Token:

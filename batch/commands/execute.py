@@ -10,9 +10,11 @@ import hmac
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.commands.plan import Plan
@@ -47,8 +49,7 @@ class Asker(Watcher, Protocol):
         """Show the plan, and return whether it may be carried out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Where a command works and on whose behalf: reports folder, token, who watches.
 
     `deliver_to` is the folder into which finished reports are copied for others, None for none.
@@ -72,8 +73,7 @@ class Context:
         return token_fingerprint(self.token, settings.origin)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """How a run ended: what the journal says of it, and where its files are."""
 
     run: RunRecord

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch.commands.preview import Preview
 from batch.record.journal import Journal
@@ -19,8 +20,7 @@ from batch.submission.staging import Staged
 OLD_AFTER_SECONDS = 7 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a run would do, or what is left of one that is resumed."""
 
     run_id: str

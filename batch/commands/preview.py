@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from batch.codes import Code, Outcome
 from batch.errors import UsageProblem
@@ -39,8 +41,7 @@ _BEFORE_IT_BEGAN = dt.timedelta(minutes=5)
 """Register's `Date` shows whole seconds, and comes from a gateway before the application."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """What each row would become; `settled` are those of which nothing is sent.
 
     `warnings` are sentences about the list as a whole. `cycles` are those in which its trainees
@@ -246,8 +247,7 @@ def named_in(run: RunRecord, rows: Iterable[RowRecord]) -> Iterator[dict[str, st
             yield {**given, "trainee_status": state or None}
 
 
-@dataclass(slots=True)
-class _HeldNow:
+class _HeldNow(Struct):
     """What a run says of the trainees whom it asked to defer, held against them as they pass by."""
 
     answered: Mapping[str, AnsweredRow]

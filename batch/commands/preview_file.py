@@ -11,9 +11,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch.codes import TABLE, Attention, Code, Outcome, counts_of, exit_code_of
 from batch.commands.execute import REHEARSAL_TOKEN, Context, alone, looked_up, no_token, register_of
@@ -43,8 +45,7 @@ _READ_FIRST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewedRow:
+class PreviewedRow(Struct, frozen=True):
     """One row of the file, and what it would become."""
 
     row_number: int
@@ -53,8 +54,7 @@ class PreviewedRow:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewedFile:
+class PreviewedFile(Struct, frozen=True):
     """What every row of a file would become, and the plan that `run` would show."""
 
     run: RunRecord

@@ -8,8 +8,10 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch.errors import UsageProblem
 from batch.hints import report_command
@@ -26,8 +28,7 @@ LEAST_AGE_OF_DOUBTS_SECONDS = 86_400.0
 _SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
+class Purged(Struct, frozen=True):
     """What a purge did: how many runs are gone, and what is still there, in words for people.
 
     `ended` counts the runs that an earlier purge began to delete, and this one has.

@@ -11,9 +11,11 @@ import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batch.codes import Code
 from batch.commands.execute import Context, no_token
@@ -43,8 +45,7 @@ _MOST_SHOWN = 10
 _NOT_ASKED_EXIT_CODE = 75
 
 
-@dataclass(frozen=True, slots=True)
-class Which:
+class Which(Struct, frozen=True):
     """Which runs are asked about: one by its id, those since a day, or the newest finished."""
 
     run_id: str | None = None
@@ -62,8 +63,7 @@ class Which:
         return cls(since=day_named(since))
 
 
-@dataclass(frozen=True, slots=True)
-class ReconciledRow:
+class ReconciledRow(Struct, frozen=True):
     """A row that a run reported as succeeded, and what Register holds of it now.
 
     `code` is one of `roster.standing.Held`, or `not_read`.
@@ -80,8 +80,7 @@ class ReconciledRow:
         return self.code not in {Held.STANDS, NOT_READ}
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Struct, frozen=True):
     """What became of the deferrals that some runs of one Register reported."""
 
     runs: tuple[RunRecord, ...]
@@ -172,8 +171,7 @@ class Reconciled:
         return (*(values.get(column, "") for column in own), *added)
 
 
-@dataclass(frozen=True, slots=True)
-class NothingReported:
+class NothingReported(Struct, frozen=True):
     """What there is to say where no run has finished: there is nothing to ask Register about."""
 
     exit_code: int = 0
@@ -323,8 +321,7 @@ async def _look(
     return version
 
 
-@dataclass(slots=True)
-class _Standings:
+class _Standings(Struct):
     """What Register holds of the rows that were reported, as trainees pass by and are dropped."""
 
     reported: Sequence[tuple[str, ReportedRow]]

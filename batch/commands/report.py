@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batch.codes import exit_code_of
 from batch.commands.execute import Finished, delivered, write_and_check

@@ -6,9 +6,10 @@ import contextlib
 import re
 import secrets
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batch.commands.execute import Context, Finished, alone, execute, no_token
 from batch.commands.plan import Plan, plan_of_run

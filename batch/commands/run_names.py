@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch.errors import UsageProblem
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRun:
+class NamedRun(Struct, frozen=True):
     """A run as it was named: `folder` is its folder where a path was given, else None."""
 
     name: str

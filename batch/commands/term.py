@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from batch.codes import CORRECTABLE, TABLE, Attention, Code, Outcome
 from batch.record.ledger import Ledger
@@ -25,16 +26,14 @@ class TraineeStanding(IntEnum):
     DEFERRED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """A row as the first list had it, whatever was corrected since: that list's bytes, its row."""
 
     input_sha256: str
     row_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Trainee:
+class _Trainee(Struct, frozen=True):
     """How one trainee stands after one run, and which rows say so; `who` is unique in a term."""
 
     who: str

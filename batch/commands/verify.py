@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from batch.commands.run_names import NamedRun
 from batch.errors import ForeignJournal, JournalProblem, UnknownRun
@@ -66,8 +68,7 @@ def _advice(found: Verification, reports_dir: Path) -> Iterator[str]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Verifications:
+class Verifications(Struct, frozen=True):
     """What was found of every run, and which runs are missing: unknown here, or from the chain."""
 
     runs: tuple[Verification, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import parse_qs
+
+from msgspec import Struct
 
 from batch.emulator import replies
 from batch.emulator.replies import Response
@@ -29,8 +30,7 @@ ORDERS = {"asc", "desc"}
 NOBODY = "No trainees found"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Who is in a list; None means that everybody passes. `status` holds every status wanted."""
 
     cycle: int

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch.emulator import replies
 from batch.emulator.list_endpoint import listed
@@ -35,8 +37,7 @@ class Deed(StrEnum):
     STATE_SET = "state_set"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One thing that happened to a trainee; `at` is Unix seconds by the model's clock.
 
     `state` and `defer_date` are the trainee's afterwards.
@@ -68,8 +69,7 @@ ANY_TOKEN = "*"  # noqa: S105 - stands for no token in particular
 """As the `token` of a Register: a token must come, but any will do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request as it reaches Register: `target` is the path as sent, with its query."""
 
     method: str
@@ -80,8 +80,7 @@ class Request:
     address: str = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """A deferral that passed every check and is not yet committed."""
 
     trainee_id: str

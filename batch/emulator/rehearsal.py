@@ -10,10 +10,12 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch.emulator.faults import FAULTS, SampleFaults
 from batch.emulator.model import Register
@@ -88,8 +90,7 @@ def sample_faults() -> SampleFaults:
     return SampleFaults({i: FAULTS[fault] for i, fault in named.items() if fault in FAULTS})
 
 
-@dataclass(frozen=True, slots=True)
-class NamedTrainee:
+class NamedTrainee(Struct, frozen=True):
     """A trainee as a row of a file names them: by any of these, or by none.
 
     `date_of_birth` is `YYYY-MM-DD`; `trainee_status` is the file's own, as Register exports it.
@@ -99,10 +100,14 @@ class NamedTrainee:
     trn: str | None = None
     hesa_id: str | None = None
     provider_trainee_id: str | None = None
-    last_name: str | None = field(default=None, repr=False)
-    first_names: str | None = field(default=None, repr=False)
-    date_of_birth: str | None = field(default=None, repr=False)
+    last_name: str | None = None
+    first_names: str | None = None
+    date_of_birth: str | None = None
     trainee_status: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what may be shown: no name, and no date of birth."""
+        return f"NamedTrainee({self.key!r})"
 
     @property
     def key(self) -> str | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _JSON = "application/json; charset=utf-8"
 _FRESH = "max-age=0, private, must-revalidate"
@@ -17,8 +18,7 @@ STATE_REFUSED = "state is invalid must be one of [submitted_for_trn, trn_receive
 DATA_MISSING = "Param is missing or the value is empty or invalid: data"
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """An answer as it leaves: status, headers (names in lower case), body."""
 
     status: int

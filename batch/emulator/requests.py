@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from batch.emulator import replies
 from batch.emulator.replies import Response
@@ -32,8 +33,7 @@ class Endpoint(StrEnum):
     """A path that does not decode to text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Where a request leads: `trainee_id` and `version` are "" where the path names none.
 
     `query` is the part behind the question mark, still encoded.
@@ -138,8 +138,7 @@ LONGEST_REASON = 500
 """Unicode code points, untrimmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A deferral whose date and reason are good: `defer_date` is what would be stored."""
 
     defer_date: str | None

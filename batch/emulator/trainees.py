@@ -6,7 +6,8 @@ Pure. Source: register/API.md, "Read a trainee"; the personal columns are invent
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DEFERRABLE = ("submitted_for_trn", "trn_received")
 """Stated here again, apart from the client's tables: two copies of a slip would agree."""
@@ -32,8 +33,7 @@ PERSONAL = {
 """What Register says of a person besides: answers hold it, and no file of ours ever may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trainee:
+class Trainee(Struct, frozen=True):
     """One trainee as Register holds them; dates are `YYYY-MM-DD`, `updated_at` Unix seconds.
 
     Without `trainee_start_date` and `itt_start_date` the trainee belongs to whatever academic cycle

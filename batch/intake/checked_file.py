@@ -7,8 +7,9 @@ import os
 from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from batch import columns
 from batch.errors import unusable
@@ -35,8 +36,7 @@ if TYPE_CHECKING:  # most lists are CSV: what parses workbooks is imported for o
     from batch.intake.workbook_reader import WorkbookReader
 
 
-@dataclass(frozen=True, slots=True)
-class RowChunk:
+class RowChunk(Struct, frozen=True):
     """Some rows of the file, each checked by itself."""
 
     raw: RawChunk

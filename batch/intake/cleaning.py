@@ -5,9 +5,8 @@ As expressions over a chunk of rows. Most rows are plain, so the costly ones see
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import polars as pl
+from msgspec import Struct
 
 from batch import columns
 
@@ -84,8 +83,7 @@ _REPAIRS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """Something that reading put right: what kind, where; never the value."""
 
     row_number: int

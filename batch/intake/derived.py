@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import polars as pl
+from msgspec import Struct
 
 from batch import columns
 from batch.intake import dates
@@ -16,8 +16,7 @@ from batch.rows import Deferral
 _ROWS_AT_ONCE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(Struct, frozen=True):
     """What a row's own values ask: `defer_date` is None where they give no day.
 
     `is_id` says whether the id passes its check; an id of another shape is never sent.

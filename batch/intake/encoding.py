@@ -9,8 +9,10 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch import systems
 from batch.errors import UnusableFile, unusable
@@ -65,8 +67,7 @@ _SEVERAL_BYTES = re.compile(
 _LABELS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Struct, frozen=True):
     """How a file's bytes are to be read, and what they are: size, CRC-32.
 
     `is_assumed`: nothing but Windows-1252 explains the bytes, and nobody named it.
@@ -252,8 +253,7 @@ def _first_utf_8(path: Path) -> int | None:
     return None
 
 
-@dataclass(slots=True)
-class _Decoded:
+class _Decoded(Struct):
     """What one reading of the bytes shows; `wrong_at` is where decoding fails, None if nowhere."""
 
     size: int = 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 
 from batch import columns
 from batch.codes import Code
@@ -39,8 +39,7 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _MOST_UNUSED_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What was taken of a file: told before anything is sent, and in every report.
 
     `columns` has for each known name the header that holds it, or None. `hidden_rows` counts the

@@ -6,8 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch import columns
 from batch.errors import unusable
@@ -31,8 +32,7 @@ _CLOSED = re.compile(r'(^|[,;\t|\r\n]) *"(?:[^"]|"")*"')
 _OPENING = re.compile(r'(?:^|[,;\t|\r\n]) *"')
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The header as found: its names, its separator, its row, how many blank rows stand before it.
 
     `names` is empty where the file has none. `lines` counts the lines of the file to its end.

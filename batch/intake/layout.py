@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch import columns
 from batch.errors import UnusableFile, unusable
@@ -17,8 +19,7 @@ _MOST_NEAR_SHOWN = 3
 TEMPLATE_HINT = "`defer-batch template` prints the right header"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where the header stands and what it names.
 
     `own` are the input's own columns, of which `left_out` (places) tell of an earlier run, and are

@@ -7,7 +7,8 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batch import columns
 from batch.intake.encoding import look_at
@@ -24,8 +25,7 @@ _ROWS_LOOKED_AT = 200
 _LONGEST_SAMPLE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class OutlinedColumn:
+class OutlinedColumn(Struct, frozen=True):
     """A column of the file: where it stands, its header, and the first values that are there."""
 
     place: int
@@ -33,8 +33,7 @@ class OutlinedColumn:
     samples: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """The columns of the file, or of one sheet; `fitting` are the sheets that may be meant.
 
     `hidden_rows` counts the rows with something in them that the sheet hides. `sheet` is None,

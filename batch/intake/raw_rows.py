@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batch import columns
 from batch.codes import Code
@@ -16,8 +17,7 @@ SUFFIXES = frozenset({".xlsx", ".xlsm"})
 """Of workbooks; a file with any other is read as CSV."""
 
 
-@dataclass(slots=True)
-class RawChunk:
+class RawChunk(Struct):
     """Rows as read: `numbers[i]` is the row of `records[i]`; blank rows are left out.
 
     `problems` are those that only the file itself shows, by place: a workbook's cells have kinds.

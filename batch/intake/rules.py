@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import polars as pl
+from msgspec import Struct
 
 from batch import columns
 from batch.codes import Code
@@ -44,8 +44,7 @@ _ONLY_OPENED = r'^“[^“”"]*$'
 _LONGEST_WORD_FOR_NOTHING = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     """One thing that a row must satisfy, and what is said of a row that does not.
 
     `may_fail` is cheap, and true of every row of which `fails` is: it picks the few rows that are
@@ -129,8 +128,7 @@ _RULES = (
 _IS_SUSPECT = pl.any_horizontal(pl.col("too_many"), *(rule.may_fail for rule in _RULES))
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """A chunk after the rules: `frame` has a line a row; problems and repairs by its place."""
 
     frame: pl.DataFrame

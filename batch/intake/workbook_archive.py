@@ -14,8 +14,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from xml.parsers import expat
+
+from msgspec import Struct, field
 
 from batch.intake import cells
 
@@ -43,8 +44,7 @@ class TooLargeWorkbookError(Exception):
     """Reading it would take more time or memory than a list of trainees can need."""
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """What all sheets of a workbook together may take."""
 
     bytes_left: int = 400 << 20
@@ -60,8 +60,7 @@ class Budget:
             raise TooLargeWorkbookError
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """A sheet as the workbook lists it, and the part that holds it."""
 
     name: str
@@ -69,8 +68,7 @@ class Sheet:
     part: str
 
 
-@dataclass(frozen=True, slots=True)
-class Formats:
+class Formats(Struct, frozen=True):
     """The number formats of a workbook: the id of each style, and how those of its own read."""
 
     of_styles: list[int] = field(default_factory=list)

@@ -7,8 +7,9 @@ import hashlib
 import re
 from array import array
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batch import columns
 from batch.codes import Code

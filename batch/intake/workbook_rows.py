@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from batch import columns
 from batch.intake import cells
@@ -58,8 +59,7 @@ class Cell(NamedTuple):
 _UNCALCULATED = Cell(CellKind.UNCALCULATED, "", "")
 
 
-@dataclass(slots=True)
-class SheetRow:
+class SheetRow(Struct):
     """A row in which something stands: its texts by column from 0, and which are something else."""
 
     number: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch import columns
 from batch.errors import UnusableFile, unusable
@@ -17,8 +18,7 @@ from batch.intake.workbook_rows import Known, Merged, SheetRow, filled_rows
 from batch.run_settings import InputOptions
 
 
-@dataclass(slots=True)
-class FoundSheet:
+class FoundSheet(Struct):
     """A sheet and its header, with the rows behind it still to come."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from batch.codes import TABLE, Attention, Code, Outcome, counts_of
 from batch.words import day_of
@@ -16,8 +17,7 @@ TO_KNOW = "to_know"
 MOST_POINTS = 240
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One outcome's rows; `tone` is how they are coloured, see `tone_of`."""
 
     outcome: Outcome
@@ -26,8 +26,7 @@ class Part:
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Rows of one tone, and where their part of the bar lies, in percent of the whole."""
 
     tone: str
@@ -35,16 +34,14 @@ class Segment:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """How many requests were allowed in how many seconds."""
 
     requests: int
     period_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """Rows settled so far, over time, drawn to `WIDTH` by `HEIGHT`.
 
     `line` and `area` are SVG points; `limit` those of what the rate limit allows, or None.

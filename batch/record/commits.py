@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batch.record.database import journal_lost
 from batch.record.open_files import OpenFiles
@@ -21,8 +22,7 @@ Commit = Callable[[Callable[[], object]], Awaitable[object]]
 """Runs a blocking call without blocking the event loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
+class _Statement(Struct, frozen=True):
     """A statement that waits for the next commit; `then` is called once it is on disk."""
 
     sql: str

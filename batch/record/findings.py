@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch.codes import (
     TABLE,
@@ -29,8 +30,7 @@ _NUMBER_OF_THE_ROW = re.compile(r"\bthe ((?:HESA )?id|TRN|provider's number) [^\
 _MAY_BE_DEFERRED = (Code.ANSWER_LOST, Code.REGISTER_KEEPS_FAILING)
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """Rows of which the same sentence is said, once; `folded` are shown only when asked for."""
 
     message: str
@@ -38,8 +38,7 @@ class Sentence:
     folded: tuple[RowRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Rows that need attention for the same reason: how many, and the first of them.
 
     `said` are those that share a sentence with others, `shown` those that have one each, of which
@@ -60,16 +59,14 @@ class Group:
         return shared + len(self.shown) + len(self.folded)
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """The groups with something to do, the most urgent first, and those that are good to know."""
 
     to_do: tuple[Group, ...]
     to_know: tuple[Group, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(Struct, frozen=True):
     """How the run ended, in one sentence; `more` explains its numbers."""
 
     sentence: str

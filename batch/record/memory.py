@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batch.codes import Code, Outcome
 from batch.record.ledger import Ledger
@@ -12,8 +13,7 @@ from batch.record.purging import Purge
 from batch.rows import Settled
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """What earlier runs know of one row; `settled` is None where only another date is known."""
 
     row_number: int

@@ -8,8 +8,9 @@ before it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch import files
 from batch.record import manifest
@@ -20,8 +21,7 @@ _MOST_OF_A_LOG = 2**20
 _RUNS_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """A manifest that a run's own names as that of the run before it, and that nobody has."""
 
     run_id: str

@@ -11,9 +11,10 @@ import io
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
+
+from msgspec import Struct
 
 from batch.errors import JournalLost
 
@@ -131,8 +132,7 @@ _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 """The order of bytes in which checksums are made, by the magic number."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(Struct, frozen=True):
     """What a -wal begins with; its salts change whenever SQLite begins it anew."""
 
     order: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from batch import systems
 from batch.hints import verify_command
@@ -21,8 +22,7 @@ _SWITCHED_OFF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Particular:
+class Particular(Struct, frozen=True):
     """One thing of the record: what it is, and what is said of it, in lines.
 
     `is_literal`: it is to be copied or compared letter by letter.

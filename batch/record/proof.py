@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from batch.errors import UnknownRun
 from batch.record import manifest, report_files
@@ -37,8 +38,7 @@ class Verdict(StrEnum):
         return {Verdict.PROVED: 0, Verdict.DIFFERS: 1, Verdict.NOT_PROVED: 6}[self]
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """What was found: the differences, and what could not be checked.
 
     `is_vouched_for` says that the manifest is the one that the journal noted, or whose SHA-256 was
@@ -166,8 +166,7 @@ def _known(ledger: Ledger | None, run_id: str) -> tuple[RunRecord | None, Report
         return None, None
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(Struct, frozen=True):
     """A report in a folder: what its manifest tells, and what the journal noted of it, if it did.
 
     `own_sha256` is the manifest's own, None where there is no manifest.

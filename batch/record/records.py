@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from batch.codes import Code, Outcome, counts_of
 from batch.rows import REHEARSAL, SANDBOX, Deferral
@@ -16,8 +18,7 @@ def iso(unix_seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """One run, as the journal knows it. Times are UTC in ISO 8601.
 
     `columns` are the input's own; `ended` is why it can no longer be resumed, if it cannot;
@@ -99,8 +100,7 @@ class RunRecord:
         return SANDBOX if self.settings.get("environment") == "sandbox" else None
 
 
-@dataclass(frozen=True, slots=True)
-class RowRecord:
+class RowRecord(Struct, frozen=True):
     """One row and what became of it; `attempts` are the defer requests that may have arrived.
 
     The fields are the columns of the view `reported_rows`.
@@ -142,8 +142,7 @@ def as_told(row: RowRecord, run: RunRecord) -> RowRecord:
     return replace(row, message=f"{REHEARSAL}. {row.message}".rstrip())
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True):
     """One request; no `meaning` where no answer was written down.
 
     `kind` is info, preview, defer, read or final_check.
@@ -161,8 +160,7 @@ class AttemptRecord:
     register_date: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnsentRow:
+class UnsentRow(Struct, frozen=True):
     """A row that is not settled, as it is looked up before anything is sent.
 
     `trainee_id` is "" where its trainee must be matched; `is_open`: a request for the trainee may
@@ -177,8 +175,7 @@ class UnsentRow:
     is_open: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRow:
+class AskedRow(Struct, frozen=True):
     """A row as the journal would have it sent, with its own values, of which all else is made."""
 
     row_number: int
@@ -189,8 +186,7 @@ class AskedRow:
     defer_reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweredRow:
+class AnsweredRow(Struct, frozen=True):
     """A row for which Register was asked to defer, and what the run counts it as."""
 
     row_number: int
@@ -198,8 +194,7 @@ class AnsweredRow:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedRow:
+class ReportedRow(Struct, frozen=True):
     """A row that a run reports as succeeded, with the code that says how."""
 
     row_number: int
@@ -208,8 +203,7 @@ class ReportedRow:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
+class Requests(Struct, frozen=True):
     """How many requests a run sent, of every kind, and how many of them were what.
 
     `throttled` were refused by the limit; `read_back` read a trainee to settle a row; `preview`
@@ -223,8 +217,7 @@ class Requests:
     final_check: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRecord:
+class ReportRecord(Struct, frozen=True):
     """What the journal notes of a run's report when it is written.
 
     `files` are the SHA-256 by name; `journal_digest` is that of the run as the report has it, in
@@ -245,8 +238,7 @@ class ReportRecord:
     resumptions: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(Struct, frozen=True):
     """Who runs a command, where, and with which versions."""
 
     operator: str
@@ -257,8 +249,7 @@ class Who:
     command: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption(Who):
+class Resumption(Who, frozen=True):
     """Who took a run up again, when, and on which terms; when and why it had stopped before.
 
     The journal fills in the stop, which is None where the run was cut off.

@@ -8,9 +8,10 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 from batch import columns, files
 from batch.codes import Outcome, counts_of
@@ -31,8 +32,7 @@ _AS_IT_IS = re.compile(r"""(?:[^'=+\-@",;|\s][^",;|\s]*)?""")
 _SPLITS_A_LINE = re.compile(r'[",;|\s]')
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A report that has been written: where, its manifest's SHA-256, what was noticed."""
 
     folder: Path

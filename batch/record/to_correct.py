@@ -10,9 +10,11 @@ import datetime as dt
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch import columns
 from batch.codes import CORRECTABLE, Code, Outcome
@@ -55,8 +57,7 @@ _AT_FAULT: Mapping[Code, str] = {
 """The column at fault where a problem names none; for every other code it names the trainee."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowToCorrect:
+class RowToCorrect(Struct, frozen=True):
     """A row, its cells as they were, and what is wrong with which of them, by place.
 
     `problem` is all that is said of it, `at_fault` the headers of the cells at fault;
@@ -77,8 +78,7 @@ class RowToCorrect:
         return (*map(str, self.cells), *added)
 
 
-@dataclass(frozen=True, slots=True)
-class _Formats:
+class _Formats(Struct, frozen=True):
     """How cells look: text stays text and a date a date, also where somebody types over it."""
 
     text: Any

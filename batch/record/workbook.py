@@ -8,12 +8,12 @@ import itertools
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from msgspec import Struct
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
@@ -42,8 +42,7 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenBook:
+class WrittenBook(Struct, frozen=True):
     """A workbook that is being written, and its formats."""
 
     book: Any

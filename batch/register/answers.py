@@ -7,9 +7,11 @@ alone, of a 422 its words; a list's page holds what the roster compares in memor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batch.register import body
 from batch.register.api import Answer, NoReply, Reply
@@ -65,8 +67,7 @@ class Kind(StrEnum):
     """A 200 to /info that Register would not give."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """What an answer means, with the little of it that may be kept.
 
     `words` completes the sentence "Register …" or tells why nothing came back;

@@ -6,7 +6,8 @@ Pure. Source: register/API.md and interface.md, "The version".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 VERSIONS = ("v2025.0", "v2026.1", "v2026.0")
 """Versions known to have the same contract, in the order in which a run tries them (API.md)."""
@@ -18,8 +19,7 @@ DEFER_DATE, DEFER_REASON = "defer_date", "defer_reason"
 """The fields of a deferral, as they are asked and as a trainee shows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What came back: status, headers (names in lower case), body.
 
     A body that is not `quotable` holds the token: none of its words may be shown.
@@ -31,8 +31,7 @@ class Reply:
     quotable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class NoReply:
+class NoReply(Struct, frozen=True):
     """Nothing came back: `left` is whether the request may have reached Register.
 
     `why` is in our own words; `hopeless` marks what trying again cannot change, such as a

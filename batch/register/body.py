@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
+from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from batch.register.api import DEFER_DATE, DEFER_REASON, Reply
@@ -126,8 +126,7 @@ class ListMeta(BaseModel):
     per_page: _Count = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
+class ListPage(Struct, frozen=True):
     """One page of a list; `unreadable` is how many of its rows name no trainee."""
 
     trainees: tuple[ListedTrainee, ...]

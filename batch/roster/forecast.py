@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from batch.codes import TABLE, Code
 from batch.register.api import DEFERRABLE
@@ -30,8 +31,7 @@ _NOT_SENT = "Nothing was sent."
 _MOST_NAMED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class WillBeSent:
+class WillBeSent(Struct, frozen=True):
     """The row would be sent for this trainee; `notices` are sentences about what is odd in it.
 
     `is_before_course`: the date is before the trainee's course began, which the API takes and
@@ -44,8 +44,7 @@ class WillBeSent:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WillNotBeSent:
+class WillNotBeSent(Struct, frozen=True):
     """The row is settled with nothing sent; `state` and `is_on_this_date` are what Register has."""
 
     settled: Settled
@@ -163,8 +162,7 @@ def _sent(seen: Sighting, *, is_unlisted: bool) -> WillBeSent:
     return WillBeSent(seen.trainee_id, seen.state, seen.is_before_course, tuple(notices))
 
 
-@dataclass(slots=True)
-class Forecast:
+class Forecast(Struct):
     """Counts what the rows would become, for the plan: `add` each row, in the file's order."""
 
     codes: Counter[Code] = field(default_factory=Counter)

@@ -13,7 +13,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batch.codes import Code
 from batch.columns import tidied_text
@@ -42,8 +43,7 @@ _LETTERS = str.maketrans(
 """Letters with a stroke and the like, which Unicode does not part into letter and accent."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Person:
+class Person(Struct, frozen=True):
     """What a row says of its trainee, as read; "" where it says nothing.
 
     `date_of_birth` is `YYYY-MM-DD`, and "" where the file's is not certainly read.

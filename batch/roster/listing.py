@@ -19,9 +19,10 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
+
+from msgspec import Struct
 
 from batch.register.body import ListedTrainee
 from batch.rows import folded
@@ -52,8 +53,7 @@ Keep = Callable[[ListedTrainee, int | None], None]
 """Takes a trainee and the start year of the cycle it is listed in, None where it was read by id."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskPage:
+class AskPage(Struct, frozen=True):
     """A page of one cycle's list, `sort_order=asc`; `since` is Register's own text, or None."""
 
     cycle: int
@@ -62,8 +62,7 @@ class AskPage:
     per_page: int
 
 
-@dataclass(frozen=True, slots=True)
-class AskTrainee:
+class AskTrainee(Struct, frozen=True):
     """A read of one trainee."""
 
     trainee_id: str
@@ -72,16 +71,14 @@ class AskTrainee:
 Ask = AskPage | AskTrainee
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A 200: the rows in Register's order, and `meta.total_count` where there is one."""
 
     trainees: Sequence[ListedTrainee]
     total_count: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A read that shows the trainee."""
 
     trainee: ListedTrainee
@@ -116,8 +113,7 @@ class Trouble(Enum):
     NAMELESS = "Register's list shows a trainee without an id."
 
 
-@dataclass(frozen=True, slots=True)
-class ListTrouble:
+class ListTrouble(Struct, frozen=True):
     """A trouble with the list of one cycle."""
 
     cycle: int

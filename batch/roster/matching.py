@@ -8,9 +8,10 @@ trainees"). Names, dates of birth and numbers are compared as a trainee passes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from sys import intern
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE
@@ -32,8 +33,7 @@ _ID = "trainee_id"
 _QUOTED_AT_MOST = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(Struct, frozen=True):
     """A row that would be sent: its trainee's id, or "" where `person`'s numbers must find it."""
 
     row_number: int
@@ -42,8 +42,7 @@ class Sought:
     person: Person = field(default_factory=Person)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """What may be kept of a trainee that a row may mean, as last seen.
 
     `differing` are the columns in which the row is about another person. `is_listed` is False for
@@ -58,8 +57,7 @@ class Sighting:
     differing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Nobody:
+class Nobody(Struct, frozen=True):
     """No trainee of this provider; `looked_for` says by what, such as `the TRN 1234567`.
 
     It is "" where the row has nothing to look for.
@@ -68,16 +66,14 @@ class Nobody:
     looked_for: str
 
 
-@dataclass(frozen=True, slots=True)
-class Several:
+class Several(Struct, frozen=True):
     """More than one trainee, and nothing shows which one is right."""
 
     looked_for: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotLookedUp:
+class NotLookedUp(Struct, frozen=True):
     """Nobody asked Register about this id (an earlier run dealt with it), or could not."""
 
     trainee_id: str

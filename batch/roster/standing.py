@@ -6,8 +6,9 @@ that it differs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from batch.codes import Code
 from batch.register.api import DEFERRABLE
@@ -33,8 +34,7 @@ NOT_READ = "not_read"
 """Stands in for one of those where the trainee could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What Register holds now, with the state and date that it shows and a sentence for people."""
 
     held: Held

@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batch.codes import Code
 from batch.record.records import AttemptRecord
@@ -27,8 +28,7 @@ _DEALT_WITH = frozenset(
 """What a defer request's 200 or 422 means, where Register itself gave it."""
 
 
-@dataclass(slots=True)
-class _Stretch:
+class _Stretch(Struct):
     """What one stretch shows: rows by number."""
 
     failures: Counter[int] = field(default_factory=Counter)

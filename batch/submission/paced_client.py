@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
 
 from batch.record.journal import Journal
 from batch.register.answers import (
@@ -68,8 +69,7 @@ class Listener(Protocol):
         """Hear of something unusual, in words for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """One thing to ask: about which row, by which call, and what its answer means."""
 
     kind: str

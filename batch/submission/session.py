@@ -8,9 +8,10 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from batch.codes import Code, Outcome, counts_of, exit_code_of
 from batch.errors import DeferBatchError, Interrupted, RefusedByRegister, RegisterUnreachable
@@ -70,8 +71,7 @@ class RequestsLeft:
         return math.ceil(self.rows_left * max(1.0, self._answered / self._settled))
 
 
-@dataclass(frozen=True, slots=True)
-class _Observer:
+class _Observer(Struct, frozen=True):
     """Tells everyone who wants to know: the forecast, the log, whoever watches."""
 
     forecast: RequestsLeft

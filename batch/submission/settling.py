@@ -5,9 +5,10 @@ Pure decisions, each a table; source: register/API.md, "As observed".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
+
+from msgspec import Struct
 
 from batch.codes import Code
 from batch.register.answers import Kind, Meaning
@@ -37,26 +38,22 @@ _ABOUT_A_200 = frozenset({Why.DIFFERS, Why.NO_DATE})
 """Reads after a request that was carried out: nothing of it is still on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send the deferral now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """Read the trainee, to explain what `said` left open."""
 
     why: Why
     said: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(Struct, frozen=True):
     """Go to the back of the queue, and read again once the lost answer's wait is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """End the run: no row will do better. `why` is a sentence for people."""
 
     why: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from batch.errors import UnfinishedRun
 from batch.hints import close_command, resume_command
@@ -22,8 +23,7 @@ MOST_REPAIRS_TOLD = 100_000
 """How many repairs `run.log` lists by row, and says how many more; the summary counts them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """A run whose rows are in the journal, none of them sent."""
 
     run_no: int

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from batch.words import counted, duration
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Struct, frozen=True):
     """What a run waits for at one moment; seconds from then, None where it does not wait for it.
 
     `probe_seconds`: until Register, which fails, is asked again; `turn_seconds`: until the rate

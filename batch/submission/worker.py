@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batch.errors import JournalLost
 from batch.record.journal import Journal
@@ -38,8 +40,7 @@ class Observer(Protocol):
         """Hear what became of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What a look before sending showed; nothing where there was none.
 
     `remarks` are sentences that end the message of some rows; `found` are the trainees, by folded

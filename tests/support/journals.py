@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from batch.codes import Code
 from batch.record import database
@@ -47,7 +48,7 @@ def failed(number: int, *values: str, code: Code = Code.INVALID_DEFER_DATE) -> R
 def journal_of(folder: Path, rows: Iterable[Row], **more: object) -> Iterator[Journal]:
     """Keep a finished run with these rows; `more` are fields of its RunRecord."""
     kept = list(rows)
-    run = replace(RUN, input_rows=len(kept), **more)  # type: ignore[arg-type]
+    run = replace(RUN, input_rows=len(kept), **more)
     journal = Journal(
         database.open_for_writing(folder / "journal.db"), wall=lambda: 1_795_514_400.0
     )

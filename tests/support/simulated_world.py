@@ -10,9 +10,11 @@ import heapq
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
+
+from msgspec.structs import replace
 
 from batch.emulator.model import Begun, Register, Request
 from batch.emulator.replies import Response

@@ -18,11 +18,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
+
+from msgspec.structs import replace
 
 from batch.codes import Code, Outcome
 from batch.commands import close as close_command
