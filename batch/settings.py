@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -208,13 +207,19 @@ def _found(fields: Iterable[str]) -> _Found:
     Where the environment gives the token, a token of `.env` has no say, whichever way it is given.
     """
     environment = {name: value for name, value in os.environ.items() if value}
-    dotenv = {name: value for name, value in dotenv_values(".env").items() if value}
+    dotenv = _of_dotenv() if os.access(".env", os.F_OK) else {}
     variables = {name: _variable(name) for name in fields if name != "from_dotenv"}
     said = {name: environment[v] for name, v in variables.items() if v in environment}
     more = {name: dotenv[v] for name, v in variables.items() if v in dotenv and name not in said}
     if not {"api_token", "api_token_file"} <= variables.keys() or _TOKENS & said.keys():
         more = {name: value for name, value in more.items() if name not in _TOKENS}
     return _Found(said, more)
+
+
+def _of_dotenv() -> dict[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415 — few folders have such a file
+
+    return {name: value for name, value in dotenv_values(".env").items() if value}
 
 
 _TOKENS = frozenset({"api_token", "api_token_file"})

@@ -44,48 +44,42 @@ _BETWEEN = rf"[\s,./{_DASHES}]*"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<month>[a-z]{3,9})"
 _WEEKDAY = rf"(?:(?P<weekday>[a-z]{{3,9}})(?![a-z])\.?{_BETWEEN})??(?:the\s)?"
+_FLAGS = re.ASCII | re.IGNORECASE
 _NAMED = (
-    re.compile(
-        rf"{_WEEKDAY}{_DAY}(?:\sof\s|{_BETWEEN}){_MONTH}{_BETWEEN}(?P<year>\d{{4}})",
-        re.IGNORECASE | re.ASCII,
-    ),
-    re.compile(
-        rf"{_WEEKDAY}{_MONTH}{_BETWEEN}{_DAY}[\s,./{_DASHES}]+(?P<year>\d{{4}})",
-        re.IGNORECASE | re.ASCII,
-    ),
-    re.compile(
-        rf"(?P<weekday>)(?P<year>\d{{4}}){_BETWEEN}{_MONTH}{_BETWEEN}{_DAY}",
-        re.IGNORECASE | re.ASCII,
-    ),
+    rf"{_WEEKDAY}{_DAY}(?:\sof\s|{_BETWEEN}){_MONTH}{_BETWEEN}(?P<year>\d{{4}})",
+    rf"{_WEEKDAY}{_MONTH}{_BETWEEN}{_DAY}[\s,./{_DASHES}]+(?P<year>\d{{4}})",
+    rf"(?P<weekday>)(?P<year>\d{{4}}){_BETWEEN}{_MONTH}{_BETWEEN}{_DAY}",
 )
+"""Compiled when they are first asked for, like the shapes below: most files have no such date."""
+
 _LOOKS_LIKE = (
     (
-        re.compile(r"\d{4}-W\d{2}(-\d)?|\d{4}W\d{2,3}", re.ASCII),
+        r"\d{4}-W\d{2}(-\d)?|\d{4}W\d{2,3}",
         "looks like a week date, which Register would store as no date at all",
     ),
     (
-        re.compile(r"\d{4}-\d{3}", re.ASCII),
+        r"\d{4}-\d{3}",
         "looks like a day of the year, which Register would store as no date at all",
     ),
     (
-        re.compile(r"\d{4}-\d{1,2}", re.ASCII),
+        r"\d{4}-\d{1,2}",
         "has no day, and Register would store it as no date at all",
     ),
-    (re.compile(r"\d{8}", re.ASCII), "has no hyphens"),
-    (re.compile(r"\d{5}(\.\d+)?", re.ASCII), "looks like a spreadsheet's day number"),
-    (re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])", re.ASCII), "has no day"),
-    (re.compile(r"\d{6}", re.ASCII), "has a year of two digits"),
-    (re.compile(r"\d{4}", re.ASCII), "has no month and no day"),
-    (re.compile(r"\d{2}-\d{2}-\d{2}", re.ASCII), "has a year of two digits"),
-    (re.compile(r"\d{1,2}[/.]\d{1,2}[/.]\d{2}", re.ASCII), "has a year of two digits"),
-    (re.compile(r"\d{1,2}[\s-][A-Za-z]{3,9}[\s-]\d{2}", re.ASCII), "has a year of two digits"),
-    (re.compile(r"#+", re.ASCII), "is what a spreadsheet shows where the column is too narrow"),
+    (r"\d{8}", "has no hyphens"),
+    (r"\d{5}(\.\d+)?", "looks like a spreadsheet's day number"),
+    (r"(19|20)\d{2}(0[1-9]|1[0-2])", "has no day"),
+    (r"\d{6}", "has a year of two digits"),
+    (r"\d{4}", "has no month and no day"),
+    (r"\d{2}-\d{2}-\d{2}", "has a year of two digits"),
+    (r"\d{1,2}[/.]\d{1,2}[/.]\d{2}", "has a year of two digits"),
+    (r"\d{1,2}[\s-][A-Za-z]{3,9}[\s-]\d{2}", "has a year of two digits"),
+    (r"#+", "is what a spreadsheet shows where the column is too narrow"),
     (
-        re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}[T ]\s*\d.*", re.ASCII),
+        r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}[T ]\s*\d.*",
         "has a time behind the date",
     ),
     (
-        re.compile(r"not required by hesa.*", re.IGNORECASE),
+        r"not required by hesa.*",
         "means that Register holds no deferral date: fill in the date, or delete the row",
     ),
 )
@@ -122,7 +116,7 @@ def _with_a_months_name(text: str) -> date | None:
 
 def _named(text: str) -> re.Match[str] | None:
     """Return the parts of a date that has the name of its month, None of any other."""
-    matches = (shape.fullmatch(text) for shape in _NAMED)
+    matches = (re.fullmatch(shape, text, _FLAGS) for shape in _NAMED)
     return next((one for one in matches if one and one["month"].lower() in _MONTHS), None)
 
 
@@ -158,7 +152,7 @@ def described(text: str) -> str:
     if found := _DMY.fullmatch(text):
         return f"{shown} {_of_three_numbers(found)}."
     for shape, words in _LOOKS_LIKE:
-        if shape.fullmatch(text):
+        if re.fullmatch(shape, text, _FLAGS):
             return f"{shown} {words}." if ": " in words else f"{shown} {words}: {_ADVICE}."
     if _YEAR_FIRST.fullmatch(text):
         return f"{shown} is not a day of the calendar."
