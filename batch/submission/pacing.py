@@ -54,16 +54,17 @@ class Pacer:
     ) -> None:
         limit = None if rate_limit is None else rate_limit.requests
         period_seconds = (rate_limit or RateLimit(1, REGISTERS_PERIOD_SECONDS)).period_seconds
+        counted_seconds = period_seconds if rate_limit else 0.0  # without a limit nobody asks
         recent = sorted(recent)
         self._tick = tick_seconds
         self._limit = limit
         self._period = period_seconds
         self._rolling = RollingWindow(
-            limit or 1, period_seconds, recent=recent, tick_seconds=tick_seconds
+            limit or 1, counted_seconds, recent=recent, tick_seconds=tick_seconds
         )
         self._clock = ServerClock(period_seconds)
-        self._arrivals = Arrivals(3 * period_seconds, recent=(at + LATE_SECONDS for at in recent))
-        self._refusals = Arrivals(3 * period_seconds)
+        self._arrivals = Arrivals(3 * counted_seconds, recent=(at + LATE_SECONDS for at in recent))
+        self._refusals = Arrivals(3 * counted_seconds)
         self._open: set[Slot] = set()
         self._last_slot = 0
         self._last_reserved = -math.inf
