@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from batch.app.copies import copied
+from batch.app.journeys import Journey
 from batch.app.lists import CheckedList, Corrections, is_changed, read_list
 from batch.errors import UnusableFile
 from batch.intake.checked_file import open_input
@@ -142,6 +143,15 @@ def test_problems_stand_in_their_cells(tmp_path: Path) -> None:
     shown = found.rows_of(found.to_correct)
     assert [cell.place for cell in shown[2].cells if cell.messages] == [1]
     assert found.to_send == 3 - len(found.to_correct)
+
+
+def test_nothing_that_shows_a_list_to_programmers_shows_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{HEADER}Zq-secret,x,Zq-secret\n", encoding="utf-8")
+    read = read_list(InputOptions(path, TODAY))
+    journey = Journey("id", tmp_path, path, "Zq-secret.csv", "iso", None)
+    journey.corrections = Corrections({2: {2: "Zq-secret"}})
+    assert "Zq-secret" not in f"{read!r} {read.checked()!r} {journey!r}"
 
 
 def test_any_rows_are_paged(tmp_path: Path) -> None:
