@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 
 _DASHES = "\\-\u00ad\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u2212\ufe58\ufe63\uff0d"
 """Whatever looks like a hyphen: dashes of Unicode, the minus, the soft hyphen."""
@@ -144,6 +145,7 @@ def swapped(day: date) -> date | None:
     )
 
 
+@lru_cache(maxsize=1000)  # the same mistake stands in many rows
 def described(text: str) -> str:
     """Return what is wrong with a value that names no day, what it looks like and what to do."""
     shown = quoted(text)
