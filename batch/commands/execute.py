@@ -215,7 +215,7 @@ async def _plan_to_show(session: Session, journal: Journal, plan: Plan) -> Plan:
     plan = replace(plan, settings=replace(plan.settings, api_version=version))
     if plan.settings.preview:
         plan = await looked_up(session, journal, plan)
-    return replace(plan, seconds_needed=session.seconds_needed())
+    return replace(plan, seconds_needed=session.seconds_needed(plan.requests_at_the_end))
 
 
 def _looked(plan: Plan) -> Looked:

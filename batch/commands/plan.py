@@ -13,6 +13,7 @@ from batch.record.journal import Journal
 from batch.record.ledger import Ledger
 from batch.record.memory import known_meanwhile
 from batch.record.records import RunRecord
+from batch.roster.listing import requests_to_find
 from batch.run_settings import RunSettings
 from batch.submission.pacing import Pacer
 from batch.submission.staging import Staged
@@ -54,6 +55,11 @@ class Plan(Struct, frozen=True):
     def reports_dir(self) -> Path:
         """The folder in which the journal and the run folders stand."""
         return self.journal.parent
+
+    @property
+    def requests_at_the_end(self) -> int:
+        """About how many requests the check at the end takes."""
+        return requests_to_find(self.to_send) if self.settings.final_check else 0
 
 
 def plan_of_run(journal: Journal, run: RunRecord, staged: Staged, path: Path) -> Plan:

@@ -229,7 +229,7 @@ async def _asked(context: Context, journal: Journal, plan: Plan, base_url: str) 
         version = await session.ask_first()
         plan = replace(plan, settings=replace(plan.settings, api_version=version))
         plan = await looked_up(session, journal, plan)
-        return replace(plan, seconds_needed=session.seconds_needed())
+        return replace(plan, seconds_needed=session.seconds_needed(plan.requests_at_the_end))
 
 
 def _rows(ledger: Ledger, plan: Plan) -> Iterator[PreviewedRow]:

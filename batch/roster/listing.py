@@ -49,6 +49,12 @@ _SIZES_TRIED = 20
 MOST_TRAINEES = 500_000
 """No provider has as many in one cycle: a `total_count` above this is no count."""
 
+
+def requests_to_find(changed: int) -> int:
+    """Return about how many requests show so many trainees who have all just changed."""
+    return changed if changed <= MOST_READ_UNASKED else 3 + changed // PER_PAGE
+
+
 Keep = Callable[[ListedTrainee, int | None], None]
 """Takes a trainee and the start year of the cycle it is listed in, None where it was read by id."""
 

@@ -250,10 +250,11 @@ class Session:
         self._forecast.rows_left = rows
         self._forecast.reads_first = reads_first
 
-    def seconds_needed(self) -> float:
-        """Return about how long the rows will take, from now."""
+    def seconds_needed(self, requests_at_the_end: int) -> float:
+        """Return about how long the rows, and so many requests after them, will take from now."""
         now = asyncio.get_running_loop().time()
-        return self._register.pacer.seconds_for(self._forecast.requests_left, now)
+        requests = self._forecast.requests_left + requests_at_the_end
+        return self._register.pacer.seconds_for(requests, now)
 
     async def settle_rows(self, looked: Looked) -> None:
         """Send and settle the rows that are pending, until done or stopped. Raises JournalLost."""
