@@ -44,10 +44,13 @@ REPORTS_OF_A_DOUBLE_CLICK = "defer-batch reports"
 IDLE_SECONDS = 3600.0
 _OPENING_PAGE = "open.html"
 _LOOK_EVERY_SECONDS = 0.05
+_STYLE_FOLLOWS_WITHIN_SECONDS = 3.0
+"""A browser asks for it as soon as it has the page; who is no browser never does."""
 _PATIENCE_SECONDS = 5.0
 _HOST = "127.0.0.1"
+_STYLE = "app.css"
 _STATIC = {
-    "app.css": "text/css; charset=utf-8",
+    _STYLE: "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
@@ -218,7 +221,7 @@ def asgi(site: Site) -> ASGIApp:
 
 
 def _router(site: Site, pages: list[tuple[str, str, Page]]) -> ASGIApp:
-    routes = [Route(f"/static/{name}", _file(name, kind)) for name, kind in _STATIC.items()]
+    routes = [Route(f"/static/{name}", _file(site, name, kind)) for name, kind in _STATIC.items()]
     routes.append(Route("/under-way/{work}/events", _events(site)))
     routes += [
         Route(each, _endpoint(site, page, each), methods=[method])
@@ -249,8 +252,10 @@ def _endpoint(site: Site, page: Page, path: str) -> Callable[[Request], Awaitabl
     return endpoint
 
 
-def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(site: Site, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(_request: Request) -> Response:
+        if name == _STYLE:
+            site.lacks_style_since = None
         return Response(static(name), media_type=kind)
 
     return endpoint
@@ -272,8 +277,9 @@ def _alive(_site: Site, _request: Request, _form: FormData) -> Response:
 
 
 def _end(site: Site, _request: Request, _form: FormData) -> Response:
-    """End the app, once its last page is out."""
+    """End the app, once its last page is out, and what it looks like."""
     site.is_ending = True
+    site.lacks_style_since = time.monotonic()
     return site.page("ended")
 
 
@@ -315,6 +321,10 @@ class Server(uvicorn.Server):
             if time.monotonic() - site.last_asked > IDLE_SECONDS:
                 break
         site.is_ending = True
+        while (since := site.lacks_style_since) is not None and not self.should_exit:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            if time.monotonic() - since > _STYLE_FOLLOWS_WITHIN_SECONDS:
+                break
         await asyncio.sleep(_LOOK_EVERY_SECONDS)  # streams end by themselves
 
 

@@ -58,6 +58,8 @@ class Site:
         self.works = Works()
         self.last_asked = time.monotonic()
         self.is_ending = False
+        self.lacks_style_since: float | None = None
+        """When the last page went out, until what it looks like has followed it."""
         self.said: dict[str, list[str]] = {}
         """What was warned of while this app worked on a run, by the run's id."""
         self._tokens: dict[str, str] = {}

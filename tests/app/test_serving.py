@@ -130,6 +130,18 @@ def test_the_page_can_end_it(office: Office) -> None:
     assert app.process.returncode == 0
 
 
+def test_the_last_page_gets_its_style_before_the_app_ends(office: Office) -> None:
+    app = started(office)
+    last = app.post("/end")
+    time.sleep(0.5)  # a slow browser
+    style = re.search(r'rel="stylesheet" href="([^"]+)"', last.text)
+    assert style
+    assert app.client.get(style[1]).status_code == 200
+    app.process.communicate(timeout=120)
+    app.client.close()
+    assert app.process.returncode == 0
+
+
 def test_a_second_start_opens_the_first_with_a_fresh_key(office: Office) -> None:
     app = started(office)
     second = office.run("app", "--no-browser")

@@ -60,15 +60,6 @@ def test_each_row_is_given_what_it_would_become(office: Office, mixed: Emulator)
     assert (found["to_send"], sum(found["counts"].values())) == (1, 5)
 
 
-def test_the_time_holds_what_is_asked_at_the_end(office: Office, register: Serving) -> None:
-    ids = [f"id{letter}" for letter in "abcdefghijklmno"]
-    rows = "".join(f"{one},2026-10-01\n" for one in ids)
-    emulator = register(**dict.fromkeys(ids, "trn_received"))
-    ran = ask(office, emulator, f"trainee_id,defer_date\n{rows}", "--rate-limit", "40/60", "--json")
-    # 16 are asked before and 15 sent; 15 more are over the limit
-    assert json.loads(ran.out)["seconds_needed"] > 30
-
-
 def test_it_only_reads(office: Office, mixed: Emulator) -> None:
     ask(office, mixed)
     assert not mixed.received(Endpoint.DEFER)
