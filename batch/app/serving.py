@@ -255,7 +255,7 @@ def _endpoint(site: Site, page: Page, path: str) -> Callable[[Request], Awaitabl
 def _file(site: Site, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(_request: Request) -> Response:
         if name == _STYLE:
-            site.lacks_style_since = None
+            site.has_style.set()
         return Response(static(name), media_type=kind)
 
     return endpoint
@@ -278,8 +278,8 @@ def _alive(_site: Site, _request: Request, _form: FormData) -> Response:
 
 def _end(site: Site, _request: Request, _form: FormData) -> Response:
     """End the app, once its last page is out, and what it looks like."""
+    site.has_style.clear()
     site.is_ending = True
-    site.lacks_style_since = time.monotonic()
     return site.page("ended")
 
 
@@ -321,10 +321,8 @@ class Server(uvicorn.Server):
             if time.monotonic() - site.last_asked > IDLE_SECONDS:
                 break
         site.is_ending = True
-        while (since := site.lacks_style_since) is not None and not self.should_exit:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            if time.monotonic() - since > _STYLE_FOLLOWS_WITHIN_SECONDS:
-                break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(site.has_style.wait(), _STYLE_FOLLOWS_WITHIN_SECONDS)
         await asyncio.sleep(_LOOK_EVERY_SECONDS)  # streams end by themselves
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import logging
 import platform
@@ -58,8 +59,9 @@ class Site:
         self.works = Works()
         self.last_asked = time.monotonic()
         self.is_ending = False
-        self.lacks_style_since: float | None = None
-        """When the last page went out, until what it looks like has followed it."""
+        self.has_style = asyncio.Event()
+        """Set unless the last page went out and what it looks like did not follow it yet."""
+        self.has_style.set()
         self.said: dict[str, list[str]] = {}
         """What was warned of while this app worked on a run, by the run's id."""
         self._tokens: dict[str, str] = {}
