@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from batch import systems
 from batch.commands.plan import Plan
@@ -118,18 +117,6 @@ def test_the_plan_reads_as_the_issue_shows_it() -> None:
         "about 3 minutes at 100 requests a minute; Register's API cannot undo a deferral,",
         "and undoing one by hand clears the trainee's funding choices",
     ]
-
-
-@pytest.mark.parametrize(
-    ("to_send", "final_check", "requests"),
-    [(15, True, 15), (20, True, 20), (300, True, 4), (3000, True, 15), (3000, False, 0)],
-)
-def test_a_plan_knows_what_is_asked_at_the_end(
-    to_send: int, final_check: object, requests: int
-) -> None:
-    plan = a_plan("production", "https://www.example", to_send=to_send)
-    settings = replace(plan.settings, final_check=final_check)
-    assert replace(plan, settings=settings).requests_at_the_end == requests
 
 
 def test_a_plan_names_a_register_without_a_name_by_its_address() -> None:

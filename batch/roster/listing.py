@@ -50,11 +50,6 @@ MOST_TRAINEES = 500_000
 """No provider has as many in one cycle: a `total_count` above this is no count."""
 
 
-def requests_to_find(changed: int) -> int:
-    """Return about how many requests show so many trainees who have all just changed."""
-    return changed if changed <= MOST_READ_UNASKED else 3 + changed // PER_PAGE
-
-
 Keep = Callable[[ListedTrainee, int | None], None]
 """Takes a trainee and the start year of the cycle it is listed in, None where it was read by id."""
 
@@ -470,6 +465,11 @@ def _overlapping(covered: int, per_page: int) -> tuple[int, int]:
     tried = [(pages, (covered - 1) // pages) for pages in range(fewest, fewest + _SIZES_TRIED)]
     pages, size = max(tried, key=lambda found: (found[0] + 1) * found[1])
     return (pages, size) if (pages + 1) * size > covered else (1, max(1, covered - 1))
+
+
+def requests_to_find(changed: int) -> int:
+    """Return about how many requests show so many trainees, where nobody else has changed."""
+    return changed if changed <= MOST_READ_UNASKED else _pages(changed, PER_PAGE)
 
 
 def pages_at_rest(trainees: int, per_page: int) -> int:

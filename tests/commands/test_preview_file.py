@@ -60,6 +60,15 @@ def test_each_row_is_given_what_it_would_become(office: Office, mixed: Emulator)
     assert (found["to_send"], sum(found["counts"].values())) == (1, 5)
 
 
+def test_the_time_holds_what_is_asked_at_the_end(office: Office, register: Serving) -> None:
+    ids = [f"id{letter}" for letter in "abcdefghijklmnopqrst"]
+    rows = "".join(f"{one},2026-10-01\n" for one in ids)
+    emulator = register(**dict.fromkeys(ids, "trn_received"))
+    ran = ask(office, emulator, f"trainee_id,defer_date\n{rows}", "--rate-limit", "24/60", "--json")
+    # 21 of the 24 are asked by now; 20 rows end in the next minute, 20 reads in the one after
+    assert json.loads(ran.out)["seconds_needed"] > 60
+
+
 def test_it_only_reads(office: Office, mixed: Emulator) -> None:
     ask(office, mixed)
     assert not mixed.received(Endpoint.DEFER)

@@ -21,6 +21,7 @@ from batch.roster.listing import (
     Trouble,
     current_cycle,
     cycles_from,
+    requests_to_find,
 )
 from tests.support.lists import Register, changed, played, reads, time, trainee
 
@@ -97,6 +98,14 @@ def test_the_look_takes_at_most_twenty_and_two_in_a_hundred(rows: int, trainees:
     assert len(asked) <= 20 + rows // 50
     assert set(ids(0, rows)) <= set(kept)
     assert not look.findings
+
+
+@pytest.mark.parametrize("rows", [1, 20, 21, 300, 3000])
+def test_what_is_asked_of_those_who_have_just_changed_is_foretold(rows: int) -> None:
+    there = register(rows)
+    look = Look(ids(0, rows), lambda _, __: None, cycles=CYCLES, since=time(0))
+    asked = len(played(look, there.answer))
+    assert asked - 2 <= requests_to_find(rows) <= asked
 
 
 def test_matching_reads_every_cycle_to_its_end() -> None:
