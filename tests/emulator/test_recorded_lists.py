@@ -30,7 +30,10 @@ NOT_OF_A_PERSON = {"ukprn"}
 
 def test_model_lists_as_the_service_did() -> None:
     if not RECORDINGS.exists():
-        pytest.skip(f"no recorded lists: {RECORDINGS.name} is not in the shared folder")
+        pytest.skip(
+            f"this takes the recordings of Register's own application: {RECORDINGS.name}, which "
+            "belongs in a folder `shared/register` beside the project's"
+        )
     lines = RECORDINGS.read_text("utf-8").splitlines()
     recordings = [json.loads(line) for line in lines if line]
     replay = Replay(recordings)
