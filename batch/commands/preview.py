@@ -281,15 +281,10 @@ async def check_finally(
     """Ask Register once more whether it holds each deferral that the run counts as made.
 
     What does not stand becomes `deferral_not_held`. Also looked at are those whom a defer request
-    called unknown, though the look had found them, and those whom it refused: the answer may have
-    been another request's. Nothing is concluded, and nothing noted, where an answer did not come.
+    called unknown or refused: the answer may have been another request's. Nothing is concluded, and
+    nothing noted, where an answer did not come.
     """
-    found_before = preview.sent_to if preview is not None else frozenset()
-    answered = {
-        folded(row.deferral.trainee_id): row
-        for row in journal.ledger.answered(run_id)
-        if row.outcome != Outcome.NOT_FOUND or folded(row.deferral.trainee_id) in found_before
-    }
+    answered = {folded(row.deferral.trainee_id): row for row in journal.ledger.answered(run_id)}
     if not answered:
         return
     held, run = _HeldNow(answered), journal.ledger.run(run_id)
@@ -308,14 +303,14 @@ async def check_finally(
 async def _looked_at_again(
     session: Session, held: _HeldNow, cycles: tuple[int, ...], since: str
 ) -> bool:
-    """Look at the trainees, but of many who were refused at the lists; whether each one was shown.
+    """Look at the trainees, but of many who were not deferred at the lists; whether all was read.
 
     Who is in no list of those who changed is not deferred since, and need not be read.
     """
     rows = held.answered.values()
-    are_few = sum(row.outcome == Outcome.UNPROCESSABLE for row in rows) <= MOST_READ_UNASKED
+    are_few = sum(row.outcome != Outcome.SUCCEEDED for row in rows) <= MOST_READ_UNASKED
     sought = [
-        row.deferral.trainee_id for row in rows if are_few or row.outcome != Outcome.UNPROCESSABLE
+        row.deferral.trainee_id for row in rows if are_few or row.outcome == Outcome.SUCCEEDED
     ]
     look = Look(sought, held.see, cycles=cycles, since=since)
     if not await session.check_again(look):

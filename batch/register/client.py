@@ -86,9 +86,9 @@ class Client:
         return await self._ask("GET", path, about=trainee_id, fresh=True)
 
     async def trainees(self, query: Mapping[str, str | int]) -> Answer:
-        """Ask for one page of the list of trainees, by the parameters of API.md."""
+        """Ask for one page of the list of trainees, by API.md's parameters, on a new connection."""
         path = f"/trainees?{urlencode(query)}"
-        return await self._ask("GET", path, most_bytes=MOST_LIST_BYTES)
+        return await self._ask("GET", path, most_bytes=MOST_LIST_BYTES, fresh=True)
 
     async def info(self, api_version: str | None = None) -> Answer:
         """Ask whether token and version are accepted; of another version, if one is given."""
