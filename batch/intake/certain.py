@@ -6,6 +6,7 @@ break within quotes, too few or too many values) is left to the strict reader, w
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -17,9 +18,10 @@ _LONGEST_VALUE = 10_000
 """In bytes; what is longer the strict reader may refuse."""
 
 _ROWS_AT_ONCE = 2_000
-_QUOTE = '"'
-_SEEN = "[!-~]"
-"""Some letter that shows that a row is not blank."""
+_FIRST_SEEN, _LAST_SEEN = "!", "~"
+"""A name that begins with a letter between them is none of a blank row."""
+
+_FIRST, _LAST = operator.itemgetter(0), operator.itemgetter(-1)
 
 
 class Columns(Sequence[list[str]]):
@@ -51,71 +53,71 @@ class Columns(Sequence[list[str]]):
 def certain(text: str, layout: Layout) -> Columns | None:
     """Return the rows of whole lines, None where only the strict reader knows them.
 
-    What stands within quotes is taken out first: then each quote that is left must be a whole
-    value, and lines and values can be split without a thought. A row that names nobody may be
-    blank, and is left too.
+    Each quote must begin or end a value, and no value may hold a line end: then there is nothing to
+    decide. A row whose name does not begin with a visible letter may be blank, and is left too.
     """
     lines = text.replace("\r\n", "\n") if "\r" in text else text
     if layout.separator not in SEPARATORS or layout.nameless or "\r" in lines or "\0" in lines:
         return None
-    parts = lines.split(_QUOTE)
-    frame = _split(_QUOTE.join(parts[::2]), layout)
-    if frame is None or not len(parts) % 2:
+    if not lines.endswith("\n"):
+        lines += "\n"
+    parts = f"\n{lines}".split('"')
+    if not _quote_values(parts, layout.separator):
         return None
-    if len(parts) > 1:
-        frame = _filled(frame, pl.Series(parts[1::2], dtype=pl.String))
-    return Columns(frame) if frame is not None and _is_plain(frame, layout.name_at) else None
+    data = lines.encode()
+    frame = _split(data, layout)
+    if frame is None or not _is_whole(frame, len(data) - len(parts) + 1, layout.name_at):
+        return None
+    return Columns(frame)
 
 
-def _split(lines: str, layout: Layout) -> pl.DataFrame | None:
-    """Return the values of lines, whatever they hold, None where a line has too few or too many.
+def _quote_values(parts: list[str], separator: str) -> bool:
+    """Whether the quotes that part a text stand around whole values of one line.
 
-    No byte is lost but separators and line ends, or polars has read something else.
+    On its outside each has another value or a line end; within them no line ends.
     """
-    data = lines.encode() if lines.endswith("\n") else f"{lines}\n".encode()
-    if data.count(layout.separator.encode()) != data.count(b"\n") * (layout.width - 1):
-        return None  # before polars makes room for a line of a million values
+    outside = parts[::2]  # the first begins, and the last ends, with a line end
+    try:
+        beside = {*map(_FIRST, outside), *map(_LAST, outside)}
+    except IndexError:
+        return False  # a quote stands beside a quote
+    is_even = len(parts) % 2 == 1
+    return is_even and beside <= {separator, "\n"} and "\n" not in "".join(parts[1::2])
+
+
+def _split(data: bytes, layout: Layout) -> pl.DataFrame | None:
+    """Return the values of lines, None where a line has too few or too many, or is none.
+
+    A first line of very many is not tried: polars would make room for all of them.
+    """
+    if data.partition(b"\n")[0].count(layout.separator.encode()) > _LONGEST_VALUE:
+        return None
     try:
         frame = pl.read_csv(
             data,
             has_header=False,
             separator=layout.separator,
-            quote_char=None,
             schema={str(at): pl.String for at in range(layout.width)},
             empty_string_is_null=False,
         )
     except pl.exceptions.PolarsError:
         return None
-    kept = frame.select(pl.sum_horizontal(pl.all().str.len_bytes().sum())).item()
-    is_whole = kept + frame.height * frame.width == len(data)
-    if not is_whole or frame.height != data.count(b"\n"):
-        return None
-    return None if any(map(pl.Series.has_nulls, frame)) else frame
+    is_cut = frame.height != data.count(b"\n") or any(map(pl.Series.has_nulls, frame))
+    return None if is_cut else frame
 
 
-def _filled(frame: pl.DataFrame, quoted: pl.Series) -> pl.DataFrame | None:
-    """Return the values with what stood within quotes, row by row.
+def _is_whole(frame: pl.DataFrame, size: int, name_at: int) -> bool:
+    """Whether the values, a byte behind each counted, have that size, and none may be refused.
 
-    None where a quote is no whole value, or a line ends within quotes.
+    Then no byte was lost. Every value must be short, and every row have a name.
     """
-    stands = pl.DataFrame([values == _QUOTE for values in frame])
-    in_row = stands.sum_horizontal()
-    if in_row.sum() != len(quoted) or quoted.str.contains("\n", literal=True).any():
-        return None
-    before = in_row.cum_sum() - in_row
-    filled = []
-    for values, stands_here in zip(frame, stands, strict=True):
-        if stands_here.any():
-            there = quoted.gather(before.filter(stands_here))
-            filled.append(values.scatter(stands_here.arg_true(), there))
-            before += stands_here
-        else:
-            filled.append(values)
-    return pl.DataFrame(filled)
-
-
-def _is_plain(frame: pl.DataFrame, name_at: int) -> bool:
-    """Whether every value is short, and every row has a name."""
-    longest = pl.max_horizontal(pl.all().str.len_bytes().max()) <= _LONGEST_VALUE
-    named = pl.nth(name_at).str.contains(_SEEN).all()
-    return all(frame.select(longest.alias("longest"), named.alias("named")).row(0))
+    sizes = pl.all().str.len_bytes()
+    kept, longest, first, last = frame.select(
+        kept=pl.sum_horizontal(sizes.sum()),
+        longest=pl.max_horizontal(sizes.max()),
+        first=pl.nth(name_at).min(),
+        last=pl.nth(name_at).max(),
+    ).row(0)
+    if kept + frame.height * frame.width != size or longest > _LONGEST_VALUE:
+        return False
+    return bool(first >= _FIRST_SEEN and last[0] <= _LAST_SEEN)

@@ -36,12 +36,11 @@ _AS_IT_IS = (
     pl.col("raw_id").alias("id"),
     pl.col("raw_reason").alias("reason"),
     pl.lit(True).alias("is_id"),
+    pl.lit(False).alias("was_tidied"),
 )
+_IS_TIDIED = (pl.col("raw_id") != pl.col("id")) | (pl.col("raw_reason") != pl.col("reason"))
 _WAS_CHANGED = (
-    pl.col("was_rewritten")
-    | (pl.col("raw_id") != pl.col("id"))
-    | (pl.col("raw_date") != pl.col("date"))
-    | (pl.col("raw_reason") != pl.col("reason"))
+    pl.col("was_tidied") | pl.col("was_rewritten") | (pl.col("raw_date") != pl.col("date"))
 )
 _REPAIRS = (
     ("formula_taken_as_text", columns.TRAINEE_ID, pl.col("raw_id").str.contains(_FORMULA_TEXT)),
@@ -92,7 +91,7 @@ class Repair(Struct, frozen=True):
 
 
 def tidied(frame: pl.DataFrame, *, with_formulas: bool) -> pl.DataFrame:
-    """Add `id`, `is_id` (well formed) and `reason` to `raw_id` and `raw_reason`.
+    """Add `id`, `is_id` (well formed), `reason` and `was_tidied` to `raw_id` and `raw_reason`.
 
     `with_formulas`: `="…"` is its text, as a spreadsheet shows it of a CSV.
     """
@@ -108,7 +107,7 @@ def tidied(frame: pl.DataFrame, *, with_formulas: bool) -> pl.DataFrame:
     others = (
         frame.filter(~plain)
         .with_columns(id=trainee.str.replace(_ADDRESS, "$1"), reason=reason)
-        .with_columns(is_id=_is_id("id"))
+        .with_columns(is_id=_is_id("id"), was_tidied=_IS_TIDIED)
     )
     return pl.concat([frame.filter(plain).with_columns(_AS_IT_IS), others]).sort("place")
 
