@@ -61,28 +61,31 @@ def certain(text: str, layout: Layout) -> Columns | None:
         return None
     if not lines.endswith("\n"):
         lines += "\n"
-    parts = f"\n{lines}".split('"')
-    if not _quote_values(parts, layout.separator):
+    quotes = _around_values(lines, layout.separator)
+    if quotes is None:
         return None
     data = lines.encode()
     frame = _split(data, layout)
-    if frame is None or not _is_whole(frame, len(data) - len(parts) + 1, layout.name_at):
+    if frame is None or not _is_whole(frame, len(data) - quotes, layout.name_at):
         return None
     return Columns(frame)
 
 
-def _quote_values(parts: list[str], separator: str) -> bool:
-    """Whether the quotes that part a text stand around whole values of one line.
+def _around_values(lines: str, separator: str) -> int | None:
+    """Return how many quotes there are if they stand around whole values of one line, else None.
 
     On its outside each has another value or a line end; within them no line ends.
     """
+    parts = f"\n{lines}".split('"')
     outside = parts[::2]  # the first begins, and the last ends, with a line end
     try:
         beside = {*map(_FIRST, outside), *map(_LAST, outside)}
     except IndexError:
-        return False  # a quote stands beside a quote
+        return None  # a quote stands beside a quote
     is_even = len(parts) % 2 == 1
-    return is_even and beside <= {separator, "\n"} and "\n" not in "".join(parts[1::2])
+    if not is_even or not beside <= {separator, "\n"} or "\n" in "".join(parts[1::2]):
+        return None
+    return len(parts) - 1
 
 
 def _split(data: bytes, layout: Layout) -> pl.DataFrame | None:

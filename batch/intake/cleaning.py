@@ -35,7 +35,7 @@ _IS_PLAIN = _is_id("raw_id") & ~pl.col("raw_reason").str.contains(
 _AS_IT_IS = (
     pl.col("raw_id").alias("id"),
     pl.col("raw_reason").alias("reason"),
-    pl.lit(True).alias("is_id"),
+    _IS_PLAIN.alias("is_id"),
     pl.lit(False).alias("was_tidied"),
 )
 _IS_TIDIED = (pl.col("raw_id") != pl.col("id")) | (pl.col("raw_reason") != pl.col("reason"))
@@ -95,9 +95,9 @@ def tidied(frame: pl.DataFrame, *, with_formulas: bool) -> pl.DataFrame:
 
     `with_formulas`: `="…"` is its text, as a spreadsheet shows it of a CSV.
     """
-    plain = frame.select(_IS_PLAIN).to_series()
-    if plain.all():
-        return frame.with_columns(_AS_IT_IS)
+    read = frame.with_columns(_AS_IT_IS)  # here `is_id` says which rows are plain
+    if read["is_id"].all():
+        return read
     reason = _UNTRIMMED_REASON.str.strip_chars(columns.SPACES)
     trainee = pl.col("raw_id").str.strip_chars_start(columns.SPACES + "'")
     trainee = trainee.str.strip_chars_end(columns.SPACES)
@@ -105,11 +105,11 @@ def tidied(frame: pl.DataFrame, *, with_formulas: bool) -> pl.DataFrame:
         reason = _without_formula(reason).str.strip_chars(columns.SPACES)
         trainee = _without_formula(trainee).str.strip_chars(columns.SPACES)
     others = (
-        frame.filter(~plain)
+        read.filter(~pl.col("is_id"))
         .with_columns(id=trainee.str.replace(_ADDRESS, "$1"), reason=reason)
         .with_columns(is_id=_is_id("id"), was_tidied=_IS_TIDIED)
     )
-    return pl.concat([frame.filter(plain).with_columns(_AS_IT_IS), others]).sort("place")
+    return pl.concat([read.filter("is_id"), others]).sort("place")
 
 
 def _without_formula(value: pl.Expr) -> pl.Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -35,13 +35,14 @@ class Conflicts:
 
     def add(self, raw: RawChunk, checked: Checked) -> None:
         """Record a chunk's rows that name a trainee, also of those that failed a check."""
-        named = checked.frame.filter("is_id").with_columns(named=pl.col("id").str.to_lowercase())
-        self._parts.append(_compact(named, checked, by_number=False))
-        others = checked.frame.filter(~pl.col("is_id")).filter(pl.col("id") == "")
+        named = checked.frame.lazy().filter("is_id")
+        self._parts.append(_compact(named, pl.col("id").str.to_lowercase(), checked))
+        others = checked.frame.filter(~pl.col("is_id") & (pl.col("id") == ""))
         if not others.is_empty():
             numbers = [self._number_of(raw.records[place]) for place in others["place"]]
-            found = others.with_columns(named=pl.Series(numbers, dtype=pl.String))
-            self._parts.append(_compact(found.drop_nulls("named"), checked, by_number=True))
+            found = others.with_columns(number=pl.Series(numbers, dtype=pl.String))
+            by_number = found.lazy().drop_nulls("number")
+            self._parts.append(_compact(by_number, pl.col("number"), checked, by_number=True))
 
     def _number_of(self, record: Sequence[str]) -> str | None:
         """Return what names the trainee of a row without an id, as no id can be written."""
@@ -78,6 +79,8 @@ class Conflicts:
             return pl.DataFrame()
         trainees = pl.concat(part["trainee"] for part in self._parts).sort()
         repeated = trainees.filter(trainees == trainees.shift()).unique()
+        if repeated.is_empty():
+            return pl.DataFrame()
         found = pl.concat(
             part.filter(part["trainee"].is_in(repeated.implode())) for part in self._parts
         )
@@ -87,19 +90,24 @@ class Conflicts:
         )
 
 
-def _compact(named: pl.DataFrame, checked: Checked, *, by_number: bool) -> pl.DataFrame:
-    """Return rows as they are kept; the column `named` holds what names the trainee."""
-    failed = pl.Series(list(checked.problems), dtype=pl.UInt32)
+def _compact(
+    rows: pl.LazyFrame, named: pl.Expr, checked: Checked, *, by_number: bool = False
+) -> pl.DataFrame:
+    """Return rows as they are kept; `named` is what names the trainee."""
     unread = [place for place, problems in checked.problems.items() if is_unread(problems)]
-    return named.select(
+    return rows.select(
         "row",
-        trainee=pl.col("named").hash(0),
-        rest=pl.col("named").hash(1),
+        trainee=named.hash(0),
+        rest=named.hash(1),
         asked=pl.struct(pl.coalesce("day", "date"), "reason").hash(),
-        failed=pl.col("place").is_in(failed.implode()),
-        unread=pl.col("place").is_in(pl.Series(unread, dtype=pl.UInt32).implode()),
+        failed=_is_one_of(checked.problems),
+        unread=_is_one_of(unread),
         by_number=pl.lit(by_number),
-    )
+    ).collect()
+
+
+def _is_one_of(places: Iterable[int]) -> pl.Expr:
+    return pl.col("place").is_in(pl.lit(pl.Series(list(places), dtype=pl.UInt32)).implode())
 
 
 def is_unread(problems: tuple[Problem, ...]) -> bool:

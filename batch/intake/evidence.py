@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -150,7 +150,7 @@ class DateEvidence:
     def add(
         self,
         frame: pl.DataFrame,
-        day_counts: pl.DataFrame,
+        day_counts: Iterable[tuple[str, str | None, int]],
         cells: frozenset[int],
         unread: Collection[int],
     ) -> None:
@@ -168,9 +168,9 @@ class DateEvidence:
             if (day := days[place]) is not None:
                 self._cells.append((rows[place], date.fromisoformat(day)))
 
-    def _could_be_swapped(self, day_counts: pl.DataFrame) -> Iterator[str]:
+    def _could_be_swapped(self, day_counts: Iterable[tuple[str, str | None, int]]) -> Iterator[str]:
         """Count each different date; yield those whose day and month could be swapped."""
-        for text, day, rows in day_counts.iter_rows():
+        for text, day, rows in day_counts:
             if not text:
                 continue
             self._count += rows

@@ -134,8 +134,8 @@ class Checked(Struct, frozen=True):
     frame: pl.DataFrame
     problems: dict[int, tuple[Problem, ...]]
     repairs: tuple[Repair, ...]
-    day_counts: pl.DataFrame
-    """Each different date of the chunk: `date`, `day`, and how many rows have it."""
+    day_counts: list[tuple[str, str | None, int]]
+    """Each different date of the chunk as it is written, its day, and how many rows have it."""
 
 
 class Rules:
@@ -192,7 +192,7 @@ class Rules:
 
     def _too_many(self, chunk: RawChunk) -> pl.Series:
         if not chunk.may_be_ragged:
-            return pl.repeat(False, len(chunk.records), dtype=pl.Boolean, eager=True)
+            return pl.Series([False]).new_from_index(0, len(chunk.records))
         width = self._layout.width
         return pl.Series([len(record) > width for record in chunk.records], dtype=pl.Boolean)
 
@@ -204,13 +204,17 @@ class Rules:
             return chunk.records.frame.to_series(place)
         return pl.Series(values_of(chunk.records, place), dtype=pl.String)
 
-    def _with_days(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _with_days(
+        self, frame: pl.DataFrame
+    ) -> tuple[pl.DataFrame, list[tuple[str, str | None, int]]]:
         """Read each different date once, however many rows share it."""
-        counts = frame["raw_date"].value_counts(name="rows")
-        read = [self._read_date(raw) for raw in counts["raw_date"]]
+        counts = frame["raw_date"].value_counts(name="rows").rows()
+        read = [self._read_date(raw) for raw, _ in counts]
         known = pl.DataFrame(read, schema=_DATE_SCHEMA, orient="row")
         joined = frame.join(known, on="raw_date", how="left", maintain_order="left")
-        return joined, known.select("date", "day").with_columns(counts["rows"])
+        return joined, [
+            (text, day, rows) for (_, text, day, *_), (_, rows) in zip(read, counts, strict=True)
+        ]
 
     def _date(self, raw: str) -> _ReadDate:
         """Return a date as written, without its edges, as a day, and what is told of it."""
