@@ -14,7 +14,14 @@ MOST_BYTES_A_STEP = 8 << 20
 """What that many rows may take; a row of a list takes some hundreds."""
 
 LETTERS_A_BLOCK = 1_500_000
-"""No more than a step may read, however many bytes a letter takes."""
+"""At most: no more than a step may read, however many bytes a letter takes.
+
+A shorter file is read in shorter blocks: each takes some milliseconds, and memory of eight times
+its size.
+"""
+
+_FEWEST_LETTERS_A_BLOCK = 300_000
+_BLOCKS_A_FILE = 40
 
 
 class TooLongRowError(Exception):
@@ -79,9 +86,10 @@ class BoundedFile(io.RawIOBase):
 class Unread:
     """The text of a file that was not read as rows yet: seen as a block, or asked for by line."""
 
-    def __init__(self, file: BoundedFile, text: io.TextIOBase) -> None:
+    def __init__(self, file: BoundedFile, text: io.TextIOBase, size: int) -> None:
         self._file = file
         self._text = text
+        self._letters = min(LETTERS_A_BLOCK, _FEWEST_LETTERS_A_BLOCK + size // _BLOCKS_A_FILE)
         self._block = ""
         self._by_line = io.StringIO()
         self._is_cut = False
@@ -101,7 +109,7 @@ class Unread:
         It ends before a line that is longer than those of any list.
         """
         self._block += self._by_line.read()
-        wanted = LETTERS_A_BLOCK - len(self._block)
+        wanted = self._letters - len(self._block)
         if wanted > 0 and not self.has_ended and not self._is_cut:
             self._file.allow_a_step()
             more = self._text.read(wanted)

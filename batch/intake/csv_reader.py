@@ -67,7 +67,7 @@ class CsvReader:
         self._file = self._path.open("rb")
         self._bytes = BoundedFile(self._file)
         self._text = self._bytes.text(encoded.encoding)
-        self._unread = Unread(self._bytes, self._text)
+        self._unread = Unread(self._bytes, self._text, encoded.size)
         self._header = header
         self.blank_rows = header.blank_rows_before
         self.letters = Letters() if encoded.is_assumed else None

@@ -92,6 +92,8 @@ IN_DOUBT = ("lost", "differs", "no_date", "deferred")
 APPLICATION_ID = 0x44464A31  # "DFJ1", so that a foreign database is told from ours
 MIGRATIONS = tuple(statements("schema").values())
 VERSION = len(MIGRATIONS)
+_CACHE_KIB = 512
+"""Of the journal, in the process itself; the system keeps its pages as well."""
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -108,6 +110,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         files.narrow(path.with_name(name))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         _make_durable(connection, path)
         _migrate(connection)
         _begin_with_an_empty_wal(connection)
