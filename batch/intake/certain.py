@@ -72,9 +72,9 @@ def certain(text: str, layout: Layout) -> Columns | None:
 
 
 def _around_values(lines: str, separator: str) -> int | None:
-    """Return how many quotes there are if they stand around whole values of one line, else None.
+    """Return how many quotes there are, None where one is not at the edge of a value of one line.
 
-    On its outside each has another value or a line end; within them no line ends.
+    Such a quote has a separator or a line end on its outside, and no line ends within a pair.
     """
     parts = f"\n{lines}".split('"')
     outside = parts[::2]  # the first begins, and the last ends, with a line end

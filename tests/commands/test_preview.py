@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -90,6 +90,7 @@ def test_a_deferral_that_register_does_not_hold_is_named(office: Office, registe
 
 
 REFUSED = troubles.Canned(replies.refused("Defer date can not be before the start date"))
+UNKNOWN = troubles.Canned(replies.not_found("Trainee(s) not found"))
 
 
 def test_a_deferral_that_another_ones_answer_called_refused_is_found_by_the_check(
@@ -112,21 +113,31 @@ def test_a_trainee_whose_deferral_was_refused_is_checked_and_stays_refused(
     assert ran.summary["requests"]["final_check"] == 1
 
 
-def run_of_many_refused(office: Office, register: Serving, *more: troubles.Fault) -> Ran:
+def run_of_many_refused(
+    office: Office,
+    register: Serving,
+    *options: str,
+    given: troubles.Canned = REFUSED,
+    more: Sequence[troubles.Fault] = (),
+) -> Ran:
     """Run a list of abc, who is deferred, and 30 who are refused; the first of them wrongly."""
     refused = [f"row{number}" for number in range(30)]
-    faults = [troubles.Fault(one, given=REFUSED, arrival=troubles.Never()) for one in refused[1:]]
-    faults += [troubles.Fault(refused[0], given=REFUSED), *more]
+    faults = [troubles.Fault(one, given=given, arrival=troubles.Never()) for one in refused[1:]]
+    faults += [troubles.Fault(refused[0], given=given), *more]
     emulator = register(**dict.fromkeys(["abc", *refused], "trn_received"), faults=faults)
     rows = "".join(f"{one},2026-10-01\n" for one in ["abc", *refused])
-    return run(office, emulator, "trainee_id,defer_date\n" + rows)
+    return run(office, emulator, "trainee_id,defer_date\n" + rows, *options)
 
 
-def test_many_who_were_refused_are_looked_for_in_the_lists_of_the_changed(
-    office: Office, register: Serving
+@pytest.mark.parametrize(
+    ("given", "options", "code"),
+    [(REFUSED, (), "refused_by_register"), (UNKNOWN, ("--no-preview",), "trainee_not_found")],
+)
+def test_many_who_were_not_deferred_are_looked_for_in_the_lists_of_the_changed(
+    office: Office, register: Serving, given: troubles.Canned, options: tuple[str, ...], code: str
 ) -> None:
-    ran = run_of_many_refused(office, register)
-    rest = dict.fromkeys(range(4, 33), "refused_by_register")
+    ran = run_of_many_refused(office, register, *options, given=given)
+    rest = dict.fromkeys(range(4, 33), code)
     assert ran.codes() == {2: "deferred", 3: "already_deferred"} | rest
     assert ran.summary["requests"]["final_check"] < 15
 
@@ -137,7 +148,7 @@ def test_lists_that_fail_at_the_end_take_no_deferrals_check_away(
     asked = run_of_many_refused(office, register).summary["requests"]["preview"]
     fails = troubles.Canned(replies.unauthorised())
     later = troubles.Fault(None, endpoint=Endpoint.LIST, first=asked + 1, last=None, given=fails)
-    ran = run_of_many_refused(office, register, later)
+    ran = run_of_many_refused(office, register, more=[later])
     assert ran.codes()[3] == "refused_by_register"
     assert ran.summary["final_check"]["confirmed"] == 1
 
