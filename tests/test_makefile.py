@@ -1,4 +1,4 @@
-"""`make soak`: every part runs and reports, and one red part makes all of it red."""
+"""`make soak` and `.ci/run`: what they must not leave out, and what they may."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.support import shared
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,3 +33,10 @@ def test_every_part_of_the_soak_runs_and_one_red_part_fails_it(
         ["make", "soak", *venv], cwd=ROOT, env=kept, capture_output=True, check=False
     )
     assert (ended.returncode, len((tmp_path / "ran").read_text().splitlines())) == (code, 4)
+
+
+def test_ci_allows_no_skip_but_those_of_the_shared_folder() -> None:
+    commands = (ROOT / ".ci" / "run").read_text("utf-8")
+    reason = shared.needs(ROOT / "none").kwargs["reason"]
+    assert shared.NAMED in reason
+    assert f"grep -v '{shared.NAMED}'" in commands

@@ -7,16 +7,15 @@ them are copied here, and every fact in them stands as a test of its own in `tes
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from batch.emulator.model import Register
 from batch.emulator.replies import Response
 from batch.emulator.requests import route_of
 from batch.emulator.trainees import STATES, Trainee
-from tests.support import troubles
+from tests.support import shared, troubles
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "register" / "recorded-answers.jsonl"
+RECORDINGS = shared.file("register/recorded-answers.jsonl")
 UNKNOWN = ("unknown", "other-provider", "id-", "show-unknown", "auth-missing-unknown")
 ALREADY_DEFERRED = ("second-2nd-same-body", "queue-down-retry-after-500")
 IN_FRONT = {
@@ -38,8 +37,8 @@ COPIED = """
 
 
 def test_model_answers_as_the_service_did() -> None:
-    shared = RECORDINGS.read_text("utf-8") if RECORDINGS.exists() else ""
-    recordings = [json.loads(line) for line in (COPIED + shared).splitlines() if line]
+    others = RECORDINGS.read_text("utf-8") if RECORDINGS.exists() else ""
+    recordings = [json.loads(line) for line in (COPIED + others).splitlines() if line]
     differing = [recording["name"] for recording in recordings if not agrees(recording)]
     assert len(recordings) >= 7
     assert differing == []

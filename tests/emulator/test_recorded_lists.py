@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from batch.emulator.model import Register
 from batch.emulator.trainees import Trainee
+from tests.support import shared
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "register" / "recorded-lists.jsonl"
+RECORDINGS = shared.file("register/recorded-lists.jsonl")
 RECORDED = ("2026-11-26T19:30:00.000Z", "v2026.1")
 IN_NO_LIST: dict[str, dict[str, Any]] = {
     "xDVoQNFiLhSvmNmocxeBiBPX": {"is_discarded": True},
@@ -28,12 +26,8 @@ ON_TIME_WITHOUT_A_DATE: dict[str, dict[str, Any]] = {
 NOT_OF_A_PERSON = {"ukprn"}
 
 
+@shared.needs(RECORDINGS)
 def test_model_lists_as_the_service_did() -> None:
-    if not RECORDINGS.exists():
-        pytest.skip(
-            f"this takes the recordings of Register's own application: {RECORDINGS.name}, which "
-            "belongs in a folder `shared/register` beside the project's"
-        )
     lines = RECORDINGS.read_text("utf-8").splitlines()
     recordings = [json.loads(line) for line in lines if line]
     replay = Replay(recordings)

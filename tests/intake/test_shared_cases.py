@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -13,11 +12,12 @@ import pytest
 from batch.emulator.rehearsal import rehearsal_register
 from batch.emulator.server import serve
 from batch.emulator.trainees import Trainee
+from tests.support import shared
 from tests.support.office import TOKEN, Office
 
-CASES = Path(__file__).parents[3] / "shared" / "cases"
-EXPECTED = CASES / "expected.jsonl"
-LINES = EXPECTED.read_text(encoding="utf-8").splitlines() if EXPECTED.exists() else []
+EXPECTED = shared.file("cases/expected.jsonl")
+CASES = EXPECTED.parent
+LINES = EXPECTED.read_text("utf-8").splitlines() if EXPECTED.exists() else ['{"file": "any"}']
 
 
 def known_to_the_server(case: dict[str, Any]) -> list[Trainee]:
@@ -41,6 +41,7 @@ def known_to_the_server(case: dict[str, Any]) -> list[Trainee]:
     return [Trainee(value, state="trn_received") for value in {*values} if len(value) == 24]
 
 
+@shared.needs(EXPECTED)
 @pytest.mark.parametrize(
     "case",
     [json.loads(line) for line in LINES],
