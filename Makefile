@@ -77,5 +77,5 @@ windows: $(VENV)/.installed
 build/mutants/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv build/mutants
 	build/mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	build/mutants/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutation]'
+	build/mutants/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[mutation]'
 	touch $@
