@@ -37,7 +37,7 @@ class Conflicts:
         """Record a chunk's rows that name a trainee, also of those that failed a check."""
         named = checked.frame.lazy().filter("is_id")
         self._parts.append(_compact(named, pl.col("id").str.to_lowercase(), checked))
-        others = checked.frame.filter(~pl.col("is_id") & (pl.col("id") == ""))
+        others = checked.frame.filter(pl.col("id") == "")
         if not others.is_empty():
             numbers = [self._number_of(raw.records[place]) for place in others["place"]]
             found = others.with_columns(number=pl.Series(numbers, dtype=pl.String))

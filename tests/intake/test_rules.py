@@ -106,6 +106,10 @@ def test_a_file_without_reasons_gives_none(read: Reading) -> None:
         (" abc,2026-10-01,x", [("trainee_id", "spaces_removed")]),
         ("abc,2026-10-01 ,x", [("defer_date", "spaces_removed")]),
         ("abc, 2026-10-01,x", [("defer_date", "spaces_removed")]),
+        (
+            "abc, 1 October 2026,x",
+            [("defer_date", "date_read"), ("defer_date", "spaces_removed")],
+        ),
         ("abc,2026-10-01,x ", [("defer_reason", "spaces_removed")]),
         ("abc,2026-10-01, x", [("defer_reason", "spaces_removed")]),
         (
